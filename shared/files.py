@@ -1,0 +1,99 @@
+"""Files that are either whole or absent, and the folder where caches live."""
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+from shared.errors import UserError
+
+
+def cache_folder() -> Path:
+    """Folder for decoded images, downloads and converted weights ($BENCH_CACHE)."""
+    chosen = os.environ.get("BENCH_CACHE")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("bench-suite"))
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its name once the block ends.
+
+    The name keeps its suffixes, since Keras chooses a file format by them. An error or
+    a kill inside the block leaves `path` as it was.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full.
+    """
+    suffix = "".join(Path(path).suffixes)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix, f".{path.stem}-", path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            temporary.chmod(0o644)  # mkstemp makes it private
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise _explained(error, path) from error
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a whole small file, or nothing."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(
+            content.encode() if isinstance(content, str) else content
+        )
+
+
+def require_writable(folder: Path) -> None:
+    """Create `folder` and prove that a file can be written in it.
+
+    Raises:
+        UserError: it cannot; nothing is left behind.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _explained(error, folder) from error
+
+
+def require_free_space(folder: Path, needed_bytes: int) -> None:
+    """Raise UserError where the disk of `folder` has less than `needed_bytes` free."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise UserError(
+            f"{folder}: {needed_bytes / 2**20:.0f} MiB are needed there and "
+            f"{free / 2**20:.0f} MiB are free. Free some space, or choose another disk "
+            "with --output or BENCH_CACHE."
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _explained(error: OSError, path: Path) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what = "no space is left on the disk"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        what = "no permission to write there"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        what = "a part of this path is a file, not a folder"
+    else:
+        return error
+    return UserError(
+        f"{path}: {what}. Choose another folder with --output or BENCH_CACHE."
+    )

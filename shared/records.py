@@ -1,0 +1,219 @@
+"""The result record: `results.json`, the only source of every report."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.errors import UserError
+from shared.files import write_atomically
+
+SCHEMA_VERSION = 1
+
+Interval = tuple[float, float]
+
+
+class Record(BaseModel):
+    """Base of all records: unknown names fail, NaN never passes silently."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class RunRecord(Record):
+    id: str
+    command: str
+    started_at: str  # ISO 8601, UTC
+    seconds: float
+    seed: int
+
+
+class EnvironmentRecord(Record):
+    python: str
+    platform: str
+    cpu: str
+    cpu_count: int
+    memory_bytes: int
+    gpu: str | None
+    packages: dict[str, str]
+    threads: dict[str, int | None]  # {"pytorch": 2, "keras": 2}
+    commit: str | None
+
+
+class SkippedImage(Record):
+    file: str
+    reason: str
+
+
+class DataRecord(Record):
+    name: str
+    source: Literal["path", "download", "synthetic"]
+    fingerprint: str
+    classes: list[str]
+    counts: dict[str, int]  # train, validation, test
+    skipped: list[SkippedImage] = []
+    notice: str | None = None  # e.g. why the embedded data set took the place
+
+
+class WeightsRecord(Record):
+    source: str
+    fingerprint: str
+    mean: list[float]  # per channel, of images scaled to [0, 1]
+    std: list[float]
+    notice: str | None = None
+
+
+class EpochRecord(Record):
+    epoch: int  # counted from 1
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+class ClassScore(Record):
+    precision: float
+    recall: float
+    f1: float
+    images: int
+
+
+class Mistake(Record):
+    """A test image that the arm is most sure about, and wrong."""
+
+    file: str
+    label: str
+    predicted: str
+    probability: float
+    thumbnail_jpeg: str  # base64
+
+
+class ScoreRecord(Record):
+    images: int
+    accuracy: float
+    loss: float
+    macro_f1: float
+    per_class: dict[str, ClassScore]
+    confusion: list[list[int]]  # [label][prediction]
+    predictions: list[int]
+    mistakes: list[Mistake] = []
+
+
+class TimingRecord(Record):
+    median_ms: float
+    iqr_ms: float
+    samples_ms: list[float]
+    images_per_second: float | None = None  # at the median; absent for start-up phases
+
+
+class MemoryRecord(Record):
+    peak_rss_mib: float
+    peak_device_mib: float | None = None
+
+
+class OnnxParity(Record):
+    """onnxruntime against the framework's own logits, all test images."""
+
+    images: int
+    batch_sizes: list[int]
+    max_abs_diff: float
+    max_scaled_diff: float  # max |a - b| / max |reference|
+    top1_agreement: float
+    logit_spread: float  # standard deviation of the reference logits
+
+
+class OnnxRecord(Record):
+    path: str  # relative to the output folder
+    bytes: int
+    opset: int
+    parity: OnnxParity
+
+
+class ArmRecord(Record):
+    status: Annotated[str, Field(pattern=r"^(ok|not run: .+)$")]
+    history: list[EpochRecord] = []
+    best_epoch: int | None = None
+    checkpoint: str | None = None  # relative to the output folder
+    validation: ScoreRecord | None = None
+    test: ScoreRecord | None = None
+    timing: dict[str, TimingRecord] = {}
+    stages: dict[str, float] = {}  # seconds of each part of the training process
+    memory: MemoryRecord | None = None
+    onnx: OnnxRecord | None = None
+
+
+class TimingComparison(Record):
+    ratio: float  # first arm's median / second arm's median
+    interval: Interval  # bootstrap, 95 %
+    verdict: str  # "no difference shown" when the interval contains 1
+
+
+class OnnxCross(Record):
+    """PyTorch's trained classifier exported by both sides, graph against graph."""
+
+    images: int
+    max_scaled_diff: float
+    top1_agreement: float
+    logit_spread: float
+
+
+class Check(Record):
+    """One pass/fail statement about this run; a failed one makes exit status 1."""
+
+    name: str
+    value: float
+    limit: str  # e.g. "<= 1e-4"
+    passed: bool
+
+
+class ComparisonRecord(Record):
+    arms: tuple[str, str]  # differences are first minus second
+    test_accuracy_difference: float
+    test_accuracy_interval: Interval  # paired, 95 %
+    validation_accuracy_difference: float
+    top1_agreement: float
+    mcnemar_p: float
+    verdict: str
+    features_max_scaled_diff: float | None = None  # backbones on the test images
+    onnx_cross: OnnxCross | None = None
+    timing: dict[str, TimingComparison] = {}
+
+
+class Results(Record):
+    schema_version: Literal[1] = SCHEMA_VERSION
+    status: Literal["complete", "partial"]
+    division: str
+    run: RunRecord
+    environment: EnvironmentRecord
+    data: DataRecord
+    weights: WeightsRecord
+    config: dict[str, Any]
+    arms: dict[str, ArmRecord]
+    comparison: ComparisonRecord | None = None
+    checks: list[Check] = []
+    not_run: list[str] = []  # each: what, and why
+
+
+def write_results(results: Results, path: Path) -> None:
+    """Validate once more and write atomically."""
+    Results.model_validate(results.model_dump())
+    write_atomically(path, results.model_dump_json(indent=1) + "\n")
+
+
+def read_results(path: Path) -> Results:
+    """Read a stored `results.json`.
+
+    Raises:
+        UserError: the file is missing, no JSON, or of another schema.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file. Give the folder of a finished run.")
+    try:
+        return Results.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(
+            f"{path}: not a result record of schema {SCHEMA_VERSION} "
+            f"({place}: {first['msg']}). Run `python -m bench all` again."
+        ) from error
