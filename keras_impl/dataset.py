@@ -1,0 +1,114 @@
+"""Batches of images and labels: a PyDataset makes each batch as fit() asks for it."""
+
+import keras
+import numpy as np
+
+from keras_impl.augmentation import augment
+from shared.checkpoints import Description
+from shared.dataset import Split
+from shared.sampling import epoch_order
+
+
+class _EpochDataset(keras.utils.PyDataset):
+    """[D14] Batches in the shared permutation of each epoch.
+
+    Keras would shuffle the order of whole batches; fit(shuffle=False) leaves it alone.
+    """
+
+    def __init__(
+        self, labels: np.ndarray, description: Description, training: bool
+    ) -> None:
+        super().__init__()
+        self.labels = labels
+        self.description = description
+        self.training = training
+        self.epoch = 0  # PyTorch: the training loop sets it
+
+    def __len__(self) -> int:
+        return -(-len(self.labels) // self.description.config.batch_size)
+
+    def on_epoch_begin(self) -> None:
+        self.epoch += 1
+
+    def indices(self, batch: int) -> np.ndarray:
+        size = self.description.config.batch_size
+        order = np.arange(len(self.labels))
+        if self.training:
+            order = epoch_order(
+                len(order), self.description.config.seed, max(self.epoch, 1)
+            )
+        return order[batch * size : (batch + 1) * size]
+
+
+class ImageDataset(_EpochDataset):
+    """Normalised images of one split, augmented where they are for training.
+
+    One item is a batch: images (N, H, W, 3) float32 and labels (N,) int64.
+    """
+
+    def __init__(
+        self, split: Split, description: Description, training: bool = False
+    ) -> None:
+        super().__init__(split.labels, description, training)
+        self.split = split
+        self.augments = training and description.config.augment
+
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
+        indices = self.indices(batch)
+        images = self.split.images[indices].astype(np.float32)  # [D04] (N, H, W, 3)
+        if self.augments:
+            images = augment(images, self.description.config, self.epoch, indices)
+        images = normalise(images, self.description)
+        return images, self.labels[indices]
+
+
+def normalise(images: np.ndarray, description: Description) -> np.ndarray:
+    """Scale pixels: (pixel / 255 - mean) / std per channel. [D06]
+
+    Args:
+        images: pixel values 0 to 255; (N, H, W, 3) float32.
+    """
+    mean = np.array(description.mean, np.float32)
+    std = np.array(description.std, np.float32)
+    return (images / np.float32(255) - mean) / std
+
+
+def make_loader(
+    split: Split, description: Description, training: bool = False
+) -> ImageDataset:
+    """Batches of (images, labels), reordered every epoch where they are for training.
+
+    The last, smaller batch is kept.
+    """
+    return ImageDataset(split, description, training)
+
+
+def make_feature_loader(
+    features: np.ndarray,
+    labels: np.ndarray,
+    description: Description,
+    training: bool = False,
+) -> keras.utils.PyDataset:
+    """Batches of (features, labels) in the order in which `make_loader` has images.
+
+    Args:
+        features: the backbone's output for each image, (N, 1280) float32.
+        labels: (N,) int64.
+    """
+    return _FeatureDataset(features, labels, description, training)
+
+
+class _FeatureDataset(_EpochDataset):
+    def __init__(
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        description: Description,
+        training: bool,
+    ) -> None:
+        super().__init__(labels, description, training)
+        self.features = features
+
+    def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
+        indices = self.indices(batch)
+        return self.features[indices], self.labels[indices]

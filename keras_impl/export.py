@@ -1,0 +1,31 @@
+"""Export the classifier to ONNX: inference only, dynamic batch, one file."""
+
+from pathlib import Path
+
+import keras
+
+from keras_impl.model import Classifier
+from shared.checkpoints import Description
+from shared.files import atomic_path
+from shared.onnx_file import finish_onnx
+
+LAYOUT = "NHWC"
+
+
+def export_onnx(model: Classifier, path: Path, description: Description) -> None:
+    """Write the classifier's graph from `input` to `logits`, checked by ONNX.
+
+    Class names, scaling, image size and layout go into the file's metadata.
+    """
+    size = description.config.image_size_px
+    # [D20] Keras traces with training=False; PyTorch exports the mode it is in.
+    signature = [keras.InputSpec("float32", (None, size, size, 3), name="input")]
+    with atomic_path(path) as temporary:
+        model.export(
+            temporary,
+            format="onnx",
+            input_signature=signature,
+            opset_version=description.config.onnx_opset,
+            verbose=False,
+        )
+        finish_onnx(temporary, description, LAYOUT)

@@ -1,0 +1,140 @@
+"""MobileNetV2 with a new head: frozen backbone, dense 100, dropout, dense to logits."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from shared.architecture import (
+    BATCH_NORM_ARRAYS,
+    NUM_FEATURES,
+    conv_layers,
+    to_keras_kernel,
+    to_torch_kernel,
+)
+from shared.checkpoints import Description
+from shared.config import Config
+from shared.errors import UserError
+from shared.weights import Arrays
+
+
+def set_up(config: Config) -> str:
+    """Seed the framework and choose its device; returns the device's name.
+
+    Raises:
+        UserError: `device` is "cuda" and the framework finds no GPU.
+    """
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(config.seed)
+    gpus = tf.config.list_physical_devices("GPU")
+    if config.device == "cuda" and not gpus:
+        raise UserError(
+            "--device cuda: TensorFlow finds no CUDA GPU. Use --device cpu or auto, or "
+            "install TensorFlow's CUDA packages: pip install -e '.[gpu]'."
+        )
+    # [D19] TensorFlow takes every GPU it sees, and all of its memory, unless told.
+    if config.device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus or config.device == "cpu":
+        return "cpu"
+    return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+
+
+class Classifier(keras.Model):
+    """Backbone (N, H, W, 3) to features (N, 1280), head to logits (N, classes)."""
+
+    def __init__(self, num_classes: int, config: Config) -> None:
+        size = config.image_size_px
+        backbone = _build_backbone(config)
+        head = keras.Sequential(
+            [
+                keras.Input((NUM_FEATURES,)),
+                layers.Dense(config.inner_size, name="inner"),
+                layers.ReLU(),
+                layers.Dropout(config.dropout, seed=config.seed),
+                layers.Dense(num_classes, name="output"),
+            ],
+            name="head",
+        )
+        # [D01] trainable=False also keeps batch norm in inference mode; in PyTorch
+        # that takes eval(), see Classifier.train there.
+        backbone.trainable = False
+        images = keras.Input((size, size, 3), name="input")
+        super().__init__(images, head(backbone(images)))
+        self.backbone = backbone
+        self.head = head
+
+
+def _build_backbone(config: Config) -> keras.Model:
+    """keras.applications' MobileNetV2, made equal to torchvision's."""
+    size = config.image_size_px
+    images = keras.Input((size, size, 3), name="images")
+    network = keras.applications.MobileNetV2(
+        # [D03] The first convolution pads inside; here it gets its padding in front.
+        input_tensor=layers.ZeroPadding2D(1, name="Conv1_pad")(images),
+        weights=None,
+        include_top=False,
+        pooling="avg",
+    )
+
+    def clone(layer: layers.Layer) -> layers.Layer:
+        settings = layer.get_config()
+        if isinstance(layer, layers.ZeroPadding2D):
+            settings["padding"] = 1  # [D03] Keras: bottom and right only
+        elif layer.name == "Conv1":
+            settings["padding"] = "valid"  # [D03]
+        elif isinstance(layer, layers.BatchNormalization):
+            settings["epsilon"] = config.batch_norm_epsilon  # [D02] Keras: 1e-3
+            settings["momentum"] = 1 - config.batch_norm_momentum  # [D02]
+        return type(layer).from_config(settings)
+
+    return keras.models.clone_model(network, clone_function=clone)
+
+
+def build_model(arrays: Arrays, description: Description) -> Classifier:
+    """Build the classifier with the given values; its backbone is frozen.
+
+    Args:
+        arrays: backbone and head in torchvision's names and layout.
+    """
+    model = Classifier(len(description.classes), description.config)
+    load_arrays(model, arrays)
+    return model
+
+
+def load_arrays(model: Classifier, arrays: Arrays) -> None:
+    """Copy every array into the model, from torchvision's names and layout. [D05]"""
+    for name, (variable, depthwise) in _variables(model).items():
+        array = arrays[name]
+        variable.assign(
+            to_keras_kernel(array, depthwise) if array.ndim > 1 else array
+        )
+
+
+def read_arrays(model: Classifier) -> Arrays:
+    """Every array of the model, in torchvision's names and layout; copies."""
+    arrays: Arrays = {}
+    for name, (variable, depthwise) in _variables(model).items():
+        array = np.array(variable)
+        arrays[name] = np.ascontiguousarray(
+            to_torch_kernel(array, depthwise) if array.ndim > 1 else array
+        )
+    return arrays
+
+
+def _variables(model: Classifier) -> dict[str, tuple[keras.Variable, bool]]:
+    """Each variable by its torchvision name, and whether its kernel is depthwise."""
+    found: dict[str, tuple[keras.Variable, bool]] = {}
+    for layer in conv_layers():
+        convolution = model.backbone.get_layer(layer.keras_conv)
+        found[f"{layer.torch_conv}.weight"] = convolution.kernel, layer.depthwise
+        norm = model.backbone.get_layer(layer.keras_norm)
+        for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
+            found[f"{layer.torch_norm}.{torch_name}"] = getattr(norm, keras_name), False
+    for name in ("inner", "output"):
+        dense = model.head.get_layer(name)
+        found[f"head.{name}.weight"] = dense.kernel, False
+        found[f"head.{name}.bias"] = dense.bias, False
+    return found

@@ -1,0 +1,192 @@
+"""Train the head: compile, fit, and a callback at the end of each epoch."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_impl.checkpoint import save_checkpoint
+from keras_impl.inference import predict_head_logits, predict_logits
+from keras_impl.model import Classifier
+from shared.checkpoints import Description
+from shared.clock import now
+from shared.config import Config
+from shared.metrics import accuracy, cross_entropy
+from shared.records import EpochRecord
+
+
+def make_optimizer(
+    network: keras.Model,  # noqa: ARG001  Keras finds the variables in compile()
+    config: Config,
+) -> keras.optimizers.Optimizer:
+    """Adam (Kingma and Ba, 2015) over what is not frozen, no weight decay."""
+    return _Adam(
+        learning_rate=config.learning_rate,
+        beta_1=config.adam_beta_1,
+        beta_2=config.adam_beta_2,
+        epsilon=config.adam_epsilon,
+        weight_decay=None,  # [D09]
+        name="adam",
+    )
+
+
+class _Adam(keras.optimizers.Adam):
+    """[D08] Keras's Adam with epsilon where PyTorch and the paper have it."""
+
+    def update_step(self, gradient, variable, learning_rate) -> None:  # noqa: ANN001
+        index = self._get_variable_index(variable)
+        momentum, velocity = self._momentums[index], self._velocities[index]
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        # 1 - beta^step; as a difference it would lose digits in float32
+        correction_1 = -ops.expm1(step * np.log(self.beta_1))
+        correction_2 = -ops.expm1(step * np.log(self.beta_2))
+        self.assign_add(momentum, (1 - self.beta_1) * (gradient - momentum))
+        self.assign_add(velocity, (1 - self.beta_2) * (gradient**2 - velocity))
+        divisor = ops.sqrt(velocity / correction_2) + self.epsilon
+        self.assign_sub(variable, learning_rate / correction_1 * momentum / divisor)
+
+
+def make_train_step(
+    network: keras.Model, config: Config
+) -> Callable[[np.ndarray, np.ndarray], float]:
+    """A function that does one update from one batch and returns the batch's loss.
+
+    Args:
+        network: the classifier, or its head alone.
+    """
+    _compile(network, config)
+
+    def train_step(inputs: np.ndarray, labels: np.ndarray) -> float:
+        return float(network.train_on_batch(inputs, labels))
+
+    return train_step
+
+
+def train(
+    model: Classifier,
+    train_loader: keras.utils.PyDataset,
+    validation_loader: keras.utils.PyDataset,
+    description: Description,
+    folder: Path,
+    on_epoch: Callable[[EpochRecord], None],
+) -> list[EpochRecord]:
+    """Train for all epochs and keep the best and the last checkpoint in `folder`.
+
+    Best is the first epoch with the highest validation accuracy. Training loss and
+    accuracy are those of each batch as it was trained on, dropout included.
+
+    Args:
+        train_loader, validation_loader: batches of images, or of features where the
+            configuration says that features are cached.
+    """
+    config = description.config
+    network = model.head if config.features_are_cached else model
+    log = _LogitsLog(len(train_loader.labels), len(description.classes))
+    _compile(network, config, metrics=[log])
+    callback = _EpochEnd(
+        model, log, validation_loader, description, folder, on_epoch
+    )
+    # fit() runs what PyTorch's side spells out: batches, gradients, updates.
+    network.fit(
+        train_loader,
+        epochs=config.epochs,
+        shuffle=False,  # [D14] the data set brings its own order
+        callbacks=[callback],
+        verbose=0,
+    )
+    return callback.history
+
+
+def keep_checkpoints(
+    model: Classifier,
+    history: list[EpochRecord],
+    description: Description,
+    folder: Path,
+) -> None:
+    """Save `last`, and `best` if this epoch's validation accuracy is a new maximum."""
+    # [D15] keras.callbacks.ModelCheckpoint would watch the validation loss.
+    record = history[-1]
+    save_checkpoint(model, folder, "last", description, record.epoch)
+    earlier = [past.validation_accuracy for past in history[:-1]]
+    if record.validation_accuracy > max(earlier, default=-1):
+        save_checkpoint(model, folder, "best", description, record.epoch)
+
+
+def _compile(network: keras.Model, config: Config, metrics: list | None = None) -> None:
+    network.compile(
+        optimizer=make_optimizer(network, config),
+        # [D13] (labels, predictions), and the predictions are probabilities unless
+        # told; PyTorch: (logits, labels), softmax inside.
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=metrics,
+        jit_compile=False,  # [D16] "auto" would differ between CPU and GPU
+    )
+
+
+class _LogitsLog(keras.metrics.Metric):
+    """Keeps the logits of every training sample for shared.metrics. [D10]
+
+    fit() averages batch by batch; PyTorch's loop has the logits at hand.
+    """
+
+    def __init__(self, num_samples: int, num_classes: int) -> None:
+        super().__init__(name="logits_log")
+        self.logits = self.add_variable((num_samples, num_classes), "zeros")
+        self.labels = self.add_variable((num_samples,), "zeros", dtype="int32")
+        self.seen = self.add_variable((), "zeros", dtype="int32")
+
+    def update_state(self, y_true, y_pred, sample_weight=None) -> None:  # noqa: ANN001, ARG002
+        count = ops.shape(y_pred)[0]
+        places = (self.seen + ops.arange(count, dtype="int32"))[:, None]
+        self.logits.assign(ops.scatter_update(self.logits, places, y_pred))
+        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        self.labels.assign(ops.scatter_update(self.labels, places, labels))
+        self.seen.assign_add(count)
+
+    def result(self):  # noqa: ANN201
+        return self.seen
+
+
+class _EpochEnd(keras.callbacks.Callback):
+    """What PyTorch's loop does after each epoch: validate, record, keep, report."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        log: _LogitsLog,
+        validation_loader: keras.utils.PyDataset,
+        description: Description,
+        folder: Path,
+        on_epoch: Callable[[EpochRecord], None],
+    ) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.log = log
+        self.validation_loader = validation_loader
+        self.description = description
+        self.folder = folder
+        self.report = on_epoch
+        self.history: list[EpochRecord] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
+        self.start = now()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
+        logits, labels = np.array(self.log.logits), np.array(self.log.labels)
+        cached = self.description.config.features_are_cached
+        predict = predict_head_logits if cached else predict_logits
+        validation_logits = predict(self.classifier, self.validation_loader)
+        validation_labels = self.validation_loader.labels
+        record = EpochRecord(
+            epoch=epoch + 1,
+            train_loss=cross_entropy(logits, labels),
+            train_accuracy=accuracy(logits, labels),
+            validation_loss=cross_entropy(validation_logits, validation_labels),
+            validation_accuracy=accuracy(validation_logits, validation_labels),
+            seconds=now() - self.start,
+        )
+        self.history.append(record)
+        keep_checkpoints(self.classifier, self.history, self.description, self.folder)
+        self.report(record)

@@ -1,0 +1,1 @@
+"""The classifier in plain PyTorch; `keras_impl` is the same, chapter by chapter."""

@@ -1,0 +1,113 @@
+"""Batches of images and labels: a Dataset for one sample, a DataLoader for batches."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from pytorch_impl.augmentation import augment
+from shared.checkpoints import Description
+from shared.dataset import Split
+from shared.sampling import epoch_order
+
+
+class ImageDataset(Dataset):
+    """Normalised images of one split, augmented where they are for training.
+
+    One item is an image (3, H, W) float32 and its label, int64.
+    """
+
+    def __init__(
+        self, split: Split, description: Description, training: bool = False
+    ) -> None:
+        self.split = split
+        self.description = description
+        self.augments = training and description.config.augment
+        self.epoch = 1  # Keras: PyDataset.on_epoch_begin counts
+
+    def __len__(self) -> int:
+        return len(self.split.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        images = torch.from_numpy(self.split.images[index][None].copy())
+        images = images.permute(0, 3, 1, 2).float()  # [D04] (1, 3, H, W)
+        if self.augments:
+            images = augment(images, self.description.config, self.epoch, [index])
+        images = normalise(images, self.description)
+        return images[0], int(self.split.labels[index])
+
+
+def normalise(images: torch.Tensor, description: Description) -> torch.Tensor:
+    """Scale pixels: (pixel / 255 - mean) / std per channel. [D06]
+
+    Args:
+        images: pixel values 0 to 255; (N, 3, H, W) float32.
+    """
+    mean = torch.tensor(description.mean).view(3, 1, 1)
+    std = torch.tensor(description.std).view(3, 1, 1)
+    return (images / 255 - mean) / std
+
+
+def make_loader(
+    split: Split, description: Description, training: bool = False
+) -> DataLoader:
+    """Batches of (images, labels), reordered every epoch where they are for training.
+
+    The last, smaller batch is kept.
+    """
+    dataset = ImageDataset(split, description, training)
+    return _make_loader(dataset, description, training)
+
+
+def make_feature_loader(
+    features: np.ndarray,
+    labels: np.ndarray,
+    description: Description,
+    training: bool = False,
+) -> DataLoader:
+    """Batches of (features, labels) in the order in which `make_loader` has images.
+
+    Args:
+        features: the backbone's output for each image, (N, 1280) float32.
+        labels: (N,) int64.
+    """
+    dataset = _FeatureDataset(features, labels)
+    return _make_loader(dataset, description, training)
+
+
+class _FeatureDataset(Dataset):
+    def __init__(self, features: np.ndarray, labels: np.ndarray) -> None:
+        self.features = torch.from_numpy(features)
+        self.labels = torch.from_numpy(labels)
+        self.epoch = 1
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.features[index], self.labels[index]
+
+
+def _make_loader(
+    dataset: Dataset, description: Description, training: bool
+) -> DataLoader:
+    sampler = _EpochSampler(dataset, description.config.seed) if training else None
+    return DataLoader(
+        dataset, description.config.batch_size, sampler=sampler, drop_last=False
+    )
+
+
+class _EpochSampler(Sampler):
+    """[D14] The shared permutation of the dataset's epoch."""
+
+    def __init__(self, dataset: Dataset, seed: int) -> None:
+        self.dataset = dataset
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __iter__(self) -> Iterator[int]:
+        order = epoch_order(len(self.dataset), self.seed, self.dataset.epoch)
+        return iter(order.tolist())

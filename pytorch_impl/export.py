@@ -1,0 +1,37 @@
+"""Export the classifier to ONNX: inference only, dynamic batch, one file."""
+
+from pathlib import Path
+
+import torch
+
+from pytorch_impl.model import Classifier
+from shared.checkpoints import Description
+from shared.files import atomic_path
+from shared.onnx_file import finish_onnx
+
+LAYOUT = "NCHW"
+
+
+def export_onnx(model: Classifier, path: Path, description: Description) -> None:
+    """Write the classifier's graph from `input` to `logits`, checked by ONNX.
+
+    Class names, scaling, image size and layout go into the file's metadata.
+    """
+    model.eval()  # [D20] PyTorch exports the mode it is in; Keras exports inference
+    size = description.config.image_size_px
+    device = next(model.parameters()).device
+    # The exporter takes sizes 0 and 1 of an example as fixed, so the batch is two.
+    example = torch.zeros(2, 3, size, size, device=device)
+    program = torch.onnx.export(
+        model,
+        (example,),
+        dynamo=True,
+        opset_version=description.config.onnx_opset,
+        input_names=["input"],
+        output_names=["logits"],
+        dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}},
+        verbose=False,
+    )
+    with atomic_path(path) as temporary:
+        program.save(temporary, external_data=False)
+        finish_onnx(temporary, description, LAYOUT)

@@ -1,0 +1,107 @@
+"""MobileNetV2 with a new head: frozen backbone, dense 100, dropout, dense to logits."""
+
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from torch import nn
+from torchvision.models import mobilenet_v2
+
+from shared.architecture import NUM_FEATURES
+from shared.checkpoints import Description
+from shared.config import Config
+from shared.errors import UserError
+from shared.weights import Arrays
+
+
+def set_up(config: Config) -> str:
+    """Seed the framework and choose its device; returns the device's name.
+
+    Raises:
+        UserError: `device` is "cuda" and the framework finds no GPU.
+    """
+    torch.manual_seed(config.seed)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "--device cuda: PyTorch finds no CUDA GPU. Use --device cpu or auto, or "
+            "check the driver with nvidia-smi."
+        )
+    return torch.cuda.get_device_name() if _device(config) == "cuda" else "cpu"
+
+
+def _device(config: Config) -> str:
+    """[D19] PyTorch is told for each model and tensor; Keras takes a GPU by itself."""
+    return "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+class Classifier(nn.Module):
+    """Backbone (N, 3, H, W) to features (N, 1280), head to logits (N, classes)."""
+
+    def __init__(self, num_classes: int, config: Config) -> None:
+        super().__init__()
+        network = mobilenet_v2(weights=None)
+        self.backbone = nn.Sequential(
+            OrderedDict(
+                features=network.features,
+                pool=nn.AdaptiveAvgPool2d(1),
+                flatten=nn.Flatten(),
+            )
+        )
+        self.head = nn.Sequential(
+            OrderedDict(
+                inner=nn.Linear(NUM_FEATURES, config.inner_size),
+                relu=nn.ReLU(),
+                dropout=nn.Dropout(config.dropout),
+                output=nn.Linear(config.inner_size, num_classes),
+            )
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.backbone(images))
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """[D01] Batch norm of the frozen backbone stays in eval mode.
+
+        requires_grad=False alone would not stop it from using and updating batch
+        statistics; in Keras trainable=False does.
+        """
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+
+def build_model(arrays: Arrays, description: Description) -> Classifier:
+    """Build the classifier with the given values; its backbone is frozen.
+
+    Args:
+        arrays: backbone and head in torchvision's names and layout.
+    """
+    config = description.config
+    model = Classifier(len(description.classes), config)
+    for layer in model.backbone.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eps = config.batch_norm_epsilon  # [D02]
+            layer.momentum = config.batch_norm_momentum  # [D02]
+    # [D03] torchvision pads stride-2 convolutions on both sides; Keras is made to.
+    load_arrays(model, arrays)
+    model.backbone.requires_grad_(False)
+    # Kernels for NHWC memory are the faster ones; shapes stay (N, C, H, W).
+    return model.to(_device(config), memory_format=torch.channels_last)
+
+
+def load_arrays(model: Classifier, arrays: Arrays) -> None:
+    """Copy every array into the model, from torchvision's names and layout. [D05]"""
+    state = model.state_dict()
+    for name in state:
+        if not name.endswith("num_batches_tracked"):
+            state[name] = torch.from_numpy(arrays[name.removeprefix("backbone.")])
+    model.load_state_dict(state)
+
+
+def read_arrays(model: Classifier) -> Arrays:
+    """Every array of the model, in torchvision's names and layout; copies."""
+    return {
+        name.removeprefix("backbone."): np.array(tensor.cpu(), order="C")
+        for name, tensor in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }

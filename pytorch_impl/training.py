@@ -1,0 +1,137 @@
+"""Train the head: an explicit loop over epochs and batches."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from pytorch_impl.checkpoint import save_checkpoint
+from pytorch_impl.inference import predict_head_logits, predict_logits
+from pytorch_impl.model import Classifier
+from shared.checkpoints import Description
+from shared.clock import now
+from shared.config import Config
+from shared.metrics import accuracy, cross_entropy
+from shared.records import EpochRecord
+
+
+def make_optimizer(network: nn.Module, config: Config) -> torch.optim.Optimizer:
+    """Adam (Kingma and Ba, 2015) over what is not frozen, no weight decay."""
+    # [D08] Epsilon is added to sqrt(v / (1 - beta_2^t)); Keras's own Adam adds it to
+    # sqrt(v), so there a few lines replace its formula.
+    return torch.optim.Adam(
+        [array for array in network.parameters() if array.requires_grad],
+        lr=config.learning_rate,
+        betas=(config.adam_beta_1, config.adam_beta_2),
+        eps=config.adam_epsilon,
+        weight_decay=0.0,  # [D09]
+    )
+
+
+def make_train_step(
+    network: nn.Module, config: Config
+) -> Callable[[np.ndarray, np.ndarray], float]:
+    """A function that does one update from one batch and returns the batch's loss.
+
+    Args:
+        network: the classifier, or its head alone.
+    """
+    optimizer = make_optimizer(network, config)
+    network.train()
+
+    def train_step(inputs: np.ndarray, labels: np.ndarray) -> float:
+        batch = torch.from_numpy(inputs), torch.from_numpy(labels)
+        loss, _ = _update(network, optimizer, *batch)
+        return float(loss)
+
+    return train_step
+
+
+def train(
+    model: Classifier,
+    train_loader: DataLoader,
+    validation_loader: DataLoader,
+    description: Description,
+    folder: Path,
+    on_epoch: Callable[[EpochRecord], None],
+) -> list[EpochRecord]:
+    """Train for all epochs and keep the best and the last checkpoint in `folder`.
+
+    Best is the first epoch with the highest validation accuracy. Training loss and
+    accuracy are those of each batch as it was trained on, dropout included.
+
+    Args:
+        train_loader, validation_loader: batches of images, or of features where the
+            configuration says that features are cached.
+    """
+    config = description.config
+    cached = config.features_are_cached
+    network = model.head if cached else model
+    predict = predict_head_logits if cached else predict_logits
+    optimizer = make_optimizer(model, config)
+    history: list[EpochRecord] = []
+    for epoch in range(1, config.epochs + 1):
+        start = now()
+        train_loader.dataset.epoch = epoch
+        logits, labels = _train_epoch(network, optimizer, train_loader)
+        validation_logits = predict(model, validation_loader)
+        validation_labels = np.concatenate([y.numpy() for _, y in validation_loader])
+        record = EpochRecord(
+            epoch=epoch,
+            train_loss=cross_entropy(logits, labels),
+            train_accuracy=accuracy(logits, labels),
+            validation_loss=cross_entropy(validation_logits, validation_labels),
+            validation_accuracy=accuracy(validation_logits, validation_labels),
+            seconds=now() - start,
+        )
+        history.append(record)
+        keep_checkpoints(model, history, description, folder)
+        on_epoch(record)
+    return history
+
+
+def keep_checkpoints(
+    model: Classifier,
+    history: list[EpochRecord],
+    description: Description,
+    folder: Path,
+) -> None:
+    """Save `last`, and `best` if this epoch's validation accuracy is a new maximum."""
+    record = history[-1]
+    save_checkpoint(model, folder, "last", description, record.epoch)
+    earlier = [past.validation_accuracy for past in history[:-1]]
+    if record.validation_accuracy > max(earlier, default=-1):
+        save_checkpoint(model, folder, "best", description, record.epoch)
+
+
+def _train_epoch(
+    network: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader
+) -> tuple[np.ndarray, np.ndarray]:
+    """One pass over all batches; returns the logits seen and the labels, in order."""
+    network.train()
+    seen_logits, seen_labels = [], []
+    for inputs, labels in loader:
+        _, logits = _update(network, optimizer, inputs, labels)
+        seen_logits.append(logits.cpu())
+        seen_labels.append(labels)
+    return torch.cat(seen_logits).numpy(), torch.cat(seen_labels).numpy()
+
+
+def _update(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    inputs: torch.Tensor,
+    labels: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Forward, backward, step: what fit() does for each batch in Keras."""
+    device = next(network.parameters()).device
+    optimizer.zero_grad()
+    logits = network(inputs.to(device))
+    # [D13] (logits, labels), softmax inside; Keras: (labels, predictions), told so.
+    loss = nn.functional.cross_entropy(logits, labels.to(device))
+    loss.backward()
+    optimizer.step()
+    return loss.detach(), logits.detach()

@@ -1,0 +1,138 @@
+"""MobileNetV2's layers by name: where each array lives in torchvision and in Keras.
+
+Arrays travel between the two sides in torchvision's names and layout. Sandler et al.,
+"MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018, table 2.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NUM_FEATURES = 1280
+STEM_CHANNELS = 32
+# Expansion, output channels, repeats, stride of the first repeat.
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+BATCH_NORM_ARRAYS = {  # torch: Keras
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
+
+
+@dataclass(frozen=True)
+class ConvBatchNorm:
+    """One bias-free convolution and the batch norm that follows it."""
+
+    torch_conv: str
+    torch_norm: str
+    keras_conv: str
+    keras_norm: str
+    shape: tuple[int, int, int, int]  # torch: (out, in / groups, height, width)
+    stride: int = 1
+    relu6: bool = True
+    block: int = 0  # torchvision's index in `features`
+
+    @property
+    def depthwise(self) -> bool:
+        """One input channel for each output channel."""
+        return self.shape[1] == 1 and self.shape[2] == 3
+
+
+def conv_layers() -> list[ConvBatchNorm]:
+    """The 52 convolutions of the backbone, in the order of the forward pass."""
+    layers = [
+        ConvBatchNorm(
+            *("features.0.0", "features.0.1", "Conv1", "bn_Conv1"),
+            shape=(STEM_CHANNELS, 3, 3, 3),
+            stride=2,
+        )
+    ]
+    channels, block = STEM_CHANNELS, 0
+    for expansion, out_channels, repeats, first_stride in STAGES:
+        for repeat in range(repeats):
+            block += 1
+            stride = first_stride if repeat == 0 else 1
+            layers += _inverted_residual(
+                block, channels, out_channels, expansion, stride
+            )
+            channels = out_channels
+    last = ("features.18.0", "features.18.1", "Conv_1", "Conv_1_bn")
+    shape = (NUM_FEATURES, channels, 1, 1)
+    return [*layers, ConvBatchNorm(*last, shape=shape, block=18)]
+
+
+def _inverted_residual(
+    block: int, channels: int, out_channels: int, expansion: int, stride: int
+) -> list[ConvBatchNorm]:
+    """Expand (1x1), depthwise (3x3), project (1x1, no ReLU)."""
+    torch_name = f"features.{block}.conv"
+    keras_name = f"block_{block - 1}_" if expansion > 1 else "expanded_conv_"
+    hidden = channels * expansion
+
+    def layer(
+        torch_conv: str, torch_norm: str, part: str, shape: tuple, **options: object
+    ) -> ConvBatchNorm:
+        return ConvBatchNorm(
+            f"{torch_name}.{torch_conv}",
+            f"{torch_name}.{torch_norm}",
+            f"{keras_name}{part}",
+            f"{keras_name}{part}_BN",
+            shape,
+            block=block,
+            **options,
+        )
+
+    expand = [layer("0.0", "0.1", "expand", (hidden, channels, 1, 1))]
+    if expansion == 1:
+        expand = []
+    place = len(expand)
+    return [
+        *expand,
+        layer(
+            *(f"{place}.0", f"{place}.1", "depthwise"),
+            (hidden, 1, 3, 3),
+            stride=stride,
+        ),
+        layer(
+            *(f"{place + 1}", f"{place + 2}", "project"),
+            (out_channels, hidden, 1, 1),
+            relu6=False,
+        ),
+    ]
+
+
+def backbone_shapes() -> dict[str, tuple[int, ...]]:
+    """Name and shape of every backbone array in torchvision's layout."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in conv_layers():
+        shapes[f"{layer.torch_conv}.weight"] = layer.shape
+        for array in BATCH_NORM_ARRAYS:
+            shapes[f"{layer.torch_norm}.{array}"] = layer.shape[:1]
+    return shapes
+
+
+def to_keras_kernel(kernel: np.ndarray, depthwise: bool = False) -> np.ndarray:
+    """Torch kernel to Keras layout.
+
+    [D05] Convolution (out, in, H, W) to (H, W, in, out); depthwise (channels, 1, H, W)
+    to (H, W, channels, 1); dense (out, in) to (in, out).
+    """
+    if kernel.ndim == 2:
+        return kernel.T
+    return kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+
+
+def to_torch_kernel(kernel: np.ndarray, depthwise: bool = False) -> np.ndarray:
+    """Keras kernel to torch layout, the inverse of `to_keras_kernel`."""
+    if kernel.ndim == 2:
+        return kernel.T
+    return kernel.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1))

@@ -1,0 +1,98 @@
+"""One decoder for every image that either side sees: file bytes to uint8 RGB."""
+
+import base64
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# Accepts the largest cameras made (14204x10652), refuses 20,000x20,000.
+MAX_PIXELS = 160_000_000
+# Named, since some of Pillow's other readers start programs (EPS) or guess (TGA).
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+# Pillow's own limit warns below ours and fails without naming width and height.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class BadImage(ValueError):
+    """This file cannot be used as an image; the message is the reason alone."""
+
+
+def decode_image(source: Path | BinaryIO, size_px: int) -> np.ndarray:
+    """Decode one image and squeeze it to a square, as the workshop does.
+
+    Returns:
+        uint8 (H, W, 3) in [0, 255], H = W = `size_px`, red first, EXIF orientation
+        applied, bilinear with Pillow's antialiasing.
+
+    Raises:
+        BadImage: unreadable, empty, truncated, not an image, more than MAX_PIXELS, or
+            in a colour mode without a defined range.
+    """
+    content = _read(source)
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _require_size(image)
+            ImageOps.exif_transpose(image, in_place=True)
+            square = _to_rgb(image).resize((size_px, size_px), Image.Resampling.BILINEAR)
+            return np.array(square)  # (H, W, C)
+    except (BadImage, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise BadImage(f"not an image ({', '.join(FORMATS)} are read)") from None
+    except Exception as error:  # Pillow raises ten kinds for a broken file
+        raise BadImage(f"broken image: {error or type(error).__name__}") from error
+
+
+def encode_thumbnail(image: np.ndarray, size_px: int) -> str:
+    """Base64 JPEG of a uint8 (H, W, 3) image, its longer side at most `size_px`."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((size_px, size_px))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=80)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _read(source: Path | BinaryIO) -> bytes:
+    try:
+        content = source.read_bytes() if isinstance(source, Path) else source.read()
+    except OSError as error:
+        raise BadImage(f"cannot be read: {error.strerror}") from error
+    if not content:
+        raise BadImage("the file is empty")
+    return content
+
+
+def _require_size(image: Image.Image) -> None:
+    """Judge by the header, before a small file can unfold into gigabytes."""
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise BadImage(
+            f"{width}x{height} pixels are {width * height / 1e6:.0f} million, "
+            f"{MAX_PIXELS / 1e6:.0f} million are allowed"
+        )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        image = _sixteen_to_eight_bits(image)
+    if image.mode == "F":
+        raise BadImage("floating-point pixels have no defined range; store 8 or 16 bits")
+    if image.has_transparency_data:
+        # Dropping alpha would show whatever colour lies hidden under clear pixels,
+        # often black; product photos stand on white.
+        canvas = Image.new("RGBA", image.size, "white")
+        canvas.alpha_composite(image.convert("RGBA"))
+        image = canvas
+    return image.convert("RGB")
+
+
+def _sixteen_to_eight_bits(image: Image.Image) -> Image.Image:
+    """Map 0..65535 to 0..255 (65535 / 257 = 255); Pillow's own convert may clip."""
+    values = np.asarray(image).astype(np.int64)  # (H, W)
+    if values.min() < 0 or values.max() > 65535:
+        raise BadImage("32-bit pixels have no defined range; store 8 or 16 bits")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))

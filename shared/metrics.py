@@ -1,0 +1,86 @@
+"""Loss and scores, computed once for both sides: per sample, over all samples."""
+
+import numpy as np
+
+from shared.records import ClassScore, ScoreRecord
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (N, classes) float64 of logits (N, classes)."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over samples of -log p(label), natural logarithm, float64.
+
+    [D10] A mean over samples, not a mean of batch means: the last, smaller batch
+    would weigh too much.
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    log_sums = np.log(np.exp(shifted).sum(axis=1))
+    return float(np.mean(log_sums - shifted[np.arange(len(labels)), labels]))
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Share of samples whose largest logit is the label's; ties go to the first."""
+    return float(np.mean(logits.argmax(axis=1) == labels))
+
+
+def confusion_matrix(
+    labels: np.ndarray, predictions: np.ndarray, num_classes: int
+) -> np.ndarray:
+    """Counts (classes, classes) int64, rows are labels, columns are predictions."""
+    cells = labels * num_classes + predictions
+    return np.bincount(cells, minlength=num_classes**2).reshape(
+        num_classes, num_classes
+    )
+
+
+def score(logits: np.ndarray, labels: np.ndarray, classes: list[str]) -> ScoreRecord:
+    """Every score of one split; `logits` (N, classes), `labels` (N,)."""
+    predictions = logits.argmax(axis=1)
+    confusion = confusion_matrix(labels, predictions, len(classes))
+    hits = np.diag(confusion)
+    with np.errstate(invalid="ignore"):  # 0 / 0 for a class never seen or predicted
+        precision = np.nan_to_num(hits / confusion.sum(axis=0))
+        recall = np.nan_to_num(hits / confusion.sum(axis=1))
+        f1 = np.nan_to_num(2 * precision * recall / (precision + recall))
+    return ScoreRecord(
+        images=len(labels),
+        accuracy=accuracy(logits, labels),
+        loss=cross_entropy(logits, labels),
+        macro_f1=float(f1.mean()),
+        per_class={
+            name: ClassScore(
+                precision=precision[i],
+                recall=recall[i],
+                f1=f1[i],
+                images=int(confusion[i].sum()),
+            )
+            for i, name in enumerate(classes)
+        },
+        confusion=confusion.tolist(),
+        predictions=predictions.tolist(),
+    )
+
+
+def max_scaled_diff(values: np.ndarray, reference: np.ndarray) -> float:
+    """max |values - reference| / max |reference|, in float64.
+
+    Raises:
+        ValueError: shapes differ, nothing to compare, or the reference is all zero;
+            such a comparison could not fail.
+    """
+    if values.shape != reference.shape:
+        raise ValueError(f"shapes differ: {values.shape} and {reference.shape}")
+    if reference.size == 0 or not np.abs(reference).max() > 0:
+        raise ValueError("the reference is empty or all zero: nothing is compared")
+    difference = np.abs(values.astype(np.float64) - reference.astype(np.float64))
+    return float(difference.max() / np.abs(reference).max())
+
+
+def top1_agreement(logits: np.ndarray, reference: np.ndarray) -> float:
+    """Share of samples for which both name the same class."""
+    return float(np.mean(logits.argmax(axis=1) == reference.argmax(axis=1)))

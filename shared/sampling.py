@@ -1,0 +1,22 @@
+"""Random streams that depend on what they are for, and not on who drew before."""
+
+import numpy as np
+
+# First part of each key, so that no two purposes share a stream.
+ORDER, AUGMENTATION, HEAD, BACKBONE, CALIBRATION, TIMING, BOOTSTRAP = range(7)
+
+
+def stream(seed: int, purpose: int, *key: int) -> np.random.Generator:
+    """Philox generator keyed by (seed, purpose, *key); equal keys, equal numbers."""
+    return np.random.Generator(
+        np.random.Philox(np.random.SeedSequence([seed, purpose, *key]))
+    )
+
+
+def epoch_order(num_images: int, seed: int, epoch: int) -> np.ndarray:
+    """Order in which epoch `epoch` (from 1) visits the training images, (N,) int64.
+
+    [D14] A full permutation, as PyTorch's DataLoader draws; Keras's directory loader
+    shuffles within a buffer only.
+    """
+    return stream(seed, ORDER, epoch).permutation(num_images)

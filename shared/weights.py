@@ -1,0 +1,228 @@
+"""One backbone for both sides: find weights, read them, and keep them in one layout.
+
+Whatever they come from, they end as a safetensors file in torchvision's names and
+layout whose metadata says how images are to be scaled.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from shared.architecture import (
+    BATCH_NORM_ARRAYS,
+    NUM_FEATURES,
+    backbone_shapes,
+    conv_layers,
+    to_torch_kernel,
+)
+from shared.config import Config
+from shared.errors import UserError
+from shared.files import atomic_path
+from shared.sampling import HEAD, stream
+
+Arrays = dict[str, np.ndarray]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's published weights
+IMAGENET_STD = (0.229, 0.224, 0.225)
+KERAS_MEAN = KERAS_STD = (0.5, 0.5, 0.5)  # [D06] Keras scales to [-1, 1]
+KERAS_EPSILON, TORCH_EPSILON = 1e-3, 1e-5  # [D02] keras.applications, torchvision
+ALLOWED = (
+    "Allowed are a .safetensors or .pth file in torchvision's layout, a Keras .h5 "
+    "file of keras.applications.MobileNetV2, or one of: torchvision, keras, random."
+)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A backbone and the scaling of images that belongs to it.
+
+    Attributes:
+        arrays: torchvision's names (`features.*`) and layout, float32.
+        mean, std: per channel, of images scaled to [0, 1].
+        source: where the weights come from, for the report.
+        notice: what a reader has to know about them, if anything.
+    """
+
+    arrays: Arrays
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    source: str
+    notice: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over names, values and scaling; the same for the same function."""
+        digest = hashlib.sha256(repr((self.mean, self.std)).encode())
+        for name in sorted(self.arrays):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(self.arrays[name]).tobytes())
+        return digest.hexdigest()
+
+
+def initial_head(config: Config, num_classes: int) -> Arrays:
+    """The head's first values, the same on both sides, torch layout, float32.
+
+    [D07] Glorot uniform with zero bias, Keras's default (Glorot and Bengio, 2010);
+    PyTorch's own is uniform within ±1/sqrt(inputs), bias included.
+    """
+    sizes = {"inner": (NUM_FEATURES, config.inner_size)}
+    sizes["output"] = (config.inner_size, num_classes)
+    arrays: Arrays = {}
+    for number, (name, (inputs, outputs)) in enumerate(sizes.items()):
+        limit = np.sqrt(6 / (inputs + outputs))
+        values = stream(config.seed, HEAD, number).uniform(
+            -limit, limit, (outputs, inputs)
+        )
+        arrays[f"head.{name}.weight"] = values.astype(np.float32)
+        arrays[f"head.{name}.bias"] = np.zeros(outputs, np.float32)
+    return arrays
+
+
+def save_weights(weights: Weights, path: Path) -> None:
+    """Write the canonical safetensors file, atomically."""
+    metadata = {
+        "architecture": "torchvision.models.mobilenet_v2",
+        "mean": ",".join(map(str, weights.mean)),
+        "std": ",".join(map(str, weights.std)),
+        "source": weights.source,
+        "notice": weights.notice or "",
+    }
+    arrays = {name: np.ascontiguousarray(a) for name, a in weights.arrays.items()}
+    with atomic_path(path) as temporary:
+        save_file(arrays, temporary, metadata=metadata)
+
+
+def read_weights(path: Path, source: str | None = None) -> Weights:
+    """Read a .safetensors or Keras .h5 file; a .pth file needs PyTorch to read it.
+
+    Raises:
+        UserError: the file is missing, of another kind, or holds another architecture.
+    """
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise UserError(f"--weights {path}: {found}. {ALLOWED}")
+    source = source or path.name
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path, source)
+    if path.suffix in (".h5", ".keras"):
+        return _read_keras(path, source)
+    raise UserError(f"--weights {path}: unknown kind of file. {ALLOWED}")
+
+
+def make_weights(
+    state: Arrays,
+    path: Path,
+    source: str,
+    mean: tuple = IMAGENET_MEAN,
+    std: tuple = IMAGENET_STD,
+    notice: str | None = None,
+) -> Weights:
+    """Keep the backbone of a torchvision state dict, after checking every shape.
+
+    Raises:
+        UserError: an array is missing, has another shape, or is not finite; the first
+            such array is named.
+    """
+    arrays: Arrays = {}
+    for name, shape in backbone_shapes().items():
+        if name not in state:
+            raise UserError(
+                f"--weights {path}: array '{name}' is missing among the "
+                f"{len(state)} found; this is not torchvision's MobileNetV2. {ALLOWED}"
+            )
+        array = np.asarray(state[name], np.float32)
+        if array.shape != shape:
+            raise UserError(
+                f"--weights {path}: array '{name}' has shape {array.shape}, MobileNetV2 "
+                f"of width 1.0 has {shape}. {ALLOWED}"
+            )
+        if not np.isfinite(array).all():
+            raise UserError(f"--weights {path}: array '{name}' holds NaN or infinity.")
+        arrays[name] = array
+    return Weights(arrays, tuple(mean), tuple(std), source, notice)
+
+
+def _read_safetensors(path: Path, source: str) -> Weights:
+    try:
+        with safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UserError(
+            f"--weights {path}: not a whole safetensors file ({error}). {ALLOWED}"
+        ) from error
+    notice = metadata.get("notice") or None
+    if "mean" not in metadata:
+        notice = "The file names no mean and std: torchvision's are assumed."
+    return make_weights(
+        state,
+        path,
+        metadata.get("source", source),
+        _three_numbers(metadata.get("mean"), IMAGENET_MEAN, path),
+        _three_numbers(metadata.get("std"), IMAGENET_STD, path),
+        notice,
+    )
+
+
+def _three_numbers(text: str | None, default: tuple, path: Path) -> tuple:
+    if text is None:
+        return default
+    try:
+        first, second, third = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(
+            f"--weights {path}: mean and std in its metadata must be three numbers "
+            f"with commas between them, found '{text}'."
+        ) from error
+    return first, second, third
+
+
+def _read_keras(path: Path, source: str) -> Weights:
+    """Keras's published .h5 and files of `save_weights` name their layers."""
+    try:
+        with h5py.File(path) as file:
+            datasets: Arrays = {}
+            file.visititems(
+                lambda name, item: (
+                    datasets.update({name: item[()]})
+                    if isinstance(item, h5py.Dataset)
+                    else None
+                )
+            )
+    except OSError as error:
+        raise UserError(
+            f"--weights {path}: not a whole HDF5 file ({error}). {ALLOWED}"
+        ) from error
+    return make_weights(_from_keras(datasets), path, source, KERAS_MEAN, KERAS_STD)
+
+
+def _from_keras(datasets: Arrays) -> Arrays:
+    """Arrays in torchvision's names and layout from the data sets of a Keras file."""
+    # "Conv1/Conv1/kernel:0" in Keras's published files.
+    named = {
+        (parts[-2], parts[-1].removesuffix(":0")): array
+        for name, array in datasets.items()
+        if len(parts := name.split("/")) > 1
+    }
+    state: Arrays = {}
+    for layer in conv_layers():
+        kernel = "depthwise_kernel" if layer.depthwise else "kernel"
+        if (layer.keras_conv, kernel) in named:
+            state[f"{layer.torch_conv}.weight"] = to_torch_kernel(
+                named[layer.keras_conv, kernel], layer.depthwise
+            )
+        for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
+            if (layer.keras_norm, keras_name) in named:
+                state[f"{layer.torch_norm}.{torch_name}"] = named[
+                    layer.keras_norm, keras_name
+                ]
+        variance = f"{layer.torch_norm}.running_var"
+        if variance in state:
+            # [D02] The same function under torchvision's epsilon.
+            state[variance] = state[variance] + (KERAS_EPSILON - TORCH_EPSILON)
+    return state
