@@ -6,6 +6,7 @@ import keras
 
 from keras_impl.model import Classifier
 from shared.checkpoints import Description
+from shared.config import ONNX_OPSET
 from shared.files import atomic_path
 from shared.onnx_file import finish_onnx
 
@@ -25,7 +26,7 @@ def export_onnx(model: Classifier, path: Path, description: Description) -> None
             temporary,
             format="onnx",
             input_signature=signature,
-            opset_version=description.config.onnx_opset,
+            opset_version=ONNX_OPSET,
             verbose=False,
         )
         finish_onnx(temporary, description, LAYOUT)

@@ -4,25 +4,40 @@ import keras
 import numpy as np
 
 from keras_impl.model import Classifier
+from shared.progress import OnBatch, ignore
 
 
-def compute_features(model: Classifier, loader: keras.utils.PyDataset) -> np.ndarray:
+def compute_features(
+    model: Classifier, loader: keras.utils.PyDataset, on_batch: OnBatch = ignore
+) -> np.ndarray:
     """The backbone's features of all images, (N, 1280) float32, in loader order."""
-    return _run(model.backbone, loader)
+    return _run(model.backbone, loader, on_batch)
 
 
-def predict_logits(model: Classifier, loader: keras.utils.PyDataset) -> np.ndarray:
+def predict_logits(
+    model: Classifier, loader: keras.utils.PyDataset, on_batch: OnBatch = ignore
+) -> np.ndarray:
     """Logits of all images, (N, classes) float32, in loader order; no dropout."""
-    return _run(model, loader)
+    return _run(model, loader, on_batch)
 
 
 def predict_head_logits(
-    model: Classifier, loader: keras.utils.PyDataset
+    model: Classifier, loader: keras.utils.PyDataset, on_batch: OnBatch = ignore
 ) -> np.ndarray:
     """Logits of features that were computed before, (N, classes) float32."""
-    return _run(model.head, loader)
+    return _run(model.head, loader, on_batch)
 
 
-def _run(network: keras.Model, loader: keras.utils.PyDataset) -> np.ndarray:
-    # predict() always runs in inference mode; PyTorch: eval() and inference_mode()
-    return network.predict(loader, verbose=0)
+def predict_batch(network: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    """Outputs of one batch, in this framework's layout, inference mode."""
+    return network.predict_on_batch(inputs)
+
+
+def _run(
+    network: keras.Model, loader: keras.utils.PyDataset, on_batch: OnBatch
+) -> np.ndarray:
+    # predict() loops over the batches, in inference mode; PyTorch: eval(), a loop.
+    progress = keras.callbacks.LambdaCallback(
+        on_predict_batch_end=lambda batch, logs: on_batch(batch + 1, len(loader))  # noqa: ARG005
+    )
+    return network.predict(loader, callbacks=[progress], verbose=0)

@@ -1,5 +1,7 @@
 """MobileNetV2 with a new head: frozen backbone, dense 100, dropout, dense to logits."""
 
+import os
+
 import keras
 import numpy as np
 from keras import layers
@@ -40,6 +42,23 @@ def set_up(config: Config) -> str:
     if not gpus or config.device == "cpu":
         return "cpu"
     return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+
+
+def peak_device_mib() -> float | None:
+    """Largest memory taken on the GPU so far, MiB; None without one."""
+    import tensorflow as tf
+
+    if not tf.config.get_visible_devices("GPU"):
+        return None
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
+
+
+def num_threads() -> int:
+    """Threads that one operation may use."""
+    import tensorflow as tf
+
+    # 0 stands for TensorFlow's own choice, one thread per core.
+    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
 
 
 class Classifier(keras.Model):
@@ -108,9 +127,7 @@ def load_arrays(model: Classifier, arrays: Arrays) -> None:
     """Copy every array into the model, from torchvision's names and layout. [D05]"""
     for name, (variable, depthwise) in _variables(model).items():
         array = arrays[name]
-        variable.assign(
-            to_keras_kernel(array, depthwise) if array.ndim > 1 else array
-        )
+        variable.assign(to_keras_kernel(array, depthwise) if array.ndim > 1 else array)
 
 
 def read_arrays(model: Classifier) -> Arrays:

@@ -35,7 +35,7 @@ def make_optimizer(
 class _Adam(keras.optimizers.Adam):
     """[D08] Keras's Adam with epsilon where PyTorch and the paper have it."""
 
-    def update_step(self, gradient, variable, learning_rate) -> None:  # noqa: ANN001
+    def update_step(self, gradient, variable, learning_rate) -> None:
         index = self._get_variable_index(variable)
         momentum, velocity = self._momentums[index], self._velocities[index]
         step = ops.cast(self.iterations + 1, variable.dtype)
@@ -85,9 +85,7 @@ def train(
     network = model.head if config.features_are_cached else model
     log = _LogitsLog(len(train_loader.labels), len(description.classes))
     _compile(network, config, metrics=[log])
-    callback = _EpochEnd(
-        model, log, validation_loader, description, folder, on_epoch
-    )
+    callback = _EpochEnd(model, log, validation_loader, description, folder, on_epoch)
     # fit() runs what PyTorch's side spells out: batches, gradients, updates.
     network.fit(
         train_loader,
@@ -137,7 +135,7 @@ class _LogitsLog(keras.metrics.Metric):
         self.labels = self.add_variable((num_samples,), "zeros", dtype="int32")
         self.seen = self.add_variable((), "zeros", dtype="int32")
 
-    def update_state(self, y_true, y_pred, sample_weight=None) -> None:  # noqa: ANN001, ARG002
+    def update_state(self, y_true, y_pred, sample_weight=None) -> None:  # noqa: ARG002
         count = ops.shape(y_pred)[0]
         places = (self.seen + ops.arange(count, dtype="int32"))[:, None]
         self.logits.assign(ops.scatter_update(self.logits, places, y_pred))
@@ -145,7 +143,7 @@ class _LogitsLog(keras.metrics.Metric):
         self.labels.assign(ops.scatter_update(self.labels, places, labels))
         self.seen.assign_add(count)
 
-    def result(self):  # noqa: ANN201
+    def result(self):
         return self.seen
 
 

@@ -1,4 +1,4 @@
-"""Save and load a trained classifier, as safetensors: no pickle, nothing half-written."""
+"""Save and load a trained classifier as safetensors: no pickle, whole or absent."""
 
 from pathlib import Path
 

@@ -6,6 +6,7 @@ import torch
 
 from pytorch_impl.model import Classifier
 from shared.checkpoints import Description
+from shared.config import ONNX_OPSET
 from shared.files import atomic_path
 from shared.onnx_file import finish_onnx
 
@@ -26,7 +27,7 @@ def export_onnx(model: Classifier, path: Path, description: Description) -> None
         model,
         (example,),
         dynamo=True,
-        opset_version=description.config.onnx_opset,
+        opset_version=ONNX_OPSET,
         input_names=["input"],
         output_names=["logits"],
         dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}},

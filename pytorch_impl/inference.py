@@ -6,26 +6,41 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from pytorch_impl.model import Classifier
+from shared.progress import OnBatch, ignore
 
 
-def compute_features(model: Classifier, loader: DataLoader) -> np.ndarray:
+def compute_features(
+    model: Classifier, loader: DataLoader, on_batch: OnBatch = ignore
+) -> np.ndarray:
     """The backbone's features of all images, (N, 1280) float32, in loader order."""
-    return _run(model.backbone, loader)
+    return _run(model.backbone, loader, on_batch)
 
 
-def predict_logits(model: Classifier, loader: DataLoader) -> np.ndarray:
+def predict_logits(
+    model: Classifier, loader: DataLoader, on_batch: OnBatch = ignore
+) -> np.ndarray:
     """Logits of all images, (N, classes) float32, in loader order; no dropout."""
-    return _run(model, loader)
+    return _run(model, loader, on_batch)
 
 
-def predict_head_logits(model: Classifier, loader: DataLoader) -> np.ndarray:
+def predict_head_logits(
+    model: Classifier, loader: DataLoader, on_batch: OnBatch = ignore
+) -> np.ndarray:
     """Logits of features that were computed before, (N, classes) float32."""
-    return _run(model.head, loader)
+    return _run(model.head, loader, on_batch)
 
 
-def _run(network: nn.Module, loader: DataLoader) -> np.ndarray:
+def predict_batch(network: nn.Module, inputs: np.ndarray) -> np.ndarray:
+    """Outputs of one batch, in this framework's layout, inference mode."""
     network.eval()  # Keras: predict() always runs in inference mode
     device = next(network.parameters()).device
     with torch.inference_mode():
-        outputs = [network(inputs.to(device)).cpu() for inputs, _ in loader]
-    return torch.cat(outputs).numpy()
+        return network(torch.from_numpy(inputs).to(device)).cpu().numpy()
+
+
+def _run(network: nn.Module, loader: DataLoader, on_batch: OnBatch) -> np.ndarray:
+    outputs = []
+    for inputs, _ in loader:
+        outputs.append(predict_batch(network, inputs.numpy()))
+        on_batch(len(outputs), len(loader))
+    return np.concatenate(outputs)

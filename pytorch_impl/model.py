@@ -34,6 +34,18 @@ def _device(config: Config) -> str:
     return "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
+def peak_device_mib() -> float | None:
+    """Largest memory taken on the GPU so far, MiB; None without one."""
+    if not torch.cuda.is_available():
+        return None
+    return torch.cuda.max_memory_allocated() / 2**20
+
+
+def num_threads() -> int:
+    """Threads that one operation may use."""
+    return torch.get_num_threads()
+
+
 class Classifier(nn.Module):
     """Backbone (N, 3, H, W) to features (N, 1280), head to logits (N, classes)."""
 

@@ -30,9 +30,7 @@ def plan_matrix(config: Config, epoch: int, index: int) -> np.ndarray:
     width, height = np.sqrt(scale * ratio), np.sqrt(scale / ratio)
     shift_x, shift_y = random.uniform(-1, 1, 2) * (1 - width, 1 - height)
     mirror = -1 if random.random() < config.flip_probability else 1
-    crop = np.array(
-        [[width * mirror, 0, shift_x], [0, height, shift_y], [0, 0, 1]]
-    )
+    crop = np.array([[width * mirror, 0, shift_x], [0, height, shift_y], [0, 0, 1]])
     cos, sin = np.cos(angle), np.sin(angle)
     rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
     return (rotation @ crop)[:2].astype(np.float32)

@@ -64,6 +64,8 @@ def decode_files(
     entry = cache / "decoded" / key[:32]
 
     def build(folder: Path) -> None:
+        num_images = sum(map(len, files.values()))
+        require_free_space(folder, num_images * size_px * size_px * 3)
         bad = _write_arrays(folder, files, size_px, progress)
         if bad and not skip_bad_images:
             raise _bad_images(bad)
@@ -131,7 +133,7 @@ def build_folder(
             shutil.rmtree(folder, ignore_errors=True)  # damaged, or not there
             temporary.rename(folder)
         except OSError as error:
-            raise _unwritable(folder.parent, error) from error
+            raise unwritable(folder.parent, error) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
@@ -152,7 +154,7 @@ def _only_builder(folder: Path, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
-def _unwritable(folder: Path, error: OSError) -> UserError:
+def unwritable(folder: Path, error: OSError) -> UserError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     what = "no space is left on the disk" if full else f"cannot write ({error})"
     return UserError(
@@ -188,8 +190,6 @@ def _write_arrays(
     folder: Path, files: Files, size_px: int, progress: Progress
 ) -> list[tuple[str, str]]:
     """Decode every split into `folder`; return (file, reason) of the bad images."""
-    num_images = sum(map(len, files.values()))
-    require_free_space(folder, num_images * size_px * size_px * 3)
     bad = []
     for split, paths in files.items():
         report = partial(progress, f"Decoding {split} images")

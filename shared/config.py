@@ -6,50 +6,85 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import UserError
 
+ONNX_OPSET = 18  # the newest that both exporters write
+ONNX_BATCH_SIZES = (1, 7, 32)
+
 
 class Config(BaseModel):
     """The resolved configuration of one run; stored with every result."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    division: Literal["matched"] = "matched"
-    seed: int = Field(0, ge=0, lt=2**31)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    division: Literal["matched"] = Field(
+        "matched", description="Same program on both sides, or each side's own idiom."
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="Key of every random stream of the run."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto takes a GPU where there is one."
+    )
 
-    # Data. 224 px is what the ImageNet weights were trained on.
-    image_size_px: int = Field(224, ge=32, le=512, multiple_of=32)
-    batch_size: int = Field(32, ge=1, le=1024)
+    # Data
+    image_size_px: int = Field(
+        224, ge=32, le=512, multiple_of=32,
+        description="Side of the square input; the ImageNet weights saw 224.",
+    )  # fmt: skip
+    batch_size: int = Field(32, ge=1, le=1024, description="Images in a batch.")
 
-    # Augmentation of training images, the workshop's three (off by default).
-    augment: bool = False
-    rotation_degrees: float = Field(10.0, ge=0, le=180)
-    crop_scale_min: float = Field(0.9, gt=0, le=1)  # smallest kept share of the area
-    flip_probability: float = Field(0.5, ge=0, le=1)
+    # Augmentation of training images: the workshop's three
+    augment: bool = Field(
+        False, description="Rotate, crop and flip training images (slower)."
+    )
+    rotation_degrees: float = Field(
+        10.0, ge=0, le=180, description="Largest rotation to either side."
+    )
+    crop_scale_min: float = Field(
+        0.9, gt=0, le=1, description="Smallest share of the area that a crop keeps."
+    )
+    flip_probability: float = Field(
+        0.5, ge=0, le=1, description="Probability of a horizontal flip."
+    )
 
-    # Model. Batch norm's epsilon is torchvision's; momentum is in torch's convention
-    # (Keras: one minus it) and moves nothing while the backbone is frozen.
-    batch_norm_epsilon: float = Field(1e-5, gt=0, lt=1)
-    batch_norm_momentum: float = Field(0.1, ge=0, le=1)
-    inner_size: int = Field(100, ge=1, le=65536)
-    dropout: float = Field(0.2, ge=0, lt=1)
+    # Model
+    batch_norm_epsilon: float = Field(
+        1e-5, gt=0, lt=1, description="Both sides take torchvision's; Keras has 1e-3."
+    )
+    batch_norm_momentum: float = Field(
+        0.1, ge=0, le=1,
+        description="Share of the new batch (Keras: one minus it); frozen here.",
+    )  # fmt: skip
+    inner_size: int = Field(
+        100, ge=1, le=65536, description="Units of the head's hidden layer."
+    )
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="Share of hidden units set to zero in training."
+    )
 
-    # Training. Adam's epsilon is torch's; see [D08] for where each side puts it.
-    epochs: int = Field(10, ge=1, le=1000)
-    learning_rate: float = Field(1e-3, gt=0, le=10)
-    adam_beta_1: float = Field(0.9, ge=0, lt=1)
-    adam_beta_2: float = Field(0.999, ge=0, lt=1)
-    adam_epsilon: float = Field(1e-8, gt=0, lt=1)
-    # Compute the frozen backbone's features once; the result is the same.
-    cache_features: bool = True
+    # Training
+    epochs: int = Field(10, ge=1, le=1000, description="Passes over the images.")
+    learning_rate: float = Field(
+        1e-3, gt=0, le=10, description="Adam's; the workshop's best of four."
+    )
+    adam_beta_1: float = Field(0.9, gt=0, lt=1, description="Decay of the gradient.")
+    adam_beta_2: float = Field(0.999, gt=0, lt=1, description="Decay of its square.")
+    adam_epsilon: float = Field(
+        1e-8, gt=0, lt=1, description="Both sides take PyTorch's; Keras has 1e-7."
+    )
+    cache_features: bool = Field(
+        True, description="Compute the frozen backbone's features once; same result."
+    )
 
-    # Timing: processes per arm, steps thrown away and steps kept in each.
-    timing_rounds: int = Field(3, ge=0, le=100)
-    timing_warmup_steps: int = Field(2, ge=0, le=100)
-    timing_steps: int = Field(6, ge=1, le=1000)
-
-    # Export.
-    onnx_opset: int = Field(18, ge=18, le=18)
-    onnx_batch_sizes: tuple[int, ...] = (1, 7, 32)
+    # Timing
+    timing_rounds: int = Field(
+        3, ge=0, le=100, description="Fresh processes per arm; 0 measures nothing."
+    )
+    timing_warmup_steps: int = Field(
+        2, ge=0, le=100, description="Steps after the first that are not kept."
+    )
+    timing_steps: int = Field(
+        6, ge=1, le=1000, description="Steady steps kept in each process."
+    )
 
     @property
     def features_are_cached(self) -> bool:

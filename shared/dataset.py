@@ -158,9 +158,7 @@ def scan_folder(folder: Path) -> Files:
             f"same sub-folders, one per class.{_nested_hint(folder)}"
         )
     return {
-        split: {
-            f"{label}/{path.name}": path for label in sorted(c) for path in c[label]
-        }
+        split: {f"{label}/{path.name}": path for label in c for path in c[label]}
         for split, c in found.items()
     }
 
@@ -179,8 +177,8 @@ def _find_source(data: str | None, cache: Path, progress: Progress) -> _Source:
         return _synthetic(
             cache,
             progress,
-            "These are drawn images, not photos: the clothing data set could not be "
-            f"downloaded ({error}) Give the photos with --data PATH.",
+            "These are drawn images, since the clothing photos could not be "
+            f"downloaded: {error}",
         )
 
 
@@ -235,5 +233,7 @@ def _class_problems(found: dict[str, dict[str, list[Path]]]) -> Iterator[str]:
 def _nested_hint(folder: Path) -> str:
     """Name the one sub-folder that looks like the data set, if there is one."""
     inside = [path for path in _visible(folder, []) if path.is_dir()]
-    whole = [path for path in inside if len(_split_roots(path, [])) == len(SPLIT_FOLDERS)]
+    whole = [
+        path for path in inside if len(_split_roots(path, [])) == len(SPLIT_FOLDERS)
+    ]
     return f"\n{whole[0]} has these: give that folder." if len(whole) == 1 else ""

@@ -11,7 +11,7 @@ from typing import Literal
 import requests
 from filelock import FileLock
 
-from shared.cache import Files, Progress, build_folder, fingerprint
+from shared.cache import Files, Progress, build_folder, fingerprint, unwritable
 from shared.errors import UserError
 from shared.files import require_writable, sha256_of
 
@@ -19,7 +19,8 @@ CONNECT_S = 10  # to each address of a host
 READ_S = 30  # between two pieces of an answer
 ANSWER_S = 20  # until the answer begins, all addresses and name look-up together
 ATTEMPTS = 4  # connections that break half-way are resumed
-PIECE_BYTES = 2**18
+PIECE_BYTES = 2**16  # what a broken connection loses at most
+INSTEAD = "Try again later, or give a copy of your own with --data or --weights."
 
 DATASET_NAME = "clothing-dataset-small"
 DATASET_COMMIT = "11961516512414bf9f6c150a832cfd21b54a6b54"
@@ -27,7 +28,7 @@ DATASET_URL = (
     f"https://github.com/alexeygrigorev/{DATASET_NAME}/archive/{DATASET_COMMIT}.zip"
 )
 # Of the extracted images: GitHub does not promise stable archive bytes.
-DATASET_FINGERPRINT = "@@"
+DATASET_FINGERPRINT = "5c0252986ea1a377d89fc2bebac84f00ce5252b0f1ed4b0daf024451a92585bf"
 MAX_EXTRACTED_BYTES = 2**30
 
 # (address, SHA-256). torchvision publishes the first eight digits, in the file's name,
@@ -66,7 +67,9 @@ def download_dataset(cache: Path, progress: Progress) -> Path:
     archive = cache / "downloads" / f"{folder.name}.zip"
     download(DATASET_URL, archive, None, progress)
     try:
-        return build_folder(folder, lambda new: _unpack(archive, new, progress), progress)
+        return build_folder(
+            folder, lambda new: _unpack(archive, new, progress), progress
+        )
     finally:
         archive.unlink(missing_ok=True)  # used up, or of no use
 
@@ -110,12 +113,148 @@ def download(
 
 
 def _fetch(url: str, part: Path, report: Callable[[int, int], None]) -> None:
-    for attempt in range(ATTEMPTS):
+    for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _append(_connect(url, part), part, report)
+            _append(_connect(url, part), part, report)
+            return
         except _Broken as error:
-            if attempt == ATTEMPTS - 1:
+            if attempt == ATTEMPTS:
                 raise UserError(
                     f"{url}: the connection broke {ATTEMPTS} times ({error}). What "
                     f"came is kept in {part}: run the same command to go on."
                 ) from error
+
+
+def _connect(url: str, part: Path) -> requests.Response:
+    """Open the answer, from where `part` ends.
+
+    In a thread, as no option of requests limits name look-up or many addresses. And
+    requests itself, as pooch has no resume and empties the file first.
+    """
+    size = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"}  # a range of the file, not of its gzip
+    if size:
+        headers["Range"] = f"bytes={size}-"
+    answers: queue.SimpleQueue = queue.SimpleQueue()
+
+    def ask() -> None:
+        limits = (CONNECT_S, READ_S)
+        try:
+            answers.put(requests.get(url, headers=headers, stream=True, timeout=limits))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=ANSWER_S)
+    except queue.Empty:
+        raise NoNetwork(f"{url}: no answer within {ANSWER_S} s. {INSTEAD}") from None
+    if isinstance(answer, requests.ConnectionError):
+        raise NoNetwork(
+            f"{url}: no connection ({_cause(answer)}). {INSTEAD}"
+        ) from answer
+    if isinstance(answer, Exception):
+        raise UserError(f"{url}: {answer}.") from answer
+    return answer
+
+
+def _cause(error: requests.ConnectionError) -> str:
+    """The innermost reason; the outer layers repeat the address."""
+    reason = error.args[0] if error.args else error
+    return str(getattr(reason, "reason", reason)).rpartition(": ")[2]
+
+
+def _append(
+    response: requests.Response, part: Path, report: Callable[[int, int], None]
+) -> None:
+    start = _start_of(response, part)
+    length = response.headers.get("Content-Length")
+    total = start + int(length) if length else 0
+    try:
+        with response, part.open("ab" if start else "wb") as out:
+            for piece in response.iter_content(PIECE_BYTES):
+                out.write(piece)
+                report(out.tell(), total)
+    except requests.RequestException as error:  # an OSError too, hence first
+        raise _Broken(error) from error
+    except OSError as error:
+        raise unwritable(part.parent, error) from error
+
+
+def _start_of(response: requests.Response, part: Path) -> int:
+    """Position in the file where the answer begins; 0 if the server starts anew."""
+    status = response.status_code
+    start = part.stat().st_size if status == 206 else 0
+    span = response.headers.get("Content-Range", "")
+    if status == 416 or (start and not span.startswith(f"bytes {start}-")):
+        part.unlink()
+        raise _Broken("the server does not go on where the last try ended")
+    if status >= 400:
+        raise UserError(f"{response.url}: HTTP {status} {response.reason}. {INSTEAD}")
+    return start
+
+
+def _require_sha256(url: str, part: Path, expected: str | None) -> None:
+    found = sha256_of(part)
+    if expected and not found.startswith(expected):
+        part.unlink()
+        raise UserError(
+            f"{url}: SHA-256 is {found}, expected {expected}. The file is deleted; "
+            "try again, or fetch it by hand from a network you trust."
+        )
+
+
+def _unpack(archive: Path, folder: Path, progress: Progress) -> None:
+    """Unpack without the archive's outermost folder, and check the images.
+
+    Raises:
+        UserError: no zip file, names that leave `folder`, more than
+            MAX_EXTRACTED_BYTES, or other images than the pinned ones.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = _safe_members(opened, folder)
+            for done, (info, target) in enumerate(members, 1):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with opened.open(info) as source, target.open("wb") as out:
+                    shutil.copyfileobj(source, out)
+                progress(f"Unpacking {archive.name}", done, len(members))
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{DATASET_URL}: no sound zip file ({error}).") from error
+    found = fingerprint(_images(folder), progress)
+    if found != DATASET_FINGERPRINT:
+        raise UserError(
+            f"{DATASET_URL}: the images have the fingerprint {found}, expected "
+            f"{DATASET_FINGERPRINT}. Try again, or give a folder with --data."
+        )
+
+
+def _safe_members(
+    opened: zipfile.ZipFile, folder: Path
+) -> list[tuple[zipfile.ZipInfo, Path]]:
+    """Pair each file in the archive with the path that it goes to."""
+    files = [info for info in opened.infolist() if not info.is_dir()]
+    size = sum(info.file_size for info in files)  # zipfile reads no more than this
+    if size > MAX_EXTRACTED_BYTES:
+        raise UserError(
+            f"{DATASET_URL}: unpacks to {size / 2**20:.0f} MiB, "
+            f"{MAX_EXTRACTED_BYTES / 2**20:.0f} MiB are allowed."
+        )
+    root = folder.resolve()
+    members = []
+    for info in files:
+        target = root.joinpath(*PurePosixPath(info.filename).parts[1:])
+        if root not in target.resolve().parents:
+            raise UserError(f"{DATASET_URL}: unsafe name {info.filename!r} inside.")
+        members.append((info, target))
+    return members
+
+
+def _images(folder: Path) -> Files:
+    return {
+        split: {
+            path.relative_to(folder / split).as_posix(): path
+            for path in (folder / split).glob("*/*")
+        }
+        for split in ("train", "validation", "test")
+    }

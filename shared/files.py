@@ -49,9 +49,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a whole small file, or nothing."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(
-            content.encode() if isinstance(content, str) else content
-        )
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def require_writable(folder: Path) -> None:

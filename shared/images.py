@@ -37,7 +37,9 @@ def decode_image(source: Path | BinaryIO, size_px: int) -> np.ndarray:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _require_size(image)
             ImageOps.exif_transpose(image, in_place=True)
-            square = _to_rgb(image).resize((size_px, size_px), Image.Resampling.BILINEAR)
+            square = _to_rgb(image).resize(
+                (size_px, size_px), Image.Resampling.BILINEAR
+            )
             return np.array(square)  # (H, W, C)
     except (BadImage, MemoryError):
         raise
@@ -80,7 +82,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         image = _sixteen_to_eight_bits(image)
     if image.mode == "F":
-        raise BadImage("floating-point pixels have no defined range; store 8 or 16 bits")
+        raise BadImage(
+            "floating-point pixels have no defined range; store 8 or 16 bits"
+        )
     if image.has_transparency_data:
         # Dropping alpha would show whatever colour lies hidden under clear pixels,
         # often black; product photos stand on white.

@@ -70,13 +70,15 @@ def max_scaled_diff(values: np.ndarray, reference: np.ndarray) -> float:
     """max |values - reference| / max |reference|, in float64.
 
     Raises:
-        ValueError: shapes differ, nothing to compare, or the reference is all zero;
-            such a comparison could not fail.
+        ValueError: shapes differ, a value is not finite, nothing to compare, or the
+            reference is all zero; such a comparison could not fail.
     """
     if values.shape != reference.shape:
         raise ValueError(f"shapes differ: {values.shape} and {reference.shape}")
     if reference.size == 0 or not np.abs(reference).max() > 0:
         raise ValueError("the reference is empty or all zero: nothing is compared")
+    if not (np.isfinite(values).all() and np.isfinite(reference).all()):
+        raise ValueError("NaN or infinity among the values to compare")
     difference = np.abs(values.astype(np.float64) - reference.astype(np.float64))
     return float(difference.max() / np.abs(reference).max())
 

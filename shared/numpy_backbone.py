@@ -6,16 +6,11 @@ Slow and plain on purpose: each line is the definition that both frameworks impl
 import numpy as np
 
 from shared.architecture import ConvBatchNorm, conv_layers
+from shared.preprocessing import scale_pixels
 from shared.sampling import BACKBONE, CALIBRATION, stream
 from shared.weights import KERAS_MEAN, KERAS_STD, TORCH_EPSILON, Arrays, Weights
 
 NUM_CALIBRATION_IMAGES = 32
-
-
-def scale_pixels(images: np.ndarray, mean: tuple, std: tuple) -> np.ndarray:
-    """Images (N, H, W, 3) uint8 to float32: (pixel / 255 - mean) / std per channel."""
-    scaled = images.astype(np.float32) / np.float32(255)
-    return (scaled - np.float32(mean)) / np.float32(std)
 
 
 def compute_features(images: np.ndarray, arrays: Arrays) -> np.ndarray:

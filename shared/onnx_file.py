@@ -9,7 +9,7 @@ from shared.checkpoints import Description
 
 
 def finish_onnx(path: Path, description: Description, layout: str) -> None:
-    """Name the output `logits`, add metadata and check the graph, in place.
+    """Name output and batch axis, add metadata and check the graph, in place.
 
     Args:
         layout: "NCHW" or "NHWC", the order of the input's axes.
@@ -19,7 +19,8 @@ def finish_onnx(path: Path, description: Description, layout: str) -> None:
     """
     model = onnx.load(path)
     _rename(model.graph, model.graph.output[0].name, "logits")
-    model.doc_string = ""
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
     metadata = {
         "classes": json.dumps(description.classes),
         "mean": json.dumps(description.mean),

@@ -1,9 +1,10 @@
 """The embedded data set: ten kinds of clothing, drawn, for where there is no network.
 
-Only the shape of a garment and its details tell its class: colours, fabric, backdrop,
-light and pose are drawn before the class is looked at.
+Only the outline of a garment and its details tell its class. Size, backdrop, fabric and
+colours are chosen before the class is looked at; pose and light do not depend on it.
 
 A garment is drawn in its own units: x to the right and y down, both about -1 to 1.
+Random numbers are taken in a fixed order: a draw added anywhere changes what follows.
 """
 
 import colorsys
@@ -15,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-SYNTHETIC_VERSION = 1  # goes up whenever a pixel changes, so that caches notice
+SYNTHETIC_VERSION: int = 1  # goes up whenever a pixel changes, so that caches notice
 
-CLASSES = (
+CLASSES: tuple[str, ...] = (
     "dress",
     "hat",
     "longsleeve",
@@ -31,8 +32,11 @@ CLASSES = (
 )
 COUNTS = {"train": 40, "validation": 10, "test": 10}  # images of each class
 
-# A garment is drawn once, in materials: how much of the fabric, the trim and the line
-# colour shows, and whether the backdrop is covered. Colours come afterwards.
+Points = Sequence[tuple[float, float]] | np.ndarray  # (N, 2), garment units
+Material = tuple[int, int, int, int]
+
+# A garment is drawn in materials, coloured afterwards: how much shows of the fabric, of
+# the trim and of the line colour, and whether the backdrop is covered; each of 255.
 FABRIC = (255, 0, 0, 255)
 SHADE = (165, 0, 0, 255)  # an edge or a fold
 INSIDE = (110, 0, 0, 255)  # seen through the neck opening
@@ -40,9 +44,6 @@ TRIM = (0, 255, 0, 255)
 LINE = (60, 0, 195, 255)  # stitches, zips and laces
 
 OVERSAMPLING = 2  # drawn this much larger, then averaged: Pillow draws jagged edges
-
-Material = tuple[int, int, int, int]
-Points = Sequence[tuple[float, float]] | np.ndarray
 
 
 def write_dataset(folder: Path, seed: int = 0) -> None:
@@ -65,6 +66,8 @@ def write_dataset(folder: Path, seed: int = 0) -> None:
 
 def draw_image(class_name: str, rng: np.random.Generator) -> Image.Image:
     """Draw one RGB photo of a garment, about 240x320 pixels and never square.
+
+    `rng` may be any generator; the image is a function of its state and the class.
 
     Raises:
         KeyError: `class_name` is not one of CLASSES.
@@ -103,7 +106,7 @@ def _muted(rng: np.random.Generator) -> np.ndarray:
 
 
 def _fabric(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
-    """Two colours mixed by a turned, repeating pattern."""
+    """Two colours mixed by a repeating pattern at any angle."""
     period_px, angle = rng.uniform(7, 26), rng.uniform(0, math.pi)
     y, x = np.mgrid[:height, :width].astype(np.float32) * (2 * math.pi / period_px)
     u = np.sin(x * math.cos(angle) + y * math.sin(angle))
@@ -116,7 +119,7 @@ def _fabric(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
         "weave": lambda: u * v * 0.5 + 0.5,
     }
     share = np.clip(patterns[rng.choice(list(patterns))](), 0, 1)
-    return _mix(_colour(rng), _colour(rng), share * rng.uniform(0.4, 1))
+    return _mix(_colour(rng), _colour(rng), share * rng.uniform(0.2, 0.8))
 
 
 def _backdrop(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
@@ -149,7 +152,7 @@ def _tiles(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
 
 def _rug(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
     noise = _smooth_noise(width, height, width // 3, height // 3, rng)
-    return _mix(_muted(rng), _muted(rng), np.clip(0.4 + 0.2 * noise, 0, 1))
+    return _mix(_muted(rng), _muted(rng), np.clip(0.4 + 0.15 * noise, 0, 1))
 
 
 def _clutter(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
@@ -200,7 +203,7 @@ def _photograph(
     """Colour the layers (4, H, W), put them on the backdrop and light the scene."""
     fabric, trim, line = colours
     # Stitches must be seen on any fabric: dark ones on light cloth and the reverse.
-    line = line * 0.3 + 0.7 * (fabric.mean() < 0.45)
+    line = line * 0.3 + (0.7 if fabric.mean() < 0.45 else 0)
     fabric_share, trim_share, line_share, cover = layers
     height, width = cover.shape
     cloth = fabric_share * fabric + trim_share * trim + line_share * line
@@ -208,7 +211,7 @@ def _photograph(
     relief, shadow = _relief_and_shadow(cover, rng)
     picture = backdrop * ((1 - cover) * shadow) + cloth * (folds + relief)
     light = 1 + 0.1 * _smooth_noise(width, height, 2, 2, rng)
-    noise = rng.standard_normal((height, width), np.float32) * rng.uniform(0.005, 0.03)
+    noise = rng.standard_normal((height, width), np.float32) * rng.uniform(0.005, 0.025)
     blur = ImageFilter.GaussianBlur(rng.uniform(0, 0.8))
     return _to_image(picture * light + noise).filter(blur)
 
@@ -248,6 +251,21 @@ class _Sketch:
         edge = (*(int(share * 0.6) for share in material[:3]), 255)
         self.strokes.append(_Stroke(curve, material))
         self.line(np.concatenate([curve, curve[:1]]), edge)
+
+    def symmetric(
+        self, right: Points, material: Material = FABRIC, radius: float = 0.05
+    ) -> None:
+        """Fill an outline whose right half is given from top to bottom."""
+        right = np.asarray(right, float)
+        outline = np.concatenate([right, right[::-1] * [-1, 1]])
+        self.area(outline, material, radius)
+
+    def pair(
+        self, outline: Points, material: Material = FABRIC, radius: float = 0.01
+    ) -> None:
+        """Fill an outline on the left and again on the right."""
+        for side in (-1, 1):
+            self.area(np.multiply(outline, [side, 1]), material, radius)
 
     def line(
         self, points: Points, material: Material = SHADE, width: float = 0.012
@@ -311,21 +329,17 @@ def _rounded(outline: Points, radius: float) -> np.ndarray:
         return (corner + way * np.minimum(0.5, radius / length))[:, None]
 
     start, end = towards(np.roll(corner, 1, 0)), towards(np.roll(corner, -1, 0))
-    middle = corner[:, None]
-    curve = (1 - steps) ** 2 * start + 2 * steps * (1 - steps) * middle + steps**2 * end
+    control = corner[:, None]
+    curve = (
+        (1 - steps) ** 2 * start + 2 * steps * (1 - steps) * control + steps**2 * end
+    )
     return curve.reshape(-1, 2)
 
 
-def _mirrored(right: Points) -> np.ndarray:
-    """Close an outline whose right half is given from top to bottom."""
-    right = np.asarray(right, float)
-    return np.concatenate([right, right[::-1] * [-1, 1]])
-
-
-def _sag(half_width: float, y: float, depth: float, x: float = 0.0) -> np.ndarray:
+def _sag(half_width: float, y: float, depth: float) -> np.ndarray:
     """A curve from left to right that hangs `depth` below `y` in its middle."""
     t = np.linspace(-1, 1, 13)
-    return np.stack([x + t * half_width, y + depth * (1 - t**2)], 1)
+    return np.stack([t * half_width, y + depth * (1 - t**2)], 1)
 
 
 # --- tops ---
@@ -348,7 +362,7 @@ class _Cut:
 def _top(sketch: _Sketch, cut: _Cut, rng: np.random.Generator) -> None:
     """Sleeves, body and neck opening: what all tops have in common."""
     for side in (-1, 1):
-        _sleeve(sketch, cut, side, rng.uniform(0.15, 0.85))
+        _sleeve(sketch, cut, side, rng.uniform(0.12, 0.6))
     body = [
         (cut.neck, -0.78),
         (cut.shoulder, -0.68),
@@ -357,10 +371,15 @@ def _top(sketch: _Sketch, cut: _Cut, rng: np.random.Generator) -> None:
         (cut.hem, cut.bottom),
         (0.0, cut.bottom + 0.03),
     ]
-    sketch.area(_mirrored(body))
-    front, back = (_sag(cut.neck, -0.78, depth) for depth in (cut.neck_depth, 0.03))
-    sketch.area(np.concatenate([front, back[::-1]]), INSIDE, radius=0)
+    sketch.symmetric(body)
+    _neckline(sketch, cut.neck, -0.78, cut.neck_depth)
     _folds(sketch, cut.waist, -0.1, cut.bottom - 0.1, rng)
+
+
+def _neckline(sketch: _Sketch, half_width: float, y: float, depth: float) -> None:
+    """The opening between the front, cut lower, and the back."""
+    front, back = _sag(half_width, y, depth), _sag(half_width, y, 0.03)
+    sketch.area(np.concatenate([front, back[::-1]]), INSIDE, radius=0)
 
 
 def _sleeve(sketch: _Sketch, cut: _Cut, side: int, angle: float) -> None:
@@ -372,11 +391,16 @@ def _sleeve(sketch: _Sketch, cut: _Cut, side: int, angle: float) -> None:
     armpit = np.array([side * (cut.shoulder - 0.06), -0.24])
     top = np.array([side * (cut.shoulder - 0.1), -0.7])
     sketch.area([top, shoulder, end, end + inward * cut.cuff, armpit])
-    hem = np.stack([end, end + inward * cut.cuff]) - down * 0.07
-    sketch.line(hem)
+    sketch.line(np.stack([end, end + inward * cut.cuff]) - down * 0.07)
 
 
-def _folds(sketch: _Sketch, half_width: float, top: float, bottom: float, rng) -> None:
+def _folds(
+    sketch: _Sketch,
+    half_width: float,
+    top: float,
+    bottom: float,
+    rng: np.random.Generator,
+) -> None:
     """A few soft creases."""
     for _ in range(rng.integers(1, 5)):
         x, y = rng.uniform(-0.8, 0.8) * half_width, rng.uniform(top, bottom)
@@ -385,14 +409,13 @@ def _folds(sketch: _Sketch, half_width: float, top: float, bottom: float, rng) -
 
 
 def _print(sketch: _Sketch, rng: np.random.Generator) -> None:
-    """A picture or some words on the chest, on half of the garments."""
-    kind = rng.integers(4)
-    if kind == 0:
+    """A badge or some lines of words on the chest, on half of the garments."""
+    kind = rng.choice(["none", "none", "badge", "words"])
+    if kind == "badge":
         sketch.disc((0, -0.12), rng.uniform(0.1, 0.2), TRIM)
-    elif kind == 1:
-        for row in range(rng.integers(1, 4)):
+    elif kind == "words":
+        for y in (-0.25, -0.13, -0.01)[: rng.integers(1, 4)]:
             half = rng.uniform(0.12, 0.26)
-            y = -0.25 + 0.12 * row
             sketch.line([(-half, y), (half, y)], TRIM, width=0.06)
 
 
@@ -425,27 +448,16 @@ def _shirt(sketch: _Sketch, rng: np.random.Generator) -> None:
     )
     _top(sketch, cut, rng)
     contrast = TRIM if rng.random() < 0.3 else FABRIC
-    sketch.area(_mirrored([(0.055, -0.64), (0.055, cut.bottom)]), contrast, radius=0)
-    _buttons(sketch, -0.5, cut.bottom - 0.1, 0.028, rng)
-    for side in (-1, 1):
-        collar = [(0, -0.6), (0.17, -0.88), (0.28, -0.72), (0.17, -0.45)]
-        sketch.area(np.multiply(collar, [side, 1]), contrast, radius=0.01)
-    for side in (-1, 1)[: rng.integers(3)]:
-        pocket = [
-            (0.14, -0.3),
-            (0.34, -0.3),
-            (0.34, -0.08),
-            (0.24, -0.03),
-            (0.14, -0.08),
-        ]
-        sketch.area(np.multiply(pocket, [side, 1]), radius=0.01)
-
-
-def _buttons(
-    sketch: _Sketch, top: float, bottom: float, radius: float, rng: np.random.Generator
-) -> None:
-    for y in np.linspace(top, bottom, rng.integers(5, 8)):
-        sketch.disc((0, y), radius)
+    sketch.symmetric([(0.055, -0.64), (0.055, cut.bottom)], contrast, radius=0)
+    for y in np.linspace(-0.5, cut.bottom - 0.1, rng.integers(5, 8)):
+        sketch.disc((0, y), 0.028)
+    collar = [(0, -0.6), (0.17, -0.88), (0.28, -0.72), (0.17, -0.45)]
+    sketch.pair(collar, contrast)
+    if rng.random() < 0.6:
+        left, right, top, bottom = 0.14, 0.34, -0.3, -0.08
+        tip = ((left + right) / 2, bottom + 0.05)
+        pocket = [(left, top), (right, top), (right, bottom), tip, (left, bottom)]
+        (sketch.pair if rng.random() < 0.5 else sketch.area)(pocket, FABRIC, 0.01)
 
 
 def _outwear(sketch: _Sketch, rng: np.random.Generator) -> None:
@@ -455,11 +467,11 @@ def _outwear(sketch: _Sketch, rng: np.random.Generator) -> None:
         shoulder=rng.uniform(0.5, 0.56),
         waist=rng.uniform(0.48, 0.56),
         hem=rng.uniform(0.5, 0.6),
-        bottom=rng.uniform(0.66, 0.95),
+        bottom=rng.uniform(0.7, 1.05),
     )
     if hooded := rng.random() < 0.5:
         hood = [(0.14, -1.1), (0.32, -0.95), (0.36, -0.7), (0.2, -0.5)]
-        sketch.area(_mirrored(hood), radius=0.12)
+        sketch.symmetric(hood, radius=0.12)
     _top(sketch, cut, rng)
     (_zipped if hooded else _lapelled)(sketch, cut, rng)
     for side in (-1, 1):
@@ -478,19 +490,17 @@ def _zipped(sketch: _Sketch, cut: _Cut, rng: np.random.Generator) -> None:
 
 
 def _lapelled(sketch: _Sketch, cut: _Cut, rng: np.random.Generator) -> None:
-    """A coat's front: worn open, or closed by large buttons."""
-    end, gap = rng.uniform(-0.2, 0.1), rng.uniform(0.06, 0.16)
-    if rng.random() < 0.5:
-        sketch.area(
-            _mirrored([(0.17, -0.76), (gap, end), (gap, cut.bottom)]), INSIDE, 0
-        )
-    else:
-        gap = 0
-        sketch.line([(0, end), (0, cut.bottom)])
-        _buttons(sketch, end + 0.05, cut.bottom - 0.15, 0.045, rng)
+    """A coat's front: worn open, or double-breasted."""
+    end = rng.uniform(-0.2, 0.1)
+    gap = rng.choice([0.0, rng.uniform(0.08, 0.18)])
+    opening = [(0.17, -0.76), (gap + 0.01, end), (gap, cut.bottom + 0.01)]
+    sketch.symmetric(opening, INSIDE, radius=0)
+    lapel = [(gap, end), (0.1, -0.84), (0.24, -0.88), (0.42, -0.5), (0.3, -0.42)]
+    sketch.pair(lapel, TRIM if rng.random() < 0.3 else FABRIC)
     for side in (-1, 1):
-        lapel = [(gap, end), (0.1, -0.82), (0.22, -0.84), (0.38, -0.5), (0.27, -0.42)]
-        sketch.area(np.multiply(lapel, [side, 1]), radius=0.01)
+        sketch.line([(side * 0.12, -0.6), (side * 0.36, -0.6)], width=0.02)
+        for y in np.linspace(end + 0.12, cut.bottom - 0.3, 3):
+            sketch.disc((side * (gap + 0.09), y), 0.045)
 
 
 # --- dresses, skirts and trousers ---
@@ -511,11 +521,8 @@ def _dress(sketch: _Sketch, rng: np.random.Generator) -> None:
         (hem, 0.9),
         (0, 0.94),
     ]
-    sketch.area(_mirrored(right))
-    front, back = (
-        _sag(strap, -0.88, depth) for depth in (rng.uniform(0.15, 0.35), 0.03)
-    )
-    sketch.area(np.concatenate([front, back[::-1]]), INSIDE, radius=0)
+    sketch.symmetric(right)
+    _neckline(sketch, strap, -0.88, rng.uniform(0.15, 0.35))
     _pleats(sketch, waist, hem, waist_y, 0.9, rng)
     belt = TRIM if rng.random() < 0.4 else SHADE
     sketch.line(_sag(waist, waist_y, 0.02), belt, width=rng.uniform(0.02, 0.07))
@@ -526,14 +533,19 @@ def _skirt(sketch: _Sketch, rng: np.random.Generator) -> None:
     top, bottom = rng.uniform(-0.75, -0.55), rng.uniform(0.4, 0.8)
     hip = (waist + hem) / 2 + rng.uniform(-0.05, 0.08)
     right = [(waist, top), (hip, (top + bottom) / 2), (hem, bottom), (0, bottom + 0.08)]
-    sketch.area(_mirrored(right))
+    sketch.symmetric(right)
     _pleats(sketch, waist, hem, top, bottom, rng)
     band = [(waist, top - 0.04), (waist + 0.01, top + 0.08)]
-    sketch.area(_mirrored(band), TRIM if rng.random() < 0.3 else FABRIC, radius=0.02)
+    sketch.symmetric(band, TRIM if rng.random() < 0.3 else FABRIC, radius=0.02)
 
 
 def _pleats(
-    sketch: _Sketch, waist: float, hem: float, top: float, bottom: float, rng
+    sketch: _Sketch,
+    waist: float,
+    hem: float,
+    top: float,
+    bottom: float,
+    rng: np.random.Generator,
 ) -> None:
     """Folds that fan out from the waist to the hem."""
     for share in np.linspace(-0.85, 0.85, rng.integers(3, 9)):
@@ -550,28 +562,22 @@ def _shorts(sketch: _Sketch, rng: np.random.Generator) -> None:
     _trousers(sketch, rng.uniform(-0.02, 0.2), rng.uniform(0.34, 0.42), rng)
 
 
-def _trousers(sketch: _Sketch, bottom: float, cuff: float, rng) -> None:
+def _trousers(
+    sketch: _Sketch, bottom: float, cuff: float, rng: np.random.Generator
+) -> None:
     """Two legs of width `cuff` down to y = `bottom`, waistband, fly and pockets."""
     waist, hip, spread = rng.uniform(0.28, 0.34), 0.4, rng.uniform(0.05, 0.16)
     crotch = rng.uniform(-0.3, -0.2)
+    ankle = [(spread + cuff, bottom), (spread, bottom + 0.02)]
+    leg = [(0, -0.85), (waist, -0.85), (hip, -0.45), *ankle, (0, crotch)]
+    sketch.pair(leg, radius=0.03)
     for side in (-1, 1):
-        leg = [
-            (0, -0.85),
-            (waist, -0.85),
-            (hip, -0.45),
-            (spread + cuff, bottom),
-            (spread, bottom + 0.02),
-            (0, crotch),
-        ]
-        sketch.area(np.multiply(leg, [side, 1]), radius=0.03)
-        sketch.line(
-            [(side * 0.2, -0.72), (side * 0.26, -0.6), (side * 0.37, -0.55)], LINE
-        )
-        hem = [(side * spread, bottom - 0.06), (side * (spread + cuff), bottom - 0.07)]
-        sketch.line(hem)
+        pocket = np.array([(0.2, -0.72), (0.26, -0.6), (0.37, -0.55)])
+        sketch.line(pocket * [side, 1], LINE)
+        sketch.line((np.array(ankle) - [0, 0.07]) * [side, 1])
     sketch.line([(0, -0.75), (0.06, -0.72), (0.05, -0.45), (0, -0.4)])
     band = [(waist, -0.88), (waist + 0.02, -0.75)]
-    sketch.area(_mirrored(band), TRIM if rng.random() < 0.25 else FABRIC, radius=0.02)
+    sketch.symmetric(band, TRIM if rng.random() < 0.25 else FABRIC, radius=0.02)
     for x in (-0.2, 0.2):
         sketch.line([(x, -0.89), (x, -0.74)], width=0.03)
     sketch.disc((0, -0.815), 0.03)
@@ -589,7 +595,7 @@ def _brimmed_hat(sketch: _Sketch, rng: np.random.Generator) -> None:
     top = rng.uniform(-0.5, -0.3)
     sketch.area([(-brim, 0.3), (0, 0.02), (brim, 0.3), (0, 0.6)], radius=0.6)
     sides = [(crown * 0.8, top), (crown, 0.26), (crown * 0.5, 0.34), (0, 0.36)]
-    sketch.area(_mirrored([(0.1, top + 0.06), *sides]), radius=0.1)
+    sketch.symmetric([(0.1, top + 0.06), *sides], radius=0.1)
     band = [_sag(crown, 0.24, 0.11), _sag(crown * 0.96, 0.08, 0.1)[::-1]]
     sketch.area(np.concatenate(band), TRIM, radius=0)
 
@@ -608,10 +614,10 @@ def _cap(sketch: _Sketch, rng: np.random.Generator) -> None:
 
 def _beanie(sketch: _Sketch, rng: np.random.Generator) -> None:
     height = rng.uniform(0.75, 0.95)
-    sketch.area(_mirrored([(0.2, 0.2 - height), (0.5, -0.3), (0.52, 0.3)]), radius=0.3)
+    sketch.symmetric([(0.2, 0.2 - height), (0.5, -0.3), (0.52, 0.3)], radius=0.3)
     for x in np.linspace(-0.4, 0.4, 7):
         sketch.line([(x * 0.4, 0.3 - height), (x, 0.2)])
-    sketch.area(_mirrored([(0.55, 0.15), (0.54, 0.42)]), radius=0.05)
+    sketch.symmetric([(0.55, 0.15), (0.54, 0.42)], radius=0.05)
     for x in np.linspace(-0.48, 0.48, 13):
         sketch.line([(x, 0.17), (x, 0.4)])
     if rng.random() < 0.5:
@@ -631,22 +637,18 @@ def _shoe(sketch: _Sketch, offset: np.ndarray, shaft: float, lift: float) -> Non
     upper = [(-0.6, 0.2), (-0.62, shaft), (-0.2, shaft), (-0.1, shaft / 2 - 0.05)]
     upper += [(0.3, -0.05), (0.58, 0.02), (0.64, 0.2)]
     sketch.area(upper + offset, radius=0.08)
-    opening = [
-        (-0.62, shaft),
-        (-0.2, shaft),
-        (-0.25, shaft + 0.06),
-        (-0.55, shaft + 0.05),
-    ]
+    lining = shaft + 0.05
+    opening = [(-0.62, shaft), (-0.2, shaft), (-0.25, lining), (-0.55, lining)]
     sketch.area(opening + offset, INSIDE, radius=0.03)
     sole = [(-0.64, 0.18), (0.66, 0.18), (0.68, 0.2 + lift), (-0.62, 0.2 + lift)]
     sketch.area(sole + offset, TRIM, radius=0.05)
-    sketch.line(
-        np.array([(0.36, -0.03), (0.4, 0.08), (0.38, 0.18)]) + offset, width=0.02
-    )
+    toe_cap = np.array([(0.36, -0.03), (0.4, 0.08), (0.38, 0.18)])
+    sketch.line(toe_cap + offset, width=0.02)
     for share in np.linspace(0, 1, 4):
         x = -0.14 + 0.4 * share
         y = np.interp(x, [-0.14, 0.3], [shaft / 2, -0.05]) + 0.02
-        sketch.line(np.array([(x, y), (x - 0.12, y + 0.1)]) + offset, LINE, width=0.03)
+        lace = np.array([(x, y), (x - 0.12, y + 0.1)])
+        sketch.line(lace + offset, LINE, width=0.03)
 
 
 _GARMENTS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from shared.architecture import (
     BATCH_NORM_ARRAYS,
@@ -20,6 +20,7 @@ from shared.architecture import (
     conv_layers,
     to_torch_kernel,
 )
+from shared.checkpoints import Description, read_description
 from shared.config import Config
 from shared.errors import UserError
 from shared.files import atomic_path
@@ -31,9 +32,10 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's published weights
 IMAGENET_STD = (0.229, 0.224, 0.225)
 KERAS_MEAN = KERAS_STD = (0.5, 0.5, 0.5)  # [D06] Keras scales to [-1, 1]
 KERAS_EPSILON, TORCH_EPSILON = 1e-3, 1e-5  # [D02] keras.applications, torchvision
+KINDS = ("torchvision", "keras", "random")
 ALLOWED = (
     "Allowed are a .safetensors or .pth file in torchvision's layout, a Keras .h5 "
-    "file of keras.applications.MobileNetV2, or one of: torchvision, keras, random."
+    f"file of keras.applications.MobileNetV2, or one of: {', '.join(KINDS)}."
 )
 
 
@@ -138,8 +140,8 @@ def make_weights(
         array = np.asarray(state[name], np.float32)
         if array.shape != shape:
             raise UserError(
-                f"--weights {path}: array '{name}' has shape {array.shape}, MobileNetV2 "
-                f"of width 1.0 has {shape}. {ALLOWED}"
+                f"--weights {path}: array '{name}' has shape {array.shape}, "
+                f"MobileNetV2 of width 1.0 has {shape}. {ALLOWED}"
             )
         if not np.isfinite(array).all():
             raise UserError(f"--weights {path}: array '{name}' holds NaN or infinity.")
@@ -226,3 +228,18 @@ def _from_keras(datasets: Arrays) -> Arrays:
             # [D02] The same function under torchvision's epsilon.
             state[variance] = state[variance] + (KERAS_EPSILON - TORCH_EPSILON)
     return state
+
+
+def read_checkpoint_arrays(path: Path) -> tuple[Arrays, Description]:
+    """Arrays of a PyTorch checkpoint in the names that both sides load.
+
+    Raises:
+        UserError: the checkpoint is missing, cut short, or of the other side.
+    """
+    if path.suffix != ".safetensors":
+        raise UserError(f"{path}: not a .safetensors checkpoint of the PyTorch side.")
+    description = read_description(path)
+    arrays = {
+        name.removeprefix("backbone."): array for name, array in load_file(path).items()
+    }
+    return arrays, description

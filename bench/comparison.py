@@ -1,0 +1,99 @@
+"""Compare two arms, and decide which statements about a run hold."""
+
+import numpy as np
+
+from bench.statistics import (
+    NO_DIFFERENCE,
+    Rounds,
+    compare_times,
+    mcnemar_p,
+    paired_interval,
+)
+from shared.records import ArmRecord, Check, ComparisonRecord, OnnxCross, OnnxParity
+
+# Float32 keeps seven digits; 52 convolutions deep, a few of them are spent.
+MAX_FEATURE_DIFF = 1e-5
+MAX_LOGIT_DIFF = 1e-4
+# Logits of an untrained network are all alike, and any tolerance passes.
+MIN_LOGIT_SPREAD = 0.1
+
+
+def compare_arms(
+    names: tuple[str, str],
+    arms: tuple[ArmRecord, ArmRecord],
+    labels: np.ndarray,
+    seed: int,
+) -> ComparisonRecord:
+    """Compare what two arms predict for the same test images.
+
+    Args:
+        labels: of the test images, (N,).
+    """
+    first, second = (np.array(arm.test.predictions) for arm in arms)
+    correct = first == labels, second == labels
+    interval = paired_interval(*correct, seed)
+    difference = float(correct[0].mean() - correct[1].mean())
+    shown = not interval[0] <= 0 <= interval[1]
+    better = names[0] if difference > 0 else names[1]
+    return ComparisonRecord(
+        arms=names,
+        test_accuracy_difference=difference,
+        test_accuracy_interval=interval,
+        validation_accuracy_difference=(
+            arms[0].validation.accuracy - arms[1].validation.accuracy
+        ),
+        top1_agreement=float(np.mean(first == second)),
+        mcnemar_p=mcnemar_p(*correct),
+        verdict=f"{better} is more accurate" if shown else NO_DIFFERENCE,
+    )
+
+
+def compare_timing(
+    names: tuple[str, str], rounds: dict[str, dict[str, Rounds]], seed: int
+) -> dict:
+    """Compare every phase that both arms measured; `rounds` by arm and phase."""
+    first, second = (rounds[name] for name in names)
+    return {
+        phase: compare_times(first[phase], second[phase], names, seed)
+        for phase in first
+        if phase in second
+    }
+
+
+def make_checks(
+    arms: dict[str, ArmRecord], comparison: ComparisonRecord | None
+) -> list[Check]:
+    """Everything about a run that passes or fails."""
+    checks: list[Check] = []
+    for name, arm in arms.items():
+        if arm.onnx:
+            checks += _parity_checks(f"{name}: ONNX", arm.onnx.parity)
+    if comparison and comparison.features_max_scaled_diff is not None:
+        found = comparison.features_max_scaled_diff
+        checks.append(_at_most("backbone features", found, MAX_FEATURE_DIFF))
+    if comparison and comparison.onnx_cross:
+        checks += _parity_checks("ONNX across", comparison.onnx_cross)
+    return checks
+
+
+def _parity_checks(name: str, parity: OnnxParity | OnnxCross) -> list[Check]:
+    agreement, spread = parity.top1_agreement, parity.logit_spread
+    return [
+        _at_most(f"{name} max_scaled_diff", parity.max_scaled_diff, MAX_LOGIT_DIFF),
+        Check(
+            name=f"{name} top1_agreement",
+            value=agreement,
+            limit="= 1",
+            passed=agreement == 1,
+        ),
+        Check(
+            name=f"{name} logit_spread",
+            value=spread,
+            limit=f">= {MIN_LOGIT_SPREAD:g}",
+            passed=spread >= MIN_LOGIT_SPREAD,
+        ),
+    ]
+
+
+def _at_most(name: str, value: float, limit: float) -> Check:
+    return Check(name=name, value=value, limit=f"<= {limit:g}", passed=value <= limit)

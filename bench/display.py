@@ -1,0 +1,101 @@
+"""What a person sees while work goes on: bars on a terminal, plain lines in a log."""
+
+import json
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from shared.clock import now
+
+STAGES = {
+    "import": "loading the framework",
+    "build": "building the model",
+    "features": "computing features",
+    "epochs": "training",
+    "evaluate": "evaluating on the test split",
+    "export": "exporting to ONNX",
+    "onnx": "checking with onnxruntime",
+    "steps": "timing steps",
+}
+
+
+class Display:
+    """Shows the progress of one task at a time and logs every event."""
+
+    def __init__(self, console: Console, log: Path | None = None) -> None:
+        self.console = console
+        self._log = log
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=None, visible=False)
+        self._line = ""
+        self._start = now()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._progress.update(self._task, visible=False)
+        self.console.print(f"[dim]{now() - self._start:6.1f} s[/dim]  {text}")
+
+    def show(self, description: str, done: int = 0, total: int = 0) -> None:
+        """Show how far the present work is; `total` 0 where it is unknown."""
+        if not self.console.is_terminal:
+            if description != self._line:
+                self.say(description)
+        else:
+            self._progress.update(
+                self._task,
+                description=description,
+                completed=done,
+                total=total or None,
+                visible=True,
+            )
+        self._line = description
+
+    def on_event(self, arm: str, event: dict) -> None:
+        """Show and log one event of a worker."""
+        self.log({"arm": arm, **event})
+        kind = event["event"]
+        if kind == "stage":
+            self._stage = STAGES.get(event["name"], event["name"])
+            self.show(f"{arm}: {self._stage}")
+        elif kind == "progress":
+            self.show(f"{arm}: {self._stage}", event["done"], event["total"])
+        elif kind == "epoch":
+            self.say(
+                f"{arm}: epoch {event['epoch']:2}  "
+                f"loss {event['train_loss']:.4f}  "
+                f"accuracy {event['train_accuracy']:.4f}  "
+                f"validation loss {event['validation_loss']:.4f}  "
+                f"accuracy {event['validation_accuracy']:.4f}"
+            )
+
+    def log(self, event: dict) -> None:
+        """Append one line to log.jsonl."""
+        if self._log:
+            with self._log.open("a") as file:
+                line = {"seconds": round(now() - self._start, 3), **event}
+                file.write(json.dumps(line) + "\n")

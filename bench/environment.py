@@ -1,0 +1,66 @@
+"""The machine and the versions that a number was measured with."""
+
+import os
+import platform
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from shared.records import EnvironmentRecord
+
+PACKAGES = (
+    "torch", "torchvision", "tensorflow", "keras", "onnx", "onnxruntime", "onnxscript",
+    "tf2onnx", "numpy", "pillow", "safetensors", "h5py", "scipy",
+)  # fmt: skip
+
+
+def describe_environment(threads: dict[str, int | None]) -> EnvironmentRecord:
+    """Describe this machine; `threads` of each arm's own pool."""
+    return EnvironmentRecord(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        cpu=_cpu_name(),
+        cpu_count=len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        gpu=_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
+        packages={name: version for name in PACKAGES if (version := _version(name))},
+        threads=threads,
+        commit=_commit(),
+    )
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Commit of this project's checkout, marked where files differ from it."""
+    here = str(Path(__file__).parent)
+    commit = _output("git", "-C", here, "rev-parse", "HEAD")
+    changed = _output("git", "-C", here, "status", "--porcelain")
+    return f"{commit} with changes" if commit and changed else commit
+
+
+def _output(*command: str) -> str | None:
+    """First line that a program prints; None where it is missing or fails."""
+    if not shutil.which(command[0]):
+        return None
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip().split("\n")[0] or None if done.returncode == 0 else None

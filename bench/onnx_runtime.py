@@ -1,0 +1,90 @@
+"""Run exported graphs with onnxruntime alone, and compare logits with logits."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from shared.errors import UserError
+from shared.metrics import max_scaled_diff, top1_agreement
+from shared.preprocessing import scale_pixels
+from shared.records import OnnxParity
+
+
+class OnnxClassifier:
+    """An exported classifier with what its metadata says about it.
+
+    Attributes:
+        classes: class names in the order of the logits.
+        image_size_px: side of the square input.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open an exported file.
+
+        Raises:
+            UserError: the file is missing, no ONNX graph, or not from this project.
+        """
+        if not path.is_file():
+            raise UserError(
+                f"--model {path}: no such file. Give an exported .onnx file."
+            )
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's errors share no base class
+            raise UserError(
+                f"--model {path}: onnxruntime cannot open it "
+                f"({str(error).splitlines()[0]})."
+            ) from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        try:
+            self.classes: list[str] = json.loads(metadata["classes"])
+            self.image_size_px = int(metadata["image_size_px"])
+            self._mean = json.loads(metadata["mean"])
+            self._std = json.loads(metadata["std"])
+            self._layout = metadata["layout"]
+        except KeyError as error:
+            raise UserError(
+                f"--model {path}: no {error} in its metadata. Export it with "
+                "`python -m bench export`."
+            ) from error
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Logits (N, classes) float32 of images (N, H, W, 3) uint8, as one batch."""
+        inputs = scale_pixels(images, self._mean, self._std)
+        if self._layout == "NCHW":
+            inputs = np.ascontiguousarray(inputs.transpose(0, 3, 1, 2))
+        return self._session.run(["logits"], {"input": inputs})[0]
+
+    def all_logits(self, images: np.ndarray, batch_size: int) -> np.ndarray:
+        """Logits of all images in batches, the last one smaller where it must be."""
+        starts = range(0, len(images), batch_size)
+        return np.concatenate(
+            [self.logits(images[start : start + batch_size]) for start in starts]
+        )
+
+
+def compare_with_reference(
+    classifier: OnnxClassifier,
+    images: np.ndarray,
+    reference: np.ndarray,
+    batch_sizes: tuple[int, ...],
+) -> OnnxParity:
+    """The worst disagreement over all batch sizes with the framework's own logits.
+
+    Args:
+        images: (N, H, W, 3) uint8, all of them are run at each batch size.
+        reference: the framework's logits, (N, classes).
+    """
+    runs = [classifier.all_logits(images, size) for size in batch_sizes]
+    return OnnxParity(
+        images=len(images),
+        batch_sizes=list(batch_sizes),
+        max_abs_diff=max(float(np.abs(run - reference).max()) for run in runs),
+        max_scaled_diff=max(max_scaled_diff(run, reference) for run in runs),
+        top1_agreement=min(top1_agreement(run, reference) for run in runs),
+        logit_spread=float(reference.std()),
+    )

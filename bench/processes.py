@@ -1,0 +1,86 @@
+"""Start a worker, pass on its progress, and come back with a result or a reason."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.request import Request
+from shared.errors import UserError
+
+PROJECT = Path(__file__).parent.parent
+
+
+class ArmFailed(Exception):
+    """A worker did not finish; the message is the reason."""
+
+
+def run_worker(
+    request: Request, on_event: Callable[[dict], None], time_limit_s: float
+) -> dict:
+    """Run one job to its end in a process of its own and return its result.
+
+    Raises:
+        UserError: the job found the user's input at fault.
+        ArmFailed: it crashed, was killed, or ran out of time.
+    """
+    request.scratch.mkdir(parents=True, exist_ok=True)
+    file = request.scratch / "request.json"
+    file.write_text(request.model_dump_json())
+    result = request.scratch / "result.json"
+    result.unlink(missing_ok=True)
+    with tempfile.TemporaryFile("w+") as errors:
+        code, late = _supervise(file, errors, on_event, time_limit_s)
+        errors.seek(0)
+        said = errors.read()
+    if said.strip():
+        on_event({"event": "stderr", "text": said[-20_000:]})
+    if not result.is_file():
+        raise ArmFailed(_reason(code, late, time_limit_s, said))
+    outcome = json.loads(result.read_text())
+    if "user_error" in outcome:
+        raise UserError(outcome["user_error"])
+    if "failed" in outcome:
+        raise ArmFailed(outcome["failed"])
+    return outcome
+
+
+def _supervise(
+    file: Path,
+    errors,
+    on_event: Callable[[dict], None],
+    time_limit_s: float,
+) -> tuple[int, bool]:
+    """Exit code of the worker, and whether its time ran out."""
+    late = threading.Event()
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench.worker", str(file)],
+        stdin=subprocess.PIPE,  # closes when we die, and the worker with it
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        cwd=PROJECT,
+    ) as process:
+        timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
+        timer.start()
+        try:
+            for line in process.stdout:
+                on_event(json.loads(line))
+            code = process.wait()
+        finally:
+            timer.cancel()
+            process.kill()  # nothing is left behind on Ctrl-C
+    return code, late.is_set()
+
+
+def _reason(code: int, late: bool, time_limit_s: float, said: str) -> str:
+    if late:
+        return f"out of time, the limit is {time_limit_s / 60:g} minutes"
+    if code == -9:
+        return "killed by signal 9, which usually means out of memory"
+    last = said.strip().splitlines()[-1:] or ["it said nothing"]
+    what = f"crashed with signal {-code}" if code < 0 else f"exited with status {code}"
+    return f"{what}: {last[0]}"

@@ -1,0 +1,63 @@
+"""Reports made from the result record alone."""
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from shared.files import write_atomically
+from shared.records import Results
+
+from bench.report.sections import headline, make_sections
+from bench.report.terminal import print_summary
+from bench.report.words import banners
+
+__all__ = ["print_summary", "write_report"]
+
+
+def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
+    """Write `report.md` and `report.html` into `folder` and return their paths."""
+    content = {
+        "title": f"{' and '.join(results.arms)} on {results.data.name}",
+        "headline": headline(results),
+        "banners": banners(results),
+        "sections": make_sections(results),
+    }
+    markdown = _environment(finalize=escape_markdown)
+    html = _environment(autoescape=True)
+    paths = folder / "report.md", folder / "report.html"
+    for path, environment in zip(paths, (markdown, html), strict=True):
+        page = environment.get_template(f"{path.name}.j2").render(content)
+        write_atomically(path, page)
+    return paths
+
+
+def _environment(**settings) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("bench.report"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        **settings,
+    )
+    environment.filters["fenced"] = fenced
+    return environment
+
+
+def fenced(code: str) -> Markup:
+    """A Markdown code block whose fence is longer than any run of ticks inside."""
+    longest = max(map(len, re.findall("`+", code)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return Markup(f"{fence}sh\n{code}\n{fence}")
+
+
+def escape_markdown(value: object) -> object:
+    """Make a value show as it is in GitHub's Markdown; `Markup` stays as it is."""
+    if isinstance(value, Markup):
+        return value
+    text = " ".join(str(value).split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", text)
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", text)  # inside a word it is plain
+    return re.sub(r"^([#+-])", r"\\\1", text)

@@ -1,0 +1,80 @@
+"""What a report is made of. Both templates show the same blocks in the same order."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Text:
+    kind: ClassVar[str] = "text"
+    text: str
+
+
+@dataclass(frozen=True)
+class Bullets:
+    kind: ClassVar[str] = "bullets"
+    items: list[str]
+
+
+@dataclass(frozen=True)
+class Code:
+    kind: ClassVar[str] = "code"
+    code: str
+
+
+@dataclass(frozen=True)
+class Table:
+    kind: ClassVar[str] = "table"
+    title: str
+    align: str  # one letter a column: l text, r number
+    header: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """An inline SVG; the Markdown report leaves it out."""
+
+    kind: ClassVar[str] = "plot"
+    svg: Markup
+    caption: str
+    wide: bool = False  # keeps its own size and scrolls where the page is narrower
+
+
+@dataclass(frozen=True)
+class Picture:
+    jpeg: str  # base64
+    file: str
+    label: str
+    predicted: str
+    probability: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    kind: ClassVar[str] = "gallery"
+    title: str
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Blocks that stand side by side where there is room."""
+
+    kind: ClassVar[str] = "row"
+    blocks: list["Block"]
+
+
+Block = Text | Bullets | Code | Table | Plot | Gallery | Row
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    blocks: list[Block] = field(default_factory=list)
+
+    @property
+    def anchor(self) -> str:
+        return self.title.lower().replace(" ", "-")

@@ -1,0 +1,150 @@
+"""What the answers cost: time, memory, and the exported model files."""
+
+from collections.abc import Callable
+
+from shared.records import OnnxRecord, Results
+
+from bench.report import plots
+from bench.report.blocks import Block, Row, Table, Text
+from bench.report.numbers import fixed, percent, short, tiny
+from bench.report.words import PHASES, STEADY_PHASES, timing_verdict
+
+Field = tuple[str, Callable[[OnnxRecord], str]]
+
+
+def timing(results: Results) -> list[Block]:
+    groups = _phase_groups(results)
+    if not groups:
+        return []
+    figures = [plots.timing(results, names, group) for group, names in groups.items()]
+    phases = [phase for names in groups.values() for phase in names]
+    tables = [_times(results, phases), _ratios(results)]
+    return [
+        Text(
+            "Cold phases happen once in a process and are paid before the first useful "
+            "result; steady phases repeat for every batch after warm-up. The two are "
+            "never added up, since which one matters depends on how long you train."
+        ),
+        Row(figures),
+        *(table for table in tables if table),
+        _meanings(phases),
+    ]
+
+
+def _phase_groups(results: Results) -> dict[str, list[str]]:
+    """The recorded phases as cold, steady and other ones; no group is empty."""
+    recorded = dict.fromkeys(p for arm in results.arms.values() for p in arm.timing)
+    groups = {
+        "cold": [p for p in PHASES if p in recorded and p not in STEADY_PHASES],
+        "steady": [p for p in STEADY_PHASES if p in recorded],
+        "other": [p for p in recorded if p not in PHASES],
+    }
+    return {group: names for group, names in groups.items() if names}
+
+
+def _times(results: Results, phases: list[str]) -> Table:
+    rows = [
+        [
+            phase,
+            name,
+            short(record.median_ms),
+            short(record.iqr_ms),
+            str(len(record.samples_ms)),
+            fixed(record.images_per_second, 1),
+        ]
+        for phase in phases
+        for name, record in plots.samples_of(results, phase).items()
+    ]
+    header = ["Phase", "Arm", "Median [ms]", "IQR [ms]", "Samples", "Images/s"]
+    return Table("Times", "llrrrr", header, rows)
+
+
+def _ratios(results: Results) -> Table | None:
+    found = results.comparison
+    if not found or not found.timing:
+        return None
+    rows = [
+        [
+            phase,
+            short(one.ratio),
+            " to ".join(map(short, one.interval)),
+            timing_verdict(one, found.arms),
+        ]
+        for phase, one in found.timing.items()
+    ]
+    first, second = found.arms
+    header = ["Phase", f"{first} / {second}", "95% interval", "Verdict"]
+    title = f"Ratio of times; above 1, {first} takes longer than {second}"
+    return Table(title, "lrrl", header, rows)
+
+
+def _meanings(phases: list[str]) -> Table:
+    rows = [[p, PHASES.get(p, "not described by this version")] for p in phases]
+    return Table("What the phases are", "ll", ["Phase", "What is timed"], rows)
+
+
+def stages(results: Results) -> list[Block]:
+    tables = [_stage_seconds(results), _memory(results)]
+    return [Row(present)] if (present := [t for t in tables if t]) else []
+
+
+def _stage_seconds(results: Results) -> Table | None:
+    arms = {name: arm.stages for name, arm in results.arms.items() if arm.stages}
+    if not arms:
+        return None
+    names = dict.fromkeys(stage for stages in arms.values() for stage in stages)
+    rows = [[n, *(fixed(stages.get(n), 1) for stages in arms.values())] for n in names]
+    total = ["total", *(fixed(sum(stages.values()), 1) for stages in arms.values())]
+    title = "Seconds of each stage of the training process"
+    return Table(title, "l" + "r" * len(arms), ["Stage", *arms], [*rows, total])
+
+
+def _memory(results: Results) -> Table | None:
+    rows = [
+        [name, fixed(arm.memory.peak_rss_mib, 0), fixed(arm.memory.peak_device_mib, 0)]
+        for name, arm in results.arms.items()
+        if arm.memory
+    ]
+    header = ["Arm", "Process", "Accelerator"]
+    return Table("Peak memory in MiB", "lrr", header, rows) if rows else None
+
+
+FILE_FIELDS: list[Field] = [
+    ("File", lambda onnx: onnx.path),
+    ("Size [MB]", lambda onnx: fixed(onnx.bytes / 1e6, 1)),
+    ("Opset", lambda onnx: str(onnx.opset)),
+    ("Images compared", lambda onnx: str(onnx.parity.images)),
+    ("Batch sizes", lambda onnx: ", ".join(map(str, onnx.parity.batch_sizes))),
+    ("max_abs_diff", lambda onnx: tiny(onnx.parity.max_abs_diff)),
+    ("max_scaled_diff", lambda onnx: tiny(onnx.parity.max_scaled_diff)),
+    ("Top-1 agreement", lambda onnx: percent(onnx.parity.top1_agreement)),
+    ("Logit spread", lambda onnx: short(onnx.parity.logit_spread)),
+]
+
+
+def onnx(results: Results) -> list[Block]:
+    files = {name: arm.onnx for name, arm in results.arms.items() if arm.onnx}
+    blocks: list[Block] = []
+    if files:
+        rows = [
+            [n, *(value(one) for one in files.values())] for n, value in FILE_FIELDS
+        ]
+        title = "Each file in onnxruntime against its own framework"
+        align = "l" + "r" * len(files)
+        blocks.append(Table(title, align, ["", *files], rows))
+    if results.comparison and results.comparison.onnx_cross:
+        blocks.append(_cross(results))
+    return blocks
+
+
+def _cross(results: Results) -> Table:
+    cross = results.comparison.onnx_cross
+    header = ["Images", "max_scaled_diff", "Top-1 agreement", "Logit spread"]
+    title = "One trained classifier exported by both sides, file against file"
+    row = [
+        str(cross.images),
+        tiny(cross.max_scaled_diff),
+        percent(cross.top1_agreement),
+        short(cross.logit_spread),
+    ]
+    return Table(title, "rrrr", header, [row])

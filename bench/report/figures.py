@@ -1,0 +1,97 @@
+"""From a drawing function to an inline SVG that can stand beside others in a page."""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import matplotlib
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+
+INK = "#22272e"
+FAINT = "#d0d7de"
+PAPER = "#ffffff"
+# Okabe and Ito's colours, told apart with any colour vision.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+MARKERS = "oDs^vP"
+
+STYLE = {
+    "svg.fonttype": "none",  # text stays text: small, searchable, any script
+    "svg.hashsalt": "bench",  # same record, same file
+    "text.parse_math": False,  # a class may be called "$5"
+    "font.family": ["DejaVu Sans", "Verdana", "sans-serif"],
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class ArmStyle:
+    """How an arm looks in every plot. Later arms are slimmer and lie on top."""
+
+    color: str
+    marker: str
+    line_width: float
+    marker_size: float
+
+
+def arm_styles(arms: Iterable[str]) -> dict[str, ArmStyle]:
+    """A style for each arm; two curves that coincide show as one inside the other."""
+    return {
+        arm: ArmStyle(
+            color=COLORS[i % len(COLORS)],
+            marker=MARKERS[i % len(MARKERS)],
+            line_width=max(4.5 - 3 * i, 1.2),
+            marker_size=max(9 - 4 * i, 3),
+        )
+        for i, arm in enumerate(arms)
+    }
+
+
+def render(
+    draw: Callable[[Figure], None], name: str, alt: str, size: tuple[float, float]
+) -> Markup:
+    """Draw on a fresh figure and return it as SVG markup.
+
+    Args:
+        draw: fills the figure.
+        name: prefix of all ids inside, unique in the page.
+        alt: what the plot shows, for those who cannot see it.
+        size: width and height in inches.
+    """
+    buffer = io.StringIO()
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        # The reader's browser has fonts for scripts that matplotlib's font lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure = Figure(figsize=size, layout="constrained", facecolor=PAPER)
+        draw(figure)
+        no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", metadata=no_metadata)
+    return _for_page(buffer.getvalue(), name, alt)
+
+
+def _for_page(svg: str, name: str, alt: str) -> Markup:
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    label = f'<svg role="img" aria-label="{escape(alt)}" '
+    return Markup(svg.replace("<svg ", label, 1))
+
+
+def clip(text: str, length: int = 18) -> str:
+    """A label short enough for an axis; the tables beside it hold the whole name."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"

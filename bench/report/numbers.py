@@ -1,0 +1,49 @@
+"""How the reports write numbers, the same in every table and sentence."""
+
+from math import sqrt
+
+Z_95 = 1.959964  # 97.5 % quantile of the standard normal distribution
+
+DASH = "–"
+
+
+def percent(share: float | None) -> str:
+    """0.876 as "87.6%"."""
+    return DASH if share is None else f"{100 * share:.1f}%"
+
+
+def points(difference: float) -> str:
+    """A difference of two shares in percentage points: 0.0027 as "+0.3"."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"  # + 0.0 turns -0.0 into 0.0
+
+
+def fixed(value: float | None, digits: int = 3) -> str:
+    return DASH if value is None else f"{value:,.{digits}f}"
+
+
+def tiny(value: float) -> str:
+    """A rounding error: 2.345e-6 as "2.3e-06"."""
+    return f"{value:.1e}" if value else "0"
+
+
+def short(value: float) -> str:
+    """Three significant digits and no exponent for times and ratios: "4,120", "0.43"."""
+    digits = next(
+        (d for d, above in ((0, 100), (1, 10), (2, 0.1)) if value >= above), 4
+    )
+    return f"{value:,.{digits}f}"
+
+
+def p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
+    """95 % interval of a share of right answers among `images` (Wilson, 1927)."""
+    if images == 0:
+        return 0.0, 1.0
+    shrink = 1 + Z_95**2 / images
+    centre = (accuracy + Z_95**2 / (2 * images)) / shrink
+    variance = accuracy * (1 - accuracy) / images + (Z_95 / (2 * images)) ** 2
+    half = Z_95 * sqrt(variance) / shrink
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,107 @@
+"""What the numbers rest on: checks, gaps, data, settings, machine, command."""
+
+from shared.records import DataRecord, EnvironmentRecord, Results
+
+from bench.report.blocks import Block, Bullets, Code, Row, Table, Text
+from bench.report.numbers import DASH, fixed
+from bench.report.words import GLOSSARY, checks_summary, missing
+
+MOST_SKIPPED = 50  # files named in the report; results.json names all
+
+
+def checks(results: Results) -> list[Block]:
+    rows = [
+        [one.name, f"{one.value:.4g}", one.limit, "passed" if one.passed else "FAILED"]
+        for one in results.checks
+    ]
+    header = ["Check", "Value", "Limit", "Outcome"]
+    table = [Table("", "lrrl", header, rows)] if rows else []
+    return [Text(checks_summary(results)), *table]
+
+
+def gaps(results: Results) -> list[Block]:
+    absent, skipped = missing(results), results.data.skipped
+    if not absent and not skipped:
+        return [Text("Everything was run, and no image was left out.")]
+    blocks: list[Block] = [Bullets(absent)] if absent else []
+    if skipped:
+        rows = [[one.file, one.reason] for one in skipped[:MOST_SKIPPED]]
+        title = f"Images left out: {len(skipped)}"
+        if len(skipped) > MOST_SKIPPED:
+            title += f", the first {MOST_SKIPPED} of them here, all in results.json"
+        blocks.append(Table(title, "ll", ["File", "Reason"], rows))
+    return blocks
+
+
+def inputs(results: Results) -> list[Block]:
+    weights = results.weights
+    facts = [
+        ["Source", weights.source],
+        ["Mean per channel", _channels(weights.mean)],
+        ["Standard deviation per channel", _channels(weights.std)],
+        ["Fingerprint", weights.fingerprint],
+    ]
+    notices = [n for n in (results.data.notice, weights.notice) if n]
+    return [
+        *map(Text, notices),
+        Row([_data(results.data), Table("Weights", "ll", ["", ""], facts)]),
+    ]
+
+
+def _data(data: DataRecord) -> Table:
+    facts = [
+        ["Name", data.name],
+        ["Source", data.source],
+        *([f"Images for {split}", f"{n:,}"] for split, n in data.counts.items()),
+        ["Left out", str(len(data.skipped))],
+        ["Classes", f"{len(data.classes)}: {', '.join(data.classes)}"],
+        ["Fingerprint", data.fingerprint],
+    ]
+    return Table("Data", "ll", ["", ""], facts)
+
+
+def _channels(values: list[float]) -> str:
+    return ", ".join(fixed(value) for value in values)
+
+
+def settings(results: Results) -> list[Block]:
+    config = [[name, str(value)] for name, value in results.config.items()]
+    return [
+        Row(
+            [
+                Table("Configuration", "ll", ["Field", "Value"], config),
+                _environment(results.environment),
+            ]
+        )
+    ]
+
+
+def _environment(machine: EnvironmentRecord) -> Table:
+    facts = {
+        "Python": machine.python,
+        "Platform": machine.platform,
+        "CPU": f"{machine.cpu}, {machine.cpu_count} cores",
+        "Memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
+        "GPU": machine.gpu or "none used",
+        "Commit": machine.commit or DASH,
+    }
+    facts |= {f"Threads of {n}": str(t or DASH) for n, t in machine.threads.items()}
+    rows = [[name, value] for name, value in (facts | machine.packages).items()]
+    return Table("Environment", "ll", ["", ""], rows)
+
+
+def reproduction(results: Results) -> list[Block]:
+    run = results.run
+    where = f"commit {results.environment.commit}" if results.environment.commit else ""
+    return [
+        Code(run.command),
+        Text(
+            f"Run {run.id}, seed {run.seed}, {run.seconds / 60:.1f} minutes"
+            + (f", {where}." if where else ".")
+        ),
+    ]
+
+
+def glossary(_: Results) -> list[Block]:
+    rows = [[term, meaning] for term, meaning in GLOSSARY.items()]
+    return [Table("", "ll", ["Term", "Meaning"], rows)]

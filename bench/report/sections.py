@@ -1,0 +1,46 @@
+"""The order of a report; a section without content is left out."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from shared.records import Results
+
+from bench.report import cost, outcome, provenance
+from bench.report.blocks import Block, Section
+
+CONTENT: dict[str, Callable[[Results], list[Block]]] = {
+    "What this run shows": outcome.findings,
+    "Accuracy": outcome.accuracy,
+    "Learning curves": outcome.curves,
+    "Confusion matrices": outcome.confusions,
+    "Classes": outcome.classes,
+    "Most confident mistakes": outcome.mistakes,
+    "Timing": cost.timing,
+    "Stages and memory": cost.stages,
+    "ONNX export": cost.onnx,
+    "Checks": provenance.checks,
+    "What was not run": provenance.gaps,
+    "Data and weights": provenance.inputs,
+    "Configuration and environment": provenance.settings,
+    "How to reproduce": provenance.reproduction,
+    "Words": provenance.glossary,
+}
+
+
+def make_sections(results: Results) -> list[Section]:
+    made = [Section(title, make(results)) for title, make in CONTENT.items()]
+    return [section for section in made if section.blocks]
+
+
+def headline(results: Results) -> dict[str, str]:
+    """What stands under the title."""
+    machine = results.environment
+    started = datetime.fromisoformat(results.run.started_at)
+    return {
+        "Data": results.data.name,
+        "Weights": results.weights.source,
+        "Machine": machine.gpu or f"{machine.cpu}, {machine.cpu_count} cores",
+        "Date": f"{started:%Y-%m-%d %H:%M} UTC",
+        "Division": results.division,
+        "Status": results.status,
+    }

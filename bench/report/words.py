@@ -1,0 +1,188 @@
+"""What the record says, in plain words; the rule that noise has no winner lives here."""
+
+from shared.records import (
+    ArmRecord,
+    ComparisonRecord,
+    Interval,
+    Results,
+    ScoreRecord,
+    TimingComparison,
+)
+
+from bench.report.numbers import p_value, percent, points, short, tiny
+
+NO_DIFFERENCE = "no difference shown"
+
+PHASES = {
+    "import": "loading the framework's Python package",
+    "build": "making the model and loading its weights",
+    "first_step": "the first training step, which also traces, compiles and allocates",
+    "first_forward": "the first forward pass, likewise",
+    "train_step": "one training step on one batch: forward, backward, update",
+    "forward": "one forward pass of one batch",
+}
+STEADY_PHASES = ("train_step", "forward")
+
+GLOSSARY = {
+    "Macro F1": "F1 is the harmonic mean of precision and recall of one class; macro "
+    "F1 is its plain mean over the classes, so a rare class counts as much as a "
+    "common one.",
+    "95% interval": "the range that a repetition of the experiment would plausibly "
+    "stay in. For accuracies it is Wilson's, for differences and ratios a resampling "
+    "of the paired answers or of the times.",
+    "McNemar p": "how probable a split at least this uneven would be, among the test "
+    "images that one arm gets right and the other wrong, if both were equally good.",
+    "Median and IQR": "the middle sample, and the width of the middle half of the "
+    "samples (interquartile range). A few slow outliers move neither.",
+    "max_abs_diff": "the largest difference between two logits that should be equal.",
+    "max_scaled_diff": "max |a - b| / max |reference| over all logits. Rounding of "
+    "32-bit numbers alone gives about 1e-6 to 1e-5.",
+    "Top-1 agreement": "the share of images that get the same predicted class.",
+    "Logit spread": "standard deviation of the logits; near 0 it would make any "
+    "comparison of logits pass.",
+}
+
+
+def banners(results: Results) -> list[str]:
+    """Warnings that have to stand above everything else."""
+    found = []
+    if results.data.source == "synthetic":
+        found.append(
+            "Synthetic data: the images are drawings embedded in this project, not "
+            "photos. The accuracy figures say nothing about real clothes."
+        )
+    if results.weights.source == "random":
+        found.append(
+            "Random weights: the backbone was never trained. The accuracy figures say "
+            "nothing about what a pretrained model reaches."
+        )
+    if results.status == "partial":
+        found.append("Partial run: it ended before everything was done.")
+    return found
+
+
+def missing(results: Results) -> list[str]:
+    """Everything that was asked for and has no result, with its reason."""
+    arms = [
+        f"{name} {a.status}" for name, a in results.arms.items() if a.status != "ok"
+    ]
+    return arms + results.not_run
+
+
+def tested_arms(results: Results) -> dict[str, ScoreRecord]:
+    return {name: arm.test for name, arm in results.arms.items() if arm.test}
+
+
+def winner(arms: tuple[str, str], interval: Interval, equal: float) -> str | None:
+    """The arm with the larger value, or None where the interval contains `equal`."""
+    low, high = interval
+    if low > equal:
+        return arms[0]
+    return arms[1] if high < equal else None
+
+
+def accuracy_verdict(comparison: ComparisonRecord) -> str:
+    shown = winner(comparison.arms, comparison.test_accuracy_interval, 0.0)
+    return comparison.verdict if shown else NO_DIFFERENCE
+
+
+def timing_verdict(comparison: TimingComparison, arms: tuple[str, str]) -> str:
+    shown = winner(arms, comparison.interval, 1.0)
+    return comparison.verdict if shown else NO_DIFFERENCE
+
+
+def difference(comparison: ComparisonRecord) -> str:
+    """The difference in test accuracy with its uncertainty, without judging it."""
+    first, second = comparison.arms
+    low, high = map(points, comparison.test_accuracy_interval)
+    return (
+        f"Test accuracy, {first} minus {second}: "
+        f"{points(comparison.test_accuracy_difference)} points, 95% interval {low} to "
+        f"{high}; McNemar p {p_value(comparison.mcnemar_p)}."
+    )
+
+
+def shown_by(results: Results) -> list[str]:
+    """The findings of the run, one sentence or two each."""
+    found = [_accuracies(tested_arms(results))]
+    if results.comparison:
+        found += [
+            f"{difference(results.comparison)} {_judgement(results.comparison)}",
+            f"The two predict the same class for "
+            f"{percent(results.comparison.top1_agreement)} of the test images.",
+            *_timings(results.comparison),
+        ]
+    found += [_exports(results.arms), checks_summary(results)]
+    if absent := missing(results):
+        found.append(f"Not run: {len(absent)}. The reasons stand below.")
+    return [sentence for sentence in found if sentence]
+
+
+def checks_summary(results: Results) -> str:
+    failed = [check.name for check in results.checks if not check.passed]
+    if not results.checks:
+        return "No check was made."
+    if failed:
+        return f"{len(failed)} of {len(results.checks)} checks failed: {', '.join(failed)}."
+    return f"All {len(results.checks)} checks passed."
+
+
+def _accuracies(scores: dict[str, ScoreRecord]) -> str:
+    if not scores:
+        return "No arm was scored on the test images."
+    each = [
+        f"{arm} {round(score.accuracy * score.images)} of {score.images} "
+        f"({percent(score.accuracy)})"
+        for arm, score in scores.items()
+    ]
+    return f"Test images classified correctly: {', '.join(each)}."
+
+
+def _judgement(comparison: ComparisonRecord) -> str:
+    best = winner(comparison.arms, comparison.test_accuracy_interval, 0.0)
+    if best is None:
+        return (
+            "The interval contains 0: no difference shown. That does not prove that "
+            "the two are equal."
+        )
+    return (
+        f"The interval excludes 0: {best} is better on these images, in this one run "
+        f"with one seed. Verdict: {comparison.verdict}."
+    )
+
+
+def _timings(comparison: ComparisonRecord) -> list[str]:
+    steady = [phase for phase in STEADY_PHASES if phase in comparison.timing]
+    return [
+        _timing(phase, comparison.timing[phase], comparison.arms) for phase in steady
+    ]
+
+
+def _timing(phase: str, timing: TimingComparison, arms: tuple[str, str]) -> str:
+    slow = winner(arms, timing.interval, 1.0)
+    low, high = timing.interval
+    if slow is None:
+        return (
+            f"{phase}: no difference shown, the ratio of times {arms[0]} / {arms[1]} is "
+            f"{short(timing.ratio)} with 95% interval {short(low)} to {short(high)}."
+        )
+    ratio, fast = timing.ratio, arms[1]
+    if slow == arms[1]:
+        ratio, low, high, fast = 1 / ratio, 1 / high, 1 / low, arms[0]
+    return (
+        f"{phase}: {fast} is faster on this machine, {slow} takes {short(ratio)} times "
+        f"as long (95% interval {short(low)} to {short(high)})."
+    )
+
+
+def _exports(arms: dict[str, ArmRecord]) -> str:
+    parities = [arm.onnx.parity for arm in arms.values() if arm.onnx]
+    if not parities:
+        return ""
+    worst = max(parity.max_scaled_diff for parity in parities)
+    agreement = min(parity.top1_agreement for parity in parities)
+    return (
+        f"Exported to ONNX, the models answer as before: max_scaled_diff at most "
+        f"{tiny(worst)}, same predicted class for at least {percent(agreement)} of the "
+        "images."
+    )

@@ -1,0 +1,328 @@
+"""One job of one arm, in a process of its own: `python -m bench.worker REQUEST.json`.
+
+The only part of `bench` that loads a framework, and never two of them. Progress goes
+to standard output as one JSON object a line; the result is a file, written whole.
+"""
+
+import importlib
+import json
+import os
+import resource
+import sys
+import threading
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from bench.onnx_runtime import OnnxClassifier, compare_with_reference
+from bench.request import ARMS, Request
+from shared.checkpoints import Description
+from shared.clock import Stages, now
+from shared.config import ONNX_BATCH_SIZES, ONNX_OPSET, Config
+from shared.dataset import ImageData, Split, open_cached
+from shared.errors import UserError
+from shared.files import write_atomically
+from shared.images import encode_thumbnail
+from shared.metrics import score, softmax
+from shared.records import (
+    ArmRecord,
+    EpochRecord,
+    MemoryRecord,
+    Mistake,
+    OnnxRecord,
+    ScoreRecord,
+)
+from shared.weights import Arrays, initial_head, read_checkpoint_arrays, read_weights
+
+_events = sys.stdout
+
+CHAPTERS = ("model", "dataset", "inference", "checkpoint", "training", "export")
+NUM_MISTAKES = 8
+THUMBNAIL_PX = 112
+
+
+class Worker:
+    """The arm's package, the stages timed so far, and what every job needs."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.config = request.config
+        self.stages = Stages()
+        with self.stage("import"):
+            self.side = _import_side(request.arm)
+        self.device = self.side.model.set_up(self.config)
+
+    def stage(self, name: str):
+        """Time a block under `name`, and say that it begins."""
+        emit("stage", name=name)
+        return self.stages.measure(name)
+
+    def describe(self, data: ImageData) -> tuple[Description, Arrays]:
+        """Description of the classifier to train, and its first values."""
+        weights = read_weights(self.request.weights)
+        description = Description(
+            config=self.config,
+            classes=data.classes,
+            mean=weights.mean,
+            std=weights.std,
+        )
+        head = initial_head(self.config, len(data.classes))
+        return description, weights.arrays | head
+
+
+def emit(event: str, **values: object) -> None:
+    """Tell the runner something, as one line."""
+    print(json.dumps({"event": event, **values}), file=_events, flush=True)
+
+
+def on_batch(done: int, total: int) -> None:
+    """Progress within a stage."""
+    emit("progress", done=done, total=total)
+
+
+def train(worker: Worker) -> dict:
+    """Train, keep the best, evaluate it on the test split once, export and check."""
+    data = open_cached(worker.request.data)
+    splits, side = data.splits, worker.side
+    with worker.stage("build"):
+        description, arrays = worker.describe(data)
+        model = side.model.build_model(arrays, description)
+    loaders = _make_loaders(worker, model, splits, description)
+    folder = worker.request.models / worker.request.arm
+    with worker.stage("epochs"):
+        history = side.training.train(
+            model, *loaders, description, folder, _report_epoch
+        )
+    with worker.stage("evaluate"):
+        checkpoint = folder / f"best{side.checkpoint.SUFFIX}"
+        model, description = side.checkpoint.load_checkpoint(checkpoint)
+        predict = side.inference.predict_logits
+        if description.config.features_are_cached:
+            validation = side.inference.predict_head_logits(model, loaders[1])
+        else:
+            validation = predict(model, loaders[1])
+        test_loader = side.dataset.make_loader(splits["test"], description)
+        test = predict(model, test_loader, on_batch)
+        np.save(worker.request.scratch / "test_logits.npy", test)
+    classes = list(data.classes)
+    best = max(history, key=lambda record: record.validation_accuracy)
+    record = ArmRecord(
+        status="ok",
+        history=history,
+        best_epoch=best.epoch,
+        checkpoint=_relative(checkpoint, worker),
+        validation=score(validation, splits["validation"].labels, classes),
+        test=_score_test(test, splits["test"], classes),
+        onnx=_export(worker, model, description, splits["test"], test),
+        stages=worker.stages.seconds,
+        memory=MemoryRecord(
+            peak_rss_mib=_peak_rss_mib(), peak_device_mib=side.model.peak_device_mib()
+        ),
+    )
+    threads = side.model.num_threads()
+    return {"arm": record.model_dump(), "device": worker.device, "threads": threads}
+
+
+def time_phases(worker: Worker) -> dict:
+    """Milliseconds of the cold and steady phases of this one process."""
+    config, side = worker.config, worker.side
+    data = open_cached(worker.request.data)
+    with worker.stage("build"):
+        description, arrays = worker.describe(data)
+        model = side.model.build_model(arrays, description)
+    batch = next(iter(side.dataset.make_loader(data.splits["train"], description)))
+    images, labels = (np.asarray(part) for part in batch)
+    emit("stage", name="steps")
+    forward = _time_calls(lambda: side.inference.predict_batch(model, images), config)
+    train_step = side.training.make_train_step(model, config)
+    training = _time_calls(lambda: train_step(images, labels), config)
+    milliseconds = {name: [s * 1000] for name, s in worker.stages.seconds.items()}
+    return {
+        "batch_size": len(labels),
+        "phases": {
+            **milliseconds,
+            "first_forward": forward[:1],
+            "forward": forward[1:],
+            "first_step": training[:1],
+            "train_step": training[1:],
+        },
+    }
+
+
+def export_checkpoint(worker: Worker) -> dict:
+    """Export a checkpoint of either side with this side's exporter."""
+    request, side = worker.request, worker.side
+    with worker.stage("build"):
+        if request.checkpoint.name.endswith(side.checkpoint.SUFFIX):
+            model, description = side.checkpoint.load_checkpoint(request.checkpoint)
+        else:
+            arrays, description = read_checkpoint_arrays(request.checkpoint)
+            model = side.model.build_model(arrays, description)
+    path = request.scratch / "exported.onnx"
+    with worker.stage("export"):
+        worker.side.export.export_onnx(model, path, description)
+    return {"path": str(path)}
+
+
+def read_pth(worker: Worker) -> dict:
+    """Keep the arrays of a torchvision .pth file, which only PyTorch can read."""
+    import torch
+
+    from shared.weights import make_weights, save_weights
+
+    source = worker.request.weights
+    try:
+        state = torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its unpickler meets
+        first_line = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"--weights {source}: not a state dict that PyTorch can load safely "
+            f"({first_line})."
+        ) from error
+    arrays = {
+        name: value.numpy() for name, value in state.items() if hasattr(value, "numpy")
+    }
+    path = worker.request.scratch / "weights.safetensors"
+    save_weights(make_weights(arrays, source, source.name), path)
+    return {"path": str(path)}
+
+
+def probe(worker: Worker) -> dict:
+    """Prove that the framework loads here, and say what it runs on."""
+    return {"device": worker.device, "threads": worker.side.model.num_threads()}
+
+
+JOBS = {
+    job.__name__: job
+    for job in (train, time_phases, export_checkpoint, read_pth, probe)
+}
+
+
+def _import_side(arm: str) -> SimpleNamespace:
+    """The chapters of the arm's package, as attributes."""
+    if arm.startswith("keras"):
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    package = ARMS[arm]
+    modules = {name: importlib.import_module(f"{package}.{name}") for name in CHAPTERS}
+    return SimpleNamespace(**modules)
+
+
+def _make_loaders(
+    worker: Worker, model, splits: dict[str, Split], description
+) -> tuple:
+    """Training and validation batches: of images, or of features computed once."""
+    make_loader = worker.side.dataset.make_loader
+    if not worker.config.features_are_cached:
+        return (
+            make_loader(splits["train"], description, training=True),
+            make_loader(splits["validation"], description),
+        )
+    loaders = []
+    with worker.stage("features"):
+        for name in ("train", "validation"):
+            loader = make_loader(splits[name], description)
+            features = worker.side.inference.compute_features(model, loader, on_batch)
+            np.save(worker.request.scratch / f"{name}_features.npy", features)
+            loaders.append(
+                worker.side.dataset.make_feature_loader(
+                    features, splits[name].labels, description, name == "train"
+                )
+            )
+    return tuple(loaders)
+
+
+def _report_epoch(record: EpochRecord) -> None:
+    emit("epoch", **record.model_dump())
+
+
+def _score_test(logits: np.ndarray, split: Split, classes: list[str]) -> ScoreRecord:
+    """Scores of the test split and the mistakes that the arm is most sure of."""
+    record = score(logits, split.labels, classes)
+    predictions, probabilities = logits.argmax(axis=1), softmax(logits).max(axis=1)
+    wrong = np.flatnonzero(predictions != split.labels)
+    surest = wrong[np.argsort(-probabilities[wrong], kind="stable")][:NUM_MISTAKES]
+    record.mistakes = [
+        Mistake(
+            file=split.files[i],
+            label=classes[split.labels[i]],
+            predicted=classes[predictions[i]],
+            probability=float(probabilities[i]),
+            thumbnail_jpeg=encode_thumbnail(split.images[i], THUMBNAIL_PX),
+        )
+        for i in surest
+    ]
+    return record
+
+
+def _export(
+    worker: Worker,
+    model,
+    description: Description,
+    split: Split,
+    logits: np.ndarray,
+) -> OnnxRecord:
+    """Export the best classifier and run every test image through onnxruntime."""
+    path = worker.request.models / f"{worker.request.arm}.onnx"
+    with worker.stage("export"):
+        worker.side.export.export_onnx(model, path, description)
+    with worker.stage("onnx"):
+        parity = compare_with_reference(
+            OnnxClassifier(path), split.images, logits, ONNX_BATCH_SIZES
+        )
+    return OnnxRecord(
+        path=_relative(path, worker),
+        bytes=path.stat().st_size,
+        opset=ONNX_OPSET,
+        parity=parity,
+    )
+
+
+def _relative(path: Path, worker: Worker) -> str:
+    return path.relative_to(worker.request.models.parent).as_posix()
+
+
+def _time_calls(call, config: Config) -> list[float]:
+    """Milliseconds of the first call and of the steady ones after the warm-up.
+
+    Every call returns a number that Python holds, so the device has finished.
+    """
+    samples = []
+    for _ in range(1 + config.timing_warmup_steps + config.timing_steps):
+        start = now()
+        call()
+        samples.append((now() - start) * 1000)
+    return samples[:1] + samples[1 + config.timing_warmup_steps :]
+
+
+def _peak_rss_mib() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _die_with_runner() -> None:
+    """A killed runner closes our standard input; nobody waits for the result then."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+def main() -> None:
+    """Do the job of the request file; the result file tells how it ended."""
+    global _events
+    _events = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no event
+    threading.Thread(target=_die_with_runner, daemon=True).start()
+    request = Request.model_validate_json(Path(sys.argv[1]).read_bytes())
+    try:
+        result = JOBS[request.job](Worker(request))
+    except UserError as error:
+        result = {"user_error": str(error)}
+    except Exception as error:
+        traceback.print_exc()
+        result = {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
+    write_atomically(request.scratch / "result.json", json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
