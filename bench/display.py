@@ -86,11 +86,9 @@ class Display:
             self.show(f"{arm}: {self._stage}", event["done"], event["total"])
         elif kind == "epoch":
             self.say(
-                f"{arm}: epoch {event['epoch']:2}  "
-                f"loss {event['train_loss']:.4f}  "
-                f"accuracy {event['train_accuracy']:.4f}  "
-                f"validation loss {event['validation_loss']:.4f}  "
-                f"accuracy {event['validation_accuracy']:.4f}"
+                f"{arm}: epoch {event['epoch']}  accuracy "
+                f"{event['train_accuracy']:.3f} train, "
+                f"{event['validation_accuracy']:.3f} validation"
             )
 
     def log(self, event: dict) -> None:

@@ -1,5 +1,6 @@
 """The main job: train every arm, compare them, and keep one record of it all."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -43,6 +44,7 @@ from shared.records import (
 from shared.sampling import TIMING, stream
 from shared.weights import Weights
 
+OURS = {"results.json", "report.md", "report.html", "log.jsonl", "models"}
 OUTPUT_BYTES = 200 * 2**20  # checkpoints, graphs and reports of one run
 CROSS_BATCH = 32
 
@@ -85,47 +87,63 @@ def run_benchmark(options: Options, display: Display) -> Results:
     What is finished is kept when an arm fails or the user interrupts.
 
     Raises:
-        UserError: an input is at fault; nothing is left in the output folder.
+        UserError: an input is at fault; the output folder is as it was, but for
+            results of an earlier run if training had begun.
         KeyboardInterrupt: after what is finished was written.
     """
-    claim_output(options.output)
-    check_weights_choice(options.weights)
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        scratch = Path(folder)
-        config = options.config
-        data = prepare_data(options.data, config, options.skip_bad_images, display)
-        weights = prepare_weights(options.weights, config, data, display)
-        weights_file = store_weights(weights, scratch)
-        run = Run(options, display, scratch, data, weights, weights_file)
-        try:
-            _do_everything(run)
-        except KeyboardInterrupt:
-            run.not_run.append("the rest: interrupted by the user")
-            if any(arm.status == "ok" for arm in run.arms.values()):
-                _record(run)
-            raise
-        return _record(run)
+    existed = options.output.exists()
+    require_output(options.output)
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+            run = _prepare(options, display, Path(scratch))
+            clear_output(options.output)
+            try:
+                _do_everything(run)
+            except KeyboardInterrupt:
+                run.not_run.append("the rest: interrupted by the user")
+                if any(arm.status == "ok" for arm in run.arms.values()):
+                    _record(run)
+                raise
+            return _record(run)
+    except UserError:
+        if not existed:
+            shutil.rmtree(options.output, ignore_errors=True)
+        raise
 
 
-def claim_output(output: Path) -> None:
-    """Prove the folder writable; take an earlier run's results out of the way.
+def require_output(output: Path) -> None:
+    """Prove that a run can write its results to this folder.
 
     Raises:
-        UserError: the folder cannot be written, has no room, or is not ours.
+        UserError: the folder cannot be written, has no room, or holds other files.
     """
-    existed = output.exists()
-    if existed and output.is_dir() and any(output.iterdir()):
-        ours = ("results.json", "log.jsonl", "models")
-        if not any((output / name).exists() for name in ours):
-            raise UserError(
-                f"--output {output}: the folder holds other files. Give a new folder, "
-                "or one of an earlier run."
-            )
+    strangers = sorted(set(os.listdir(output)) - OURS) if output.is_dir() else []
+    if strangers:
+        raise UserError(
+            f"--output {output}: the folder holds other files ({strangers[0]}). Give a "
+            "new folder, or one of an earlier run."
+        )
     require_writable(output)
     require_free_space(output, OUTPUT_BYTES)
-    for name in ("results.json", "report.md", "report.html", "log.jsonl"):
-        (output / name).unlink(missing_ok=True)
+
+
+def clear_output(output: Path) -> None:
+    """Remove an earlier run's files, so that nothing of it passes for this one's."""
     shutil.rmtree(output / "models", ignore_errors=True)
+    for name in OURS - {"models"}:
+        (output / name).unlink(missing_ok=True)
+
+
+def _prepare(options: Options, display: Display, scratch: Path) -> Run:
+    config = options.config
+    check_weights_choice(options.weights)
+    data = prepare_data(options.data, config, options.skip_bad_images, display)
+    weights = prepare_weights(options.weights, config, data, display)
+    run = Run(options, display, scratch, data, weights, store_weights(weights, scratch))
+    if config.device == "cuda":  # all of them, before one trains for nothing
+        for arm in options.arms:
+            _work(run, "probe", arm, scratch / "probe")
+    return run
 
 
 def _do_everything(run: Run) -> None:

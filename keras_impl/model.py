@@ -62,7 +62,10 @@ def num_threads() -> int:
 
 
 class Classifier(keras.Model):
-    """Backbone (N, H, W, 3) to features (N, 1280), head to logits (N, classes)."""
+    """Backbone: images to features (N, 1280); head: features to logits (N, classes).
+
+    Images are (N, H, W, 3), normalised. [D04]
+    """
 
     def __init__(self, num_classes: int, config: Config) -> None:
         size = config.image_size_px
@@ -72,7 +75,7 @@ class Classifier(keras.Model):
                 keras.Input((NUM_FEATURES,)),
                 layers.Dense(config.inner_size, name="inner"),
                 layers.ReLU(),
-                layers.Dropout(config.dropout, seed=config.seed),
+                layers.Dropout(config.dropout, seed=config.seed),  # [D17]
                 layers.Dense(num_classes, name="output"),
             ],
             name="head",

@@ -47,7 +47,10 @@ def num_threads() -> int:
 
 
 class Classifier(nn.Module):
-    """Backbone (N, 3, H, W) to features (N, 1280), head to logits (N, classes)."""
+    """Backbone: images to features (N, 1280); head: features to logits (N, classes).
+
+    Images are (N, 3, H, W), normalised. [D04]
+    """
 
     def __init__(self, num_classes: int, config: Config) -> None:
         super().__init__()
@@ -63,7 +66,7 @@ class Classifier(nn.Module):
             OrderedDict(
                 inner=nn.Linear(NUM_FEATURES, config.inner_size),
                 relu=nn.ReLU(),
-                dropout=nn.Dropout(config.dropout),
+                dropout=nn.Dropout(config.dropout),  # [D17] set_up seeds it
                 output=nn.Linear(config.inner_size, num_classes),
             )
         )

@@ -37,8 +37,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         try:
-            temporary.chmod(0o644)  # mkstemp makes it private
             yield temporary
+            temporary.chmod(0o644)  # temporary files are private
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ def decode_image(source: Path | BinaryIO, size_px: int) -> np.ndarray:
 
     Returns:
         uint8 (H, W, 3) in [0, 255], H = W = `size_px`, red first, EXIF orientation
-        applied, bilinear with Pillow's antialiasing.
+        applied, bilinear with Pillow's antialiasing. [D18]
 
     Raises:
         BadImage: unreadable, empty, truncated, not an image, more than MAX_PIXELS, or

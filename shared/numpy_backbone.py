@@ -56,7 +56,7 @@ def random_weights(images: np.ndarray, seed: int) -> Weights:
 
     _forward(pixels, arrays, calibrate)
     notice = "Random backbone: accuracy says nothing about pretrained models."
-    return Weights(arrays, KERAS_MEAN, KERAS_STD, f"random (seed {seed})", notice)
+    return Weights(arrays, KERAS_MEAN, KERAS_STD, "random", notice)
 
 
 def _batch_norm(

@@ -6,12 +6,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from shared.files import write_atomically
-from shared.records import Results
-
 from bench.report.sections import headline, make_sections
 from bench.report.terminal import print_summary
-from bench.report.words import banners
+from bench.report.words import banners, title
+from shared.files import write_atomically
+from shared.records import Results
 
 __all__ = ["print_summary", "write_report"]
 
@@ -19,7 +18,7 @@ __all__ = ["print_summary", "write_report"]
 def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
     """Write `report.md` and `report.html` into `folder` and return their paths."""
     content = {
-        "title": f"{' and '.join(results.arms)} on {results.data.name}",
+        "title": title(results),
         "headline": headline(results),
         "banners": banners(results),
         "sections": make_sections(results),

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-from shared.records import OnnxRecord, Results
-
 from bench.report import plots
 from bench.report.blocks import Block, Row, Table, Text
 from bench.report.numbers import fixed, percent, short, tiny
 from bench.report.words import PHASES, STEADY_PHASES, timing_verdict
+from shared.records import OnnxRecord, Results
 
 Field = tuple[str, Callable[[OnnxRecord], str]]
 
@@ -18,7 +17,7 @@ def timing(results: Results) -> list[Block]:
         return []
     figures = [plots.timing(results, names, group) for group, names in groups.items()]
     phases = [phase for names in groups.values() for phase in names]
-    tables = [_times(results, phases), _ratios(results)]
+    explained = [table for table in (_ratios(results), _meanings(phases)) if table]
     return [
         Text(
             "Cold phases happen once in a process and are paid before the first useful "
@@ -26,8 +25,8 @@ def timing(results: Results) -> list[Block]:
             "never added up, since which one matters depends on how long you train."
         ),
         Row(figures),
-        *(table for table in tables if table),
-        _meanings(phases),
+        _times(results, phases),
+        Row(explained),
     ]
 
 
@@ -118,7 +117,7 @@ FILE_FIELDS: list[Field] = [
     ("max_abs_diff", lambda onnx: tiny(onnx.parity.max_abs_diff)),
     ("max_scaled_diff", lambda onnx: tiny(onnx.parity.max_scaled_diff)),
     ("Top-1 agreement", lambda onnx: percent(onnx.parity.top1_agreement)),
-    ("Logit spread", lambda onnx: short(onnx.parity.logit_spread)),
+    ("Logit spread", lambda onnx: f"{onnx.parity.logit_spread:.3g}"),
 ]
 
 
@@ -131,7 +130,7 @@ def onnx(results: Results) -> list[Block]:
         ]
         title = "Each file in onnxruntime against its own framework"
         align = "l" + "r" * len(files)
-        blocks.append(Table(title, align, ["", *files], rows))
+        blocks.append(Table(title, align, ["Property", *files], rows))
     if results.comparison and results.comparison.onnx_cross:
         blocks.append(_cross(results))
     return blocks
@@ -145,6 +144,6 @@ def _cross(results: Results) -> Table:
         str(cross.images),
         tiny(cross.max_scaled_diff),
         percent(cross.top1_agreement),
-        short(cross.logit_spread),
+        f"{cross.logit_spread:.3g}",
     ]
     return Table(title, "rrrr", header, [row])

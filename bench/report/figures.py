@@ -21,7 +21,7 @@ STYLE = {
     "svg.fonttype": "none",  # text stays text: small, searchable, any script
     "svg.hashsalt": "bench",  # same record, same file
     "text.parse_math": False,  # a class may be called "$5"
-    "font.family": ["DejaVu Sans", "Verdana", "sans-serif"],
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib; report.css names others
     "font.size": 9,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -55,8 +55,8 @@ def arm_styles(arms: Iterable[str]) -> dict[str, ArmStyle]:
         arm: ArmStyle(
             color=COLORS[i % len(COLORS)],
             marker=MARKERS[i % len(MARKERS)],
-            line_width=max(4.5 - 3 * i, 1.2),
-            marker_size=max(9 - 4 * i, 3),
+            line_width=max(4.5 / 2**i, 1.0),
+            marker_size=max(9 / 1.8**i, 2.5),
         )
         for i, arm in enumerate(arms)
     }
@@ -91,7 +91,11 @@ def _for_page(svg: str, name: str, alt: str) -> Markup:
     return Markup(svg.replace("<svg ", label, 1))
 
 
-def clip(text: str, length: int = 18) -> str:
-    """A label short enough for an axis; the tables beside it hold the whole name."""
+def clip(text: str, length: int = 20) -> str:
+    """A label short enough for an axis; the tables beside it hold the whole name.
+
+    The middle goes, since names that begin alike often end differently.
+    """
     text = " ".join(text.split())
-    return text if len(text) <= length else text[: length - 1] + "…"
+    half = length // 2
+    return text if len(text) <= length else f"{text[:half]}…{text[1 - half :]}"

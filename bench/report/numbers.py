@@ -27,11 +27,11 @@ def tiny(value: float) -> str:
 
 
 def short(value: float) -> str:
-    """Three significant digits and no exponent for times and ratios: "4,120", "0.43"."""
-    digits = next(
-        (d for d, above in ((0, 100), (1, 10), (2, 0.1)) if value >= above), 4
-    )
-    return f"{value:,.{digits}f}"
+    """Times and ratios without exponent, about three digits: "4,120", "0.43"."""
+    for at_least, digits in ((100, 0), (10, 1), (0.1, 2)):
+        if value >= at_least:
+            return f"{value:,.{digits}f}"
+    return f"{value:.4f}"
 
 
 def p_value(p: float) -> str:

@@ -1,12 +1,16 @@
 """What the arms learned: accuracy, curves, confusion, classes, mistakes."""
 
-from shared.records import Mistake, Results, ScoreRecord
+from operator import itemgetter
+
+import numpy as np
 
 from bench.report import plots
 from bench.report.blocks import Block, Bullets, Gallery, Picture, Row, Table, Text
-from bench.report.numbers import fixed, percent, wilson_interval
+from bench.report.numbers import DASH, fixed, percent, points, wilson_interval
 from bench.report.words import accuracy_verdict, difference, shown_by, tested_arms
+from shared.records import Mistake, Results, ScoreRecord
 
+MOST_CONFUSIONS = 8
 MOST_PICTURES = 12  # an arm; more would be scrolled past
 
 
@@ -23,10 +27,15 @@ def accuracy(results: Results) -> list[Block]:
     ]
     if not rows:
         return []
-    header = ["Arm", "Images of", "n", "Accuracy", "95% interval", "Macro F1", "Loss"]
+    header = ["Arm", "Split", "Images", "Accuracy", "95% interval", "Macro F1", "Loss"]
     blocks: list[Block] = [Table("", "llrrrrr", header, rows)]
     if found := results.comparison:
-        blocks.append(Text(f"{difference(found)} Verdict: {accuracy_verdict(found)}."))
+        validation = points(found.validation_accuracy_difference)
+        verdict = f"Verdict: {accuracy_verdict(found)}."
+        blocks += [
+            Text(f"{difference(found)} {verdict}"),
+            Text(f"On the validation images the difference is {validation} points."),
+        ]
     return blocks
 
 
@@ -48,18 +57,18 @@ def curves(results: Results) -> list[Block]:
         return []
     return [
         Row([plots.learning_curves(results, m) for m in ("accuracy", "loss")]),
-        Table("", "lrrrrrr", EPOCH_HEADER, _epoch_rows(results)),
+        Table("", "lrrrrrl", EPOCH_HEADER, _epoch_rows(results)),
     ]
 
 
 EPOCH_HEADER = [
     "Arm",
     "Best epoch",
-    "of",
     "Train accuracy",
     "Validation accuracy",
     "Train loss",
     "Validation loss",
+    "Checkpoint",
 ]
 
 
@@ -73,14 +82,38 @@ def _epoch_rows(results: Results) -> list[list[str]]:
         epoch = (marked or arm.history)[-1]
         shares = map(percent, (epoch.train_accuracy, epoch.validation_accuracy))
         losses = map(fixed, (epoch.train_loss, epoch.validation_loss))
-        counts = [str(epoch.epoch), str(len(arm.history))]
-        rows.append([name, *counts, *shares, *losses])
+        counted = f"{epoch.epoch} of {len(arm.history)}"
+        rows.append([name, counted, *shares, *losses, arm.checkpoint or DASH])
     return rows
 
 
 def confusions(results: Results) -> list[Block]:
-    matrices = [plots.confusion(results, name) for name in tested_arms(results)]
-    return [Row(matrices)] if matrices else []
+    scores = tested_arms(results)
+    if not scores:
+        return []
+    matrices = [plots.confusion(results, name) for name in scores]
+    rows = _frequent_confusions(scores, results.data.classes)
+    header = ["Label", "Prediction", *scores]
+    table = Table(
+        "Most frequent confusions, in images", "ll" + "r" * len(scores), header, rows
+    )
+    return [Row(matrices), table] if rows else [Row(matrices)]
+
+
+def _frequent_confusions(
+    scores: dict[str, ScoreRecord], classes: list[str]
+) -> list[list[str]]:
+    """The pairs of classes that all arms together mix up most often."""
+    counts = np.array([score.confusion for score in scores.values()])
+    totals = counts.sum(axis=0)
+    np.fill_diagonal(totals, 0)
+    worst = np.argsort(-totals, axis=None, kind="stable")[:MOST_CONFUSIONS]
+    pairs = [np.unravel_index(place, totals.shape) for place in worst]
+    return [
+        [classes[label], classes[guess], *map(str, counts[:, label, guess])]
+        for label, guess in pairs
+        if totals[label, guess]
+    ]
 
 
 def classes(results: Results) -> list[Block]:
@@ -93,10 +126,10 @@ def classes(results: Results) -> list[Block]:
         rows.append([label, str(found[0].images), *(fixed(one.f1) for one in found)])
     header = ["Class", "Test images", *(f"F1 {name}" for name in scores)]
     table = Table("", "lr" + "r" * len(scores), header, rows)
-    fewest = min(rows, key=lambda row: int(row[1]))
+    smallest, images = min(((row[0], int(row[1])) for row in rows), key=itemgetter(1))
     note = Text(
-        "Small classes move by large steps: one image more or less is "
-        f"{percent(1 / max(int(fewest[1]), 1))} of the recall of {fewest[0]}."
+        f"Small classes move in large steps: “{smallest}” has {images} test images, "
+        f"so one of them is {100 / max(images, 1):.1f} points of its recall."
     )
     return [note, Row([plots.class_scores(results), table])]
 

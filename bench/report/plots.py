@@ -8,11 +8,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from shared.records import ArmRecord, Results, ScoreRecord, TimingRecord
-
 from bench.report.blocks import Plot
 from bench.report.figures import FAINT, INK, PAPER, ArmStyle, arm_styles, clip, render
 from bench.report.words import tested_arms
+from shared.records import ArmRecord, Results, ScoreRecord, TimingRecord
 
 WIDTH = 4.6  # inches; two fit side by side on a desk, one on a phone
 LOG_FROM = 20  # a phase whose slowest sample takes this many times its quickest
@@ -29,14 +28,13 @@ def learning_curves(results: Results, measure: Literal["loss", "accuracy"]) -> P
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         for name, arm in arms.items():
             _draw_curves(axes, name, arm, measure, styles[name])
-        figure.legend(loc="outside lower center", ncols=2, handlelength=3.5)
+        figure.legend(loc="outside upper center", ncols=3)
 
     best = [f"{name} {arm.best_epoch}" for name, arm in arms.items() if arm.best_epoch]
     caption = f"{measure.capitalize()} by epoch: training dashed, validation solid" + (
         f"; ring: best epoch ({', '.join(best)})." if best else "."
     )
-    height = 3.3 + 0.2 * len(arms)
-    return Plot(render(draw, f"curve-{measure}", caption, (WIDTH, height)), caption)
+    return Plot(render(draw, f"curve-{measure}", caption, (WIDTH, 3.4)), caption)
 
 
 def _draw_curves(
@@ -53,8 +51,8 @@ def _draw_curves(
         "markersize": style.marker_size,
     }
     dashed = {"linestyle": (0, (2.2, 1.4)), "alpha": 0.55, "marker": "."}
-    axes.plot(epochs, train, **(look | dashed), label=f"{name}, train")
-    axes.plot(epochs, validation, **look, label=f"{name}, validation")
+    axes.plot(epochs, train, **(look | dashed))
+    axes.plot(epochs, validation, **look, label=name)
     if arm.best_epoch in epochs:
         best = validation[epochs.index(arm.best_epoch)]
         ring = {"markersize": style.marker_size + 8, "markeredgecolor": style.color}
@@ -67,7 +65,7 @@ def confusion(results: Results, name: str) -> Plot:
     position = list(results.arms).index(name)
     color = arm_styles(results.arms)[name].color
     classes = results.data.classes
-    size = max(WIDTH, 1.6 + 0.34 * len(classes))
+    size = max(WIDTH, 1.6 + 0.25 * len(classes))
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot(title=name, xlabel="predicted", ylabel="label")
@@ -113,7 +111,7 @@ def class_scores(results: Results) -> Plot:
             f1 = [score.per_class[label].f1 for label in classes]
             axes.plot(f1, classes, **look, markersize=size, linestyle="", label=name)
         axes.set_yticks(range(len(classes)), [clip(label) for label in classes])
-        axes.invert_yaxis()
+        axes.set_ylim(len(classes) - 0.5, -0.5)
         figure.legend(loc="outside upper center", ncols=3)
 
     caption = "F1 of each class. A small dot inside a large one: the same score."
@@ -168,6 +166,9 @@ def _draw_phase(
     axes.grid(axis="x")
     if pooled and min(pooled) > 0 and max(pooled) / min(pooled) > LOG_FROM:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
+        axes.set_title(f"{phase} [{unit}, log scale]", loc="left")
     else:
         axes.set_xlim(left=0)
 

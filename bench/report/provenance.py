@@ -1,10 +1,9 @@
 """What the numbers rest on: checks, gaps, data, settings, machine, command."""
 
-from shared.records import DataRecord, EnvironmentRecord, Results
-
 from bench.report.blocks import Block, Bullets, Code, Row, Table, Text
-from bench.report.numbers import DASH, fixed
+from bench.report.numbers import DASH, fixed, tiny
 from bench.report.words import GLOSSARY, checks_summary, missing
+from shared.records import DataRecord, EnvironmentRecord, Results
 
 MOST_SKIPPED = 50  # files named in the report; results.json names all
 
@@ -16,7 +15,19 @@ def checks(results: Results) -> list[Block]:
     ]
     header = ["Check", "Value", "Limit", "Outcome"]
     table = [Table("", "lrrl", header, rows)] if rows else []
-    return [Text(checks_summary(results)), *table]
+    return [Text(checks_summary(results)), *table, *_backbones(results)]
+
+
+def _backbones(results: Results) -> list[Block]:
+    found = results.comparison
+    if not found or found.features_max_scaled_diff is None:
+        return []
+    return [
+        Text(
+            f"Features of the test images, {' against '.join(found.arms)}: "
+            f"max_scaled_diff {tiny(found.features_max_scaled_diff)}."
+        )
+    ]
 
 
 def gaps(results: Results) -> list[Block]:
@@ -44,7 +55,9 @@ def inputs(results: Results) -> list[Block]:
     notices = [n for n in (results.data.notice, weights.notice) if n]
     return [
         *map(Text, notices),
-        Row([_data(results.data), Table("Weights", "ll", ["", ""], facts)]),
+        Row(
+            [_data(results.data), Table("Weights", "ll", ["Property", "Value"], facts)]
+        ),
     ]
 
 
@@ -57,7 +70,7 @@ def _data(data: DataRecord) -> Table:
         ["Classes", f"{len(data.classes)}: {', '.join(data.classes)}"],
         ["Fingerprint", data.fingerprint],
     ]
-    return Table("Data", "ll", ["", ""], facts)
+    return Table("Data", "ll", ["Property", "Value"], facts)
 
 
 def _channels(values: list[float]) -> str:
@@ -87,7 +100,7 @@ def _environment(machine: EnvironmentRecord) -> Table:
     }
     facts |= {f"Threads of {n}": str(t or DASH) for n, t in machine.threads.items()}
     rows = [[name, value] for name, value in (facts | machine.packages).items()]
-    return Table("Environment", "ll", ["", ""], rows)
+    return Table("Environment", "ll", ["Property", "Value"], rows)
 
 
 def reproduction(results: Results) -> list[Block]:

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from shared.records import Results
-
 from bench.report import cost, outcome, provenance
 from bench.report.blocks import Block, Section
+from shared.records import Results
 
 CONTENT: dict[str, Callable[[Results], list[Block]]] = {
     "What this run shows": outcome.findings,

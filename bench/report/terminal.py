@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,14 +17,14 @@ from bench.report.words import (
 )
 from shared.records import ArmRecord, Results
 
-COLUMNS = (
-    "val. accuracy",
-    "test accuracy",
-    "macro F1",
-    "best epoch",
-    "training seconds",
-    "ONNX scaled diff",
-    "ONNX top-1",
+COLUMNS = (  # two lines each, so that 80 columns hold them
+    "validation\naccuracy",
+    "test\naccuracy",
+    "macro\nF1",
+    "best\nepoch",
+    "training\nseconds",
+    "max_scaled\ndiff, ONNX",
+    "top-1,\nONNX",
 )
 
 
@@ -47,10 +48,12 @@ def print_summary(
 
 
 def _arm_table(results: Results) -> Table:
-    table = Table(title=Text(f"{results.division}: {results.data.name}"))
-    table.add_column("arm", overflow="fold")
+    title = Text(f"{results.data.name}, {results.division} division")
+    look = {"box": box.SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}
+    table = Table(title=title, title_justify="left", **look)
+    table.add_column("\narm", overflow="fold")
     for column in COLUMNS:
-        table.add_column(column, justify="right", min_width=6)
+        table.add_column(column, justify="right", no_wrap=True)
     for name, arm in results.arms.items():
         table.add_row(Text(name), *_cells(arm))
     return table

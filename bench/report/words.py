@@ -1,5 +1,6 @@
-"""What the record says, in plain words; the rule that noise has no winner lives here."""
+"""What the record says, in plain words. Noise has no winner: that rule lives here."""
 
+from bench.report.numbers import p_value, percent, points, short, tiny
 from shared.records import (
     ArmRecord,
     ComparisonRecord,
@@ -8,8 +9,6 @@ from shared.records import (
     ScoreRecord,
     TimingComparison,
 )
-
-from bench.report.numbers import p_value, percent, points, short, tiny
 
 NO_DIFFERENCE = "no difference shown"
 
@@ -41,6 +40,12 @@ GLOSSARY = {
     "Logit spread": "standard deviation of the logits; near 0 it would make any "
     "comparison of logits pass.",
 }
+
+
+def title(results: Results) -> str:
+    *others, last = results.arms or ["no arm"]
+    arms = f"{', '.join(others)} and {last}" if others else last
+    return f"{arms} on {results.data.name}"
 
 
 def banners(results: Results) -> list[str]:
@@ -114,17 +119,18 @@ def shown_by(results: Results) -> list[str]:
         ]
     found += [_exports(results.arms), checks_summary(results)]
     if absent := missing(results):
-        found.append(f"Not run: {len(absent)}. The reasons stand below.")
+        found.append(f"Not run: {len(absent)}, listed with reasons further down.")
     return [sentence for sentence in found if sentence]
 
 
 def checks_summary(results: Results) -> str:
+    made = len(results.checks)
     failed = [check.name for check in results.checks if not check.passed]
-    if not results.checks:
+    if not made:
         return "No check was made."
     if failed:
-        return f"{len(failed)} of {len(results.checks)} checks failed: {', '.join(failed)}."
-    return f"All {len(results.checks)} checks passed."
+        return f"{len(failed)} of {made} checks failed: {', '.join(failed)}."
+    return f"All {made} checks passed."
 
 
 def _accuracies(scores: dict[str, ScoreRecord]) -> str:
@@ -163,8 +169,8 @@ def _timing(phase: str, timing: TimingComparison, arms: tuple[str, str]) -> str:
     low, high = timing.interval
     if slow is None:
         return (
-            f"{phase}: no difference shown, the ratio of times {arms[0]} / {arms[1]} is "
-            f"{short(timing.ratio)} with 95% interval {short(low)} to {short(high)}."
+            f"{phase}: no difference shown; the ratio of times {arms[0]} / {arms[1]} "
+            f"is {short(timing.ratio)}, 95% interval {short(low)} to {short(high)}."
         )
     ratio, fast = timing.ratio, arms[1]
     if slow == arms[1]:
@@ -182,7 +188,6 @@ def _exports(arms: dict[str, ArmRecord]) -> str:
     worst = max(parity.max_scaled_diff for parity in parities)
     agreement = min(parity.top1_agreement for parity in parities)
     return (
-        f"Exported to ONNX, the models answer as before: max_scaled_diff at most "
-        f"{tiny(worst)}, same predicted class for at least {percent(agreement)} of the "
-        "images."
+        f"Exported to ONNX, against their own framework: at worst max_scaled_diff is "
+        f"{tiny(worst)} and {percent(agreement)} of the images keep their class."
     )

@@ -1,0 +1,28 @@
+# make bench   set up, then run the benchmark and write a report
+# make test    set up, then lint and test
+# make setup   only set up: .venv with the pinned, hash-checked packages
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.requirements-installed
+ARGS ?=
+
+.PHONY: bench test setup
+
+bench: setup
+	$(VENV)/bin/python -m bench all $(ARGS)
+
+test: setup
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	  sys.exit(None if (3, 11) <= v <= (3, 13) else \
+	  "Python 3.11, 3.12 or 3.13 is needed, found %d.%d. Try: make PYTHON=python3.12 setup" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --require-hashes -r requirements.lock
+	touch $@

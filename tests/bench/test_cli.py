@@ -1,0 +1,174 @@
+"""The command line through real processes: what a user sees for each mistake."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import save_file
+
+COMMANDS = ("all", "prepare", "train", "export", "predict", "report", "doctor")
+
+
+@pytest.fixture(scope="module")
+def tiny_data(tmp_path_factory) -> Path:
+    """Two classes, three images for each and split."""
+    folder = tmp_path_factory.mktemp("tiny")
+    random = np.random.default_rng(0)
+    for split in ("train", "validation", "test"):
+        for label in ("hat", "shirt"):
+            (folder / split / label).mkdir(parents=True)
+            for number in range(3):
+                pixels = random.integers(0, 256, (30, 40, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / split / label / f"{number}.png")
+    return folder
+
+
+def expect_user_error(done, *words: object) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    for word in words:
+        assert str(word) in done.stdout + done.stderr
+
+
+def test_help_names_every_command(bench):
+    done = bench("--help")
+    assert done.returncode == 0
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["all", "predict"])
+def test_each_command_has_help(bench, command):
+    done = bench(command, "--help")
+    assert done.returncode == 0
+    assert "--" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["all", "--bogus"], ["bogus"]),
+        (["everything"], ["everything"]),
+        (["all", "--epochs", "0", "--dropout", "1.5"], ["epochs = 0", "dropout = 1.5"]),
+        (["all", "--epochs", "many"], ["epochs"]),
+        (["all", "--arms", "pytorch,jax"], ["pytorch,jax", "allowed"]),
+        (["all", "--time-limit-minutes", "0"], ["time-limit"]),
+        (["all", "--data", "no/such/folder"], ["no/such/folder"]),
+        (["predict", "x.jpg", "--model", "no.onnx"], ["no.onnx", "no such file"]),
+        (["predict", "--model", "no.onnx"], ["at least one image"]),
+        (["report", "no/such/run"], ["no/such/run"]),
+        (["export", "no.safetensors"], ["no.safetensors", "no such file"]),
+    ],
+)
+def test_mistakes_in_the_arguments(bench, arguments, words):
+    expect_user_error(bench(*arguments), *words)
+
+
+def test_bad_images_are_all_listed_and_nothing_is_left(bench, tiny_data, tmp_path):
+    data = shutil.copytree(tiny_data, tmp_path / "data")
+    (data / "train/hat/empty.jpg").touch()
+    (data / "test/shirt/text.jpg").write_text("no image")
+    output = tmp_path / "out"
+    done = bench("all", "--data", data, "--weights", "random", "--output", output)
+    expect_user_error(done, "empty.jpg", "text.jpg", "--skip-bad-images")
+    assert not output.exists()
+
+
+def test_output_that_is_a_file_or_holds_other_files(bench, tiny_data, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("mine")
+    for name in ("file", "file/below", "home"):
+        done = bench("all", "--data", tiny_data, "--output", tmp_path / name)
+        expect_user_error(done, name)
+    assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "home" / "thesis.txt").read_text() == "mine"
+
+
+def test_wrong_weights_fail_before_the_images_are_read(bench, tiny_data, tmp_path):
+    path = tmp_path / "resnet.safetensors"
+    save_file({"conv1.weight": np.zeros((64, 3, 7, 7), np.float32)}, path)
+    output = tmp_path / "out"
+    arguments = ("all", "--data", tiny_data, "--weights", path, "--output", output)
+    done = bench(*arguments)
+    expect_user_error(done, path, "features.0.0.weight", "is missing")
+    assert "images:" not in done.stdout
+    assert not output.exists()
+
+
+def test_earlier_results_survive_a_mistake(bench, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.json").write_text("{}")
+    done = bench("all", "--data", tmp_path / "nowhere", "--output", tmp_path / "out")
+    expect_user_error(done, "nowhere")
+    assert (tmp_path / "out" / "results.json").read_text() == "{}"
+
+
+def test_cuda_without_a_gpu_says_so(bench, tiny_data, tmp_path):
+    arguments = ("--data", tiny_data, "--weights", "random", "--device", "cuda")
+    done = bench(
+        "train", *arguments, "--output", tmp_path / "out", CUDA_VISIBLE_DEVICES="-1"
+    )
+    expect_user_error(done, "--device cuda", "no CUDA GPU")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def one_arm(bench, tiny_data, real_weights, tmp_path_factory):
+    """A run of PyTorch alone on tiny data; the weights come as a .pth file."""
+    folder = tmp_path_factory.mktemp("one-arm") / "run"
+    done = bench(
+        *("train", "--data", tiny_data, "--weights", real_weights, "--arms", "pytorch"),
+        *("--epochs", 2, "--batch-size", 4, "--output", folder),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_one_arm_is_reported_alone(one_arm):
+    results = json.loads((one_arm / "results.json").read_text())
+    assert results["status"] == "complete"
+    assert results["data"]["classes"] == ["hat", "shirt"]
+    assert results["arms"]["pytorch"]["status"] == "ok"
+    assert results["comparison"] is None
+    assert any("two arms" in reason for reason in results["not_run"])
+    assert (one_arm / "report.html").is_file()
+
+
+def test_report_can_be_written_again(bench, one_arm):
+    first = (one_arm / "report.html").read_bytes()
+    (one_arm / "report.html").unlink()
+    assert bench("report", one_arm).returncode == 0
+    assert (one_arm / "report.html").read_bytes() == first
+
+
+def test_export_and_predict_without_a_framework(bench, one_arm, tiny_data, tmp_path):
+    model = tmp_path / "again.onnx"
+    checkpoint = one_arm / "models/pytorch/best.safetensors"
+    assert bench("export", checkpoint, "--output", model).returncode == 0
+    for file in (model, one_arm / "models/pytorch.onnx"):
+        done = bench("predict", tiny_data / "test", "--model", file, "--top", "2")
+        lines = done.stdout.strip().splitlines()
+        assert len(lines) == 6
+        shares = [float(part) for part in lines[0].split(": ")[1].split()[1::2]]
+        assert sum(shares) == pytest.approx(1, abs=2e-4)
+
+
+def test_damaged_checkpoint_is_refused(bench, one_arm, tmp_path):
+    folder = shutil.copytree(one_arm / "models/pytorch", tmp_path / "copy")
+    checkpoint = folder / "best.safetensors"
+    content = bytearray(checkpoint.read_bytes())
+    content[-1] ^= 1  # one bit of one weight
+    checkpoint.write_bytes(content)
+    done = bench("export", checkpoint, "--output", tmp_path / "x.onnx")
+    expect_user_error(done, "SHA-256")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_no_image_to_predict_is_named(bench, one_arm, tmp_path):
+    (tmp_path / "note.txt").write_text("no image")
+    model = one_arm / "models/pytorch.onnx"
+    done = bench("predict", tmp_path / "note.txt", "--model", model)
+    expect_user_error(done, "note.txt", "not an image")

@@ -1,0 +1,66 @@
+"""Workers that fail: the reason comes back, and nothing stays behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.processes import ArmFailed, run_worker
+from bench.request import Request
+from shared.config import make_config
+
+ROOT = Path(__file__).parents[2]
+
+
+def request(folder: Path, job: str = "probe", arm: str = "pytorch") -> Request:
+    return Request(job=job, arm=arm, config=make_config(), scratch=folder)
+
+
+def test_crash_comes_back_as_a_reason(tmp_path):
+    with pytest.raises(ArmFailed, match="nonsense"):
+        run_worker(request(tmp_path, job="nonsense"), lambda _: None, 60)
+
+
+def test_time_limit_kills_the_worker(tmp_path):
+    with pytest.raises(ArmFailed, match="out of time"):
+        run_worker(request(tmp_path), lambda _: None, 0.5)
+
+
+def test_killed_worker_is_named(tmp_path):
+    def kill(_event: dict) -> None:
+        for child in psutil.Process().children():
+            if "bench.worker" in child.cmdline():
+                child.kill()
+
+    with pytest.raises(ArmFailed, match="killed by signal 9"):
+        run_worker(request(tmp_path), kill, 60)
+
+
+def test_a_stale_result_is_not_taken_for_a_new_one(tmp_path):
+    (tmp_path / "result.json").write_text('{"device": "stale"}')
+    with pytest.raises(ArmFailed):
+        run_worker(request(tmp_path, job="nonsense"), lambda _: None, 60)
+
+
+def test_worker_dies_with_its_runner(tmp_path):
+    """SIGKILL leaves the runner no time to clean up."""
+    code = (
+        "import sys; from tests.bench.test_processes import request, run_worker, Path;"
+        "run_worker(request(Path(sys.argv[1])), lambda e: print(e, flush=True), 60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE
+    ) as runner:
+        runner.stdout.readline()  # the worker's first event
+        workers = psutil.Process(runner.pid).children()
+        os.kill(runner.pid, signal.SIGKILL)
+    assert workers
+    deadline = time.monotonic() + 10
+    while any(worker.is_running() for worker in workers):
+        assert time.monotonic() < deadline, "the worker lives on"
+        time.sleep(0.1)

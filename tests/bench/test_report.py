@@ -1,0 +1,314 @@
+"""The report shows the whole record, nothing else, and claims no more than it shows."""
+
+import base64
+import io
+import re
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from bench.report import print_summary, write_report
+from bench.report.numbers import fixed, percent, points, short, tiny, wilson_interval
+from shared.errors import UserError
+from shared.records import (
+    ClassScore,
+    Mistake,
+    Results,
+    ScoreRecord,
+    SkippedImage,
+    read_results,
+)
+
+STORED = Path(__file__).parents[1] / "data" / "results.json"
+CLAIMS = re.compile(r"\b(better|faster|slower|worse|wins?|winner)\b", re.IGNORECASE)
+
+
+@pytest.fixture
+def results() -> Results:
+    return read_results(STORED)
+
+
+def pages(results: Results, folder: Path) -> tuple[str, str]:
+    """Markdown and HTML as a reader sees them, by character references resolved."""
+    markdown, html = write_report(results, folder)
+    return unescape(markdown.read_text()), unescape(html.read_text())
+
+
+def summary(results: Results, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    print_summary(results, console, Path("somewhere"))
+    return console.file.getvalue()
+
+
+def make_score(classes: list[str], seed: int = 0) -> ScoreRecord:
+    """A classifier that is right three times out of four, on drawn answers."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(len(classes), size=20 * len(classes))
+    guesses = random.integers(len(classes), size=labels.size)
+    predictions = np.where(random.random(labels.size) < 0.75, labels, guesses)
+    confusion = np.zeros((len(classes), len(classes)), int)
+    np.add.at(confusion, (labels, predictions), 1)
+    images = confusion.sum(axis=1)
+    right = confusion.diagonal()
+    f1 = 2 * right / np.maximum(images + confusion.sum(axis=0), 1)
+    return ScoreRecord(
+        images=labels.size,
+        accuracy=right.sum() / labels.size,
+        loss=0.5,
+        macro_f1=f1.mean(),
+        per_class={
+            name: ClassScore(precision=f1[i], recall=f1[i], f1=f1[i], images=images[i])
+            for i, name in enumerate(classes)
+        },
+        confusion=confusion.tolist(),
+        predictions=predictions.tolist(),
+        mistakes=[make_mistake(classes[0], classes[-1])],
+    )
+
+
+def make_mistake(label: str, predicted: str) -> Mistake:
+    jpeg = io.BytesIO()
+    Image.new("RGB", (48, 64), "gray").save(jpeg, "JPEG")
+    return Mistake(
+        file=f"test/{label}/1.jpg",
+        label=label,
+        predicted=predicted,
+        probability=0.97,
+        thumbnail_jpeg=base64.b64encode(jpeg.getvalue()).decode(),
+    )
+
+
+def with_classes(results: Results, classes: list[str]) -> Results:
+    """The stored run as if it had been made on other classes."""
+    changed = results.model_copy(deep=True)
+    changed.data.classes = classes
+    for seed, arm in enumerate(changed.arms.values()):
+        arm.test = make_score(classes, seed)
+    return changed
+
+
+def with_intervals(results: Results, low: float, high: float) -> Results:
+    """The stored run with all its ratios and differences in the same place."""
+    changed = results.model_copy(deep=True)
+    found = changed.comparison
+    found.test_accuracy_interval = (low - 1, high - 1)
+    for ratio in found.timing.values():
+        ratio.interval = (low, high)
+        ratio.verdict = "pytorch is faster"
+    found.verdict = "pytorch is better"
+    return changed
+
+
+def test_every_number_group_is_shown(results, tmp_path):
+    expected = [*results.data.classes, results.run.command, results.data.fingerprint]
+    expected += [results.weights.fingerprint, *results.environment.packages]
+    expected += list(results.config) + [check.name for check in results.checks]
+    for name, arm in results.arms.items():
+        expected += [name, percent(arm.test.accuracy), fixed(arm.test.loss)]
+        expected += [percent(arm.validation.accuracy), fixed(arm.test.macro_f1)]
+        expected += [fixed(score.f1) for score in arm.test.per_class.values()]
+        expected += [tiny(arm.onnx.parity.max_scaled_diff), arm.onnx.path]
+        expected += [short(timing.median_ms) for timing in arm.timing.values()]
+        expected += [*arm.timing, *arm.stages, fixed(arm.memory.peak_rss_mib, 0)]
+    found = results.comparison
+    expected += [points(found.test_accuracy_difference), percent(found.top1_agreement)]
+    expected += [points(found.validation_accuracy_difference)]
+    expected += [tiny(found.features_max_scaled_diff)]
+    expected += [short(one.ratio) for one in found.timing.values()]
+    for page in pages(results, tmp_path):
+        plain = page.replace("\\", "")
+        assert [text for text in expected if text not in plain] == []
+
+
+def test_mistakes_are_shown_with_their_pictures(results, tmp_path):
+    markdown, html = pages(results, tmp_path)
+    for arm in results.arms.values():
+        assert arm.test.mistakes
+        first = arm.test.mistakes[0]
+        assert first.thumbnail_jpeg in html
+        assert first.file in markdown.replace("\\", "")
+
+
+class Loads(HTMLParser):
+    """Collects what a browser would fetch, all ids, and unclosed elements."""
+
+    VOID = frozenset(("meta", "img", "br", "link"))
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.addresses, self.ids, self.open = [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.addresses += [
+            values[k] for k in ("src", "href", "xlink:href", "data") if k in values
+        ]
+        self.ids += [values["id"]] if "id" in values else []
+        self.open += [tag] if tag not in self.VOID else []
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_html_is_whole_and_loads_nothing(results, tmp_path):
+    html = write_report(results, tmp_path)[1].read_text()
+    found = Loads(html)
+    assert found.open == []
+    assert len(found.addresses) > len(results.arms)
+    assert all(a.startswith(("#", "data:image/")) for a in found.addresses)
+    assert {a[1:] for a in found.addresses if a.startswith("#")} <= set(found.ids)
+    assert len(found.ids) == len(set(found.ids))
+    assert not re.search(r"<script|@import|url\((?!#)", html)
+    assert sorted(tmp_path.iterdir()) == [
+        tmp_path / "report.html",
+        tmp_path / "report.md",
+    ]
+
+
+def test_same_record_gives_same_files(results, tmp_path):
+    first = [path.read_bytes() for path in write_report(results, tmp_path / "1")]
+    second = [path.read_bytes() for path in write_report(results, tmp_path / "2")]
+    assert first == second
+
+
+ODD_CLASSES = ["<script>alert(1)</script>", "a|b", "ナイロン $x$", '"&amp;*_`'] + [
+    f"a class with a long name, number {i}" for i in range(26)
+]
+
+
+def test_odd_class_names_are_escaped(results, tmp_path):
+    odd = with_classes(results, ODD_CLASSES)
+    markdown, html = (path.read_text() for path in write_report(odd, tmp_path))
+    assert Loads(html).open == []
+    assert "<script" not in html + markdown
+    assert "&lt;script&gt;alert(1)" in html
+    assert "&lt;script&gt;alert(1)" in markdown
+    assert r"| a\|b |" in markdown
+    assert all(name in unescape(html) for name in ODD_CLASSES)
+
+
+def test_markdown_tables_are_rectangular(results, tmp_path):
+    odd = with_classes(results, ODD_CLASSES)
+    lines = write_report(odd, tmp_path)[0].read_text().splitlines()
+    columns = [len(re.findall(r"(?<!\\)\|", line)) for line in [*lines, ""]]
+    tables = [i for i, line in enumerate(lines) if re.match(r"\|[ :|-]+\|$", line)]
+    assert len(tables) > 8
+    for rule in tables:
+        end = columns.index(0, rule)
+        assert columns[rule - 2] == 0
+        assert set(columns[rule - 1 : end]) == {columns[rule]}
+        assert end > rule + 1
+
+
+def test_two_classes(results, tmp_path):
+    for page in pages(with_classes(results, ["no", "yes"]), tmp_path):
+        assert "yes" in page
+
+
+@pytest.mark.parametrize("source", ["path", "download", "synthetic"])
+def test_synthetic_data_have_a_banner(results, tmp_path, source):
+    results.data.source = source
+    shown = [*pages(results, tmp_path), summary(results)]
+    assert ["Synthetic data" in text for text in shown] == [source == "synthetic"] * 3
+
+
+def test_partial_run_with_one_arm(results, tmp_path):
+    lost = list(results.arms)[-1]
+    empty = {"status": "not run: killed <by> the system"}
+    record = results.model_dump() | {
+        "status": "partial",
+        "comparison": None,
+        "arms": results.model_dump()["arms"] | {lost: empty},
+        "not_run": ["parity: needs two arms"],
+    }
+    partial = Results.model_validate(record)
+    partial.data.skipped = [SkippedImage(file="test/a.jpg", reason="truncated")]
+    shown = [*pages(partial, tmp_path), " ".join(summary(partial).split())]
+    for text in shown:
+        assert "Partial run" in text
+        assert "killed <by> the system" in text
+        assert "parity: needs two arms" in text
+        assert not CLAIMS.search(text)
+    assert all("test/a.jpg" in page for page in shown[:2])
+
+
+def test_three_arms_and_unknown_phases(results, tmp_path):
+    first = next(iter(results.arms.values()))
+    results.arms["keras-jax"] = first.model_copy(deep=True)
+    first.timing["warp_drive"] = next(iter(first.timing.values()))
+    for page in pages(results, tmp_path):
+        assert "warp_drive" in page.replace("\\", "")
+        assert "keras-jax" in page
+
+
+def test_phases_apart_by_orders_are_on_a_log_scale(results, tmp_path):
+    slow = list(results.arms.values())[-1].timing["forward"]
+    slow.samples_ms = [1000 * sample for sample in slow.samples_ms]
+    html = pages(results, tmp_path)[1]
+    assert "forward [s, log scale]" in html
+    assert "mathdefault" not in html
+
+
+@pytest.mark.parametrize("status", ["not run: no memory", None])
+def test_a_record_without_any_result(results, tmp_path, status):
+    arms = {name: {"status": status} for name in results.arms} if status else {}
+    record = results.model_dump() | {"arms": arms, "comparison": None, "checks": []}
+    bare = Results.model_validate(record)
+    for text in [*pages(bare, tmp_path), summary(bare)]:
+        assert "No check was made" in text
+        assert status is None or status in text
+
+
+def test_noise_has_no_winner(results, tmp_path):
+    noise = with_intervals(results, 0.98, 1.03)
+    for text in [*pages(noise, tmp_path), summary(noise)]:
+        assert "no difference shown" in " ".join(text.split())
+        assert not CLAIMS.search(text)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "better", "faster"), [(1.1, 1.3, 0, 1), (0.7, 0.9, 1, 0)]
+)
+def test_a_shown_difference_is_named(results, tmp_path, low, high, better, faster):
+    shown = with_intervals(results, low, high)
+    arms = shown.comparison.arms
+    for page in pages(shown, tmp_path):
+        assert f"{arms[better]} is better" in page
+        assert f"{arms[faster]} is faster" in page
+        assert f"{arms[1 - faster]} is faster" not in page.split("Accuracy")[0]
+        assert "no difference shown" not in page
+
+
+def test_wilson_interval_is_the_published_one():
+    assert wilson_interval(0.9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-4)
+    assert wilson_interval(0.0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+
+
+def test_summary_fits_a_narrow_terminal(results):
+    lines = summary(results).splitlines()
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    assert "somewhere/report.html" in text
+    for name, arm in results.arms.items():
+        row = next(line for line in lines if f" {name} " in line)
+        assert percent(arm.test.accuracy) in row
+
+
+@pytest.mark.parametrize("content", [None, "", "{", '{"schema_version": 99}'])
+def test_unreadable_record_is_the_users_error(tmp_path, content):
+    path = tmp_path / "results.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=r"results\.json"):
+        read_results(path)

@@ -1,0 +1,123 @@
+"""Fixtures shared by all tests."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bench.request import ARMS
+from shared.checkpoints import Description
+from shared.config import make_config
+from shared.dataset import ImageData, prepare
+from shared.weights import Arrays, initial_head, read_weights
+
+PROJECT = Path(__file__).parent.parent
+
+
+def _material(variable: str) -> Path:
+    """The path in $BENCH_DATA or $BENCH_WEIGHTS; in CI it must be there."""
+    value = os.environ.get(variable)
+    if value:
+        return Path(value)
+    if os.environ.get("CI"):
+        pytest.fail(f"${variable} must be set in CI")
+    pytest.skip(f"${variable} is not set")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real clothing images."""
+    return _material("BENCH_DATA")
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> Path:
+    """File of real ImageNet weights."""
+    return _material("BENCH_WEIGHTS")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder for the whole session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def real_images(real_data: Path, cache: Path) -> ImageData:
+    """The real data set, decoded once for the session."""
+    return prepare(str(real_data), make_config(), cache=cache)
+
+
+@pytest.fixture(scope="session")
+def few_images(real_images: ImageData) -> np.ndarray:
+    """37 real test images (37, 224, 224, 3) uint8: one whole batch and a rest of 5."""
+    return np.array(real_images.splits["test"].images[::10][:37])
+
+
+@pytest.fixture(scope="session")
+def description(real_images: ImageData, real_weights: Path) -> Description:
+    """A classifier of the real classes, dropout 0.2."""
+    weights = read_weights(real_weights)
+    return Description(
+        config=make_config(),
+        classes=real_images.classes,
+        mean=weights.mean,
+        std=weights.std,
+    )
+
+
+@pytest.fixture(scope="session")
+def arrays(description: Description, real_weights: Path) -> Arrays:
+    """Real backbone and initial head, torchvision's layout."""
+    head = initial_head(description.config, len(description.classes))
+    return read_weights(real_weights).arrays | head
+
+
+@pytest.fixture(scope="session")
+def bench(cache: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `python -m bench` as a user does; returns status, output and errors."""
+
+    def call(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "bench", *map(str, arguments)],
+            cwd=PROJECT,
+            env=os.environ | {"BENCH_CACHE": str(cache)} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def sides(
+    real_images: ImageData,
+    real_weights: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, SimpleNamespace]:
+    """What each side computes from the same inputs, by arm: `arrays` and `folder`.
+
+    tests/side.py runs in a process for each, since two frameworks in one abort it.
+    """
+    found = {}
+    for arm in ARMS:
+        folder = tmp_path_factory.mktemp(arm)
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.side", arm]
+            + [str(path) for path in (real_images.folder, real_weights, folder)],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-5000:]
+        found[arm] = SimpleNamespace(
+            arrays=dict(np.load(folder / "arrays.npz")), folder=folder
+        )
+    return found

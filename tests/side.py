@@ -1,0 +1,170 @@
+"""What one side computes: `python -m tests.side ARM DATA WEIGHTS OUT`.
+
+Runs in a process of its own and stores every array that the tests compare.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from bench.worker import _import_side
+from shared.checkpoints import Description
+from shared.config import make_config
+from shared.dataset import Split, open_cached
+from shared.weights import initial_head, read_weights
+
+NUM_TEST, NUM_TRAIN = 37, 75  # neither is a multiple of the batch size
+
+
+class Side:
+    """The pair's functions of one arm over a few real images."""
+
+    def __init__(self, arm: str, data: Path, weights: Path, folder: Path) -> None:
+        self.arm, self.folder = arm, folder
+        self.code = _import_side(arm)
+        self.data = open_cached(data)
+        self.weights = read_weights(weights)
+        self.train = few(self.data.splits["train"], NUM_TRAIN)
+        self.test = few(self.data.splits["test"], NUM_TEST)
+        self.code.model.set_up(make_config())
+
+    def describe(self, **values: object) -> Description:
+        return Description(
+            config=make_config(epochs=2, **values),
+            classes=self.data.classes,
+            mean=self.weights.mean,
+            std=self.weights.std,
+        )
+
+    def build(self, description: Description):
+        head = initial_head(description.config, len(description.classes))
+        return self.code.model.build_model(self.weights.arrays | head, description)
+
+    def loader(self, split: Split, description: Description, training: bool = False):
+        return self.code.dataset.make_loader(split, description, training)
+
+
+def few(split: Split, count: int) -> Split:
+    """`count` images spread over all classes, copied so that slices are cheap."""
+    chosen = np.linspace(0, len(split.labels) - 1, count).astype(int)
+    return Split(
+        split.images[chosen],
+        split.labels[chosen],
+        tuple(split.files[i] for i in chosen),
+    )
+
+
+def inputs(side: Side) -> dict:
+    """Normalised images, plain and augmented, as (N, H, W, 3), epoch by epoch."""
+    found = {}
+    for name, augment in (("plain", False), ("augmented", True)):
+        loader = side.loader(side.train, side.describe(augment=augment), training=True)
+        for epoch in (1, 2):
+            if side.arm == "pytorch":
+                loader.dataset.epoch = epoch
+                batches = [(x.permute(0, 2, 3, 1), y) for x, y in loader]
+            else:
+                loader.on_epoch_begin()
+                batches = [loader[i] for i in range(len(loader))]
+            images, labels = zip(*batches, strict=True)
+            found[f"{name}_images_{epoch}"] = np.concatenate(images)
+            found[f"{name}_labels_{epoch}"] = np.concatenate(labels)
+    return found
+
+
+def forward(side: Side) -> dict:
+    """Features, logits and arrays of the classifier before training."""
+    description = side.describe()
+    model = side.build(description)
+    loader = side.loader(side.test, description)
+    found = {
+        "features": side.code.inference.compute_features(model, loader),
+        "logits": side.code.inference.predict_logits(model, loader),
+    }
+    return found | {
+        f"built/{k}": v for k, v in side.code.model.read_arrays(model).items()
+    }
+
+
+def training(side: Side) -> dict:
+    """Two epochs without dropout, from cached features, from images, and augmented."""
+    found = {}
+    for name, values in {
+        "cached": {},
+        "uncached": {"cache_features": False},
+        "augmented": {"augment": True},
+    }.items():
+        description = side.describe(dropout=0.0, **values)
+        model = side.build(description)
+        splits = {"train": side.train, "validation": side.test}
+        loaders = {
+            key: side.loader(split, description, training=key == "train")
+            for key, split in splits.items()
+        }
+        if description.config.features_are_cached:
+            loaders = {
+                key: side.code.dataset.make_feature_loader(
+                    side.code.inference.compute_features(
+                        model, side.loader(split, description)
+                    ),
+                    split.labels,
+                    description,
+                    key == "train",
+                )
+                for key, split in splits.items()
+            }
+        history = side.code.training.train(
+            model,
+            loaders["train"],
+            loaders["validation"],
+            description,
+            side.folder / name,
+            lambda _record: None,
+        )
+        found[f"{name}_history"] = np.array(
+            [[r.train_loss, r.train_accuracy, r.validation_loss, r.validation_accuracy]
+             for r in history]
+        )  # fmt: skip
+        arrays = side.code.model.read_arrays(model)
+        found |= {f"{name}/{key}": value for key, value in arrays.items()}
+    return found
+
+
+def checkpoints(side: Side) -> dict:
+    """Logits before saving a checkpoint and after loading it."""
+    description = side.describe()
+    model = side.build(description)
+    loader = side.loader(side.test, description)
+    predict = side.code.inference.predict_logits
+    path = side.code.checkpoint.save_checkpoint(
+        model, side.folder, "round-trip", description, epoch=1
+    )
+    loaded, restored = side.code.checkpoint.load_checkpoint(path)
+    assert restored == description
+    return {
+        "saved_logits": predict(model, loader),
+        "loaded_logits": predict(loaded, loader),
+    }
+
+
+def exports(side: Side) -> dict:
+    """The graph of the classifier, and of one with a planted epsilon."""
+    for name, epsilon in (("model", 1e-5), ("planted-epsilon", 1e-3)):
+        description = side.describe(batch_norm_epsilon=epsilon)
+        model = side.build(description)
+        side.code.export.export_onnx(model, side.folder / f"{name}.onnx", description)
+    return {}
+
+
+def main() -> None:
+    arm, *paths = sys.argv[1:]
+    side = Side(arm, *map(Path, paths))
+    arrays = {}
+    for part in (inputs, forward, training, checkpoints, exports):
+        arrays |= part(side)
+    np.savez(side.folder / "arrays.npz", **arrays)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+"""The two programs are the same program: structure, and numbers on real images."""
+
+import ast
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from bench.comparison import MAX_FEATURE_DIFF, MAX_LOGIT_DIFF
+from bench.onnx_runtime import OnnxClassifier, compare_with_reference
+from shared.dataset import ImageData
+from shared.metrics import max_scaled_diff
+from shared.numpy_backbone import compute_features
+from shared.preprocessing import scale_pixels
+from shared.sampling import epoch_order
+from shared.weights import read_weights
+from tests.side import NUM_TEST, NUM_TRAIN, few
+
+ROOT = Path(__file__).parents[1]
+CHAPTERS = sorted(path.name for path in (ROOT / "pytorch_impl").glob("*.py"))
+ARMS = ("pytorch", "keras")
+
+
+def public_definitions(path: Path) -> list[tuple]:
+    """Name, parameters with defaults, and first docstring line of what is public."""
+    found = []
+    for node in ast.parse(path.read_text()).body:
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            continue
+        if node.name.startswith("_"):
+            continue
+        first_line = (ast.get_docstring(node) or "").split("\n")[0]
+        function = node
+        if isinstance(node, ast.ClassDef):
+            function = next(
+                item for item in node.body if getattr(item, "name", "") == "__init__"
+            )
+        names = [argument.arg for argument in function.args.args]
+        defaults = [ast.unparse(value) for value in function.args.defaults]
+        found.append((node.name, names, defaults, first_line))
+    return found
+
+
+def test_both_sides_have_the_same_files():
+    keras_files = sorted(path.name for path in (ROOT / "keras_impl").glob("*.py"))
+    assert keras_files == CHAPTERS
+    assert len(CHAPTERS) == 8
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_chapter_has_the_same_public_functions_in_order(chapter):
+    pytorch, keras = (
+        public_definitions(ROOT / side / chapter)
+        for side in ("pytorch_impl", "keras_impl")
+    )
+    assert pytorch == keras
+    assert pytorch or chapter == "__init__.py"
+
+
+@pytest.mark.parametrize("folder", ["shared", "bench"])
+def test_no_framework_is_imported(folder):
+    files = list((ROOT / folder).rglob("*.py"))
+    assert files
+    for path in files:
+        modules = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {name.name.split(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                modules.add((node.module or "").split(".")[0])
+        allowed = {"torch"} if path.name == "worker.py" else set()
+        assert (
+            not modules & {"torch", "torchvision", "keras", "tensorflow"} - allowed
+        ), path
+
+
+def test_difference_ids_in_code_and_document_are_the_same():
+    document = (ROOT / "docs" / "differences.md").read_text()
+    documented = re.findall(r"^## (D\d\d) ", document, re.MULTILINE)
+    assert documented == sorted(set(documented))
+    used = {
+        name
+        for folder in ("shared", "bench", "pytorch_impl", "keras_impl")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in re.findall(r"\[(D\d\d)\]", path.read_text())
+    }
+    assert used == set(documented)
+
+
+def both(sides, name):
+    return sides["pytorch"].arrays[name], sides["keras"].arrays[name]
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_batches_are_equal_and_in_the_planned_order(sides, real_images, epoch):
+    pytorch, keras = both(sides, f"plain_images_{epoch}")
+    assert pytorch.shape == (NUM_TRAIN, 224, 224, 3)
+    assert max_scaled_diff(keras, pytorch) <= 1e-6
+    labels = few(real_images.splits["train"], NUM_TRAIN).labels
+    planned = labels[epoch_order(NUM_TRAIN, 0, epoch)]
+    for found in both(sides, f"plain_labels_{epoch}"):
+        np.testing.assert_array_equal(found, planned)
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_augmented_batches_agree(sides, epoch):
+    pytorch, keras = both(sides, f"augmented_images_{epoch}")
+    assert max_scaled_diff(keras, pytorch) <= 1e-4
+    plain = sides["pytorch"].arrays[f"plain_images_{epoch}"]
+    assert np.abs(pytorch - plain).mean() > 0.05  # something was moved
+
+
+def test_augmentation_changes_with_the_epoch(sides):
+    first, second = (sides["keras"].arrays[f"augmented_images_{e}"] for e in (1, 2))
+    back = [np.argsort(epoch_order(NUM_TRAIN, 0, epoch)) for epoch in (1, 2)]
+    assert np.abs(first[back[0]] - second[back[1]]).mean() > 0.05
+
+
+def test_backbones_agree(sides):
+    pytorch, keras = both(sides, "features")
+    assert pytorch.shape == (NUM_TEST, 1280)
+    assert max_scaled_diff(keras, pytorch) <= MAX_FEATURE_DIFF
+
+
+def test_backbones_agree_with_numpy(sides, real_images: ImageData, real_weights):
+    """A third implementation, so that both cannot be wrong in the same way."""
+    weights = read_weights(real_weights)
+    images = few(real_images.splits["test"], NUM_TEST).images[:3]
+    pixels = scale_pixels(images, weights.mean, weights.std)
+    reference = compute_features(pixels, weights.arrays)
+    for found in both(sides, "features"):
+        assert max_scaled_diff(found[:3], reference) <= MAX_FEATURE_DIFF
+
+
+def test_logits_agree(sides):
+    pytorch, keras = both(sides, "logits")
+    assert pytorch.std() > 0.1
+    assert max_scaled_diff(keras, pytorch) <= MAX_FEATURE_DIFF
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_arrays_come_back_as_they_went_in(sides, arm, arrays):
+    built = {
+        name.removeprefix("built/"): value
+        for name, value in sides[arm].arrays.items()
+        if name.startswith("built/")
+    }
+    assert built.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(built[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("run", ["cached", "uncached", "augmented"])
+def test_training_moves_the_head_alone(sides, arm, run, arrays):
+    """[D01] Batch norm's buffers among the rest: equal, bit for bit."""
+    for name, array in arrays.items():
+        trained = sides[arm].arrays[f"{run}/{name}"]
+        if name.startswith("head."):
+            assert np.abs(trained - array).max() > 1e-4, name
+        else:
+            np.testing.assert_array_equal(trained, array, err_msg=name)
+
+
+HEAD = [
+    f"head.{layer}.{kind}"
+    for layer in ("inner", "output")
+    for kind in ("weight", "bias")
+]
+
+
+def relative_distance(values: np.ndarray, reference: np.ndarray) -> float:
+    """Of whole arrays, by Euclidean norm.
+
+    Adam divides each gradient by its own size: where a gradient is as small as its
+    rounding error, a single weight may differ by a share of the learning rate.
+    """
+    return float(np.linalg.norm(values - reference) / np.linalg.norm(reference))
+
+
+@pytest.mark.parametrize("run", ["cached", "uncached", "augmented"])
+def test_both_sides_train_alike(sides, run):
+    pytorch, keras = both(sides, f"{run}_history")
+    np.testing.assert_allclose(keras, pytorch, rtol=1e-5)
+    for name in HEAD:
+        pytorch, keras = both(sides, f"{run}/{name}")
+        assert relative_distance(keras, pytorch) <= 1e-4, name
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_cached_features_change_nothing(sides, arm):
+    found = sides[arm].arrays
+    np.testing.assert_allclose(
+        found["uncached_history"], found["cached_history"], rtol=1e-5
+    )
+    for name in HEAD:
+        distance = relative_distance(found[f"uncached/{name}"], found[f"cached/{name}"])
+        assert distance <= 1e-5, name
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_checkpoint_gives_the_same_logits_bit_for_bit(sides, arm):
+    saved, loaded = (sides[arm].arrays[f"{key}_logits"] for key in ("saved", "loaded"))
+    assert saved.std() > 0.1
+    np.testing.assert_array_equal(loaded, saved)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_training_leaves_best_and_last(sides, arm):
+    suffix = {"pytorch": ".safetensors", "keras": ".weights.h5"}[arm]
+    names = {path.name for path in (sides[arm].folder / "cached").iterdir()}
+    assert names == {f"best{suffix}", "best.json", f"last{suffix}", "last.json"}
+
+
+def parity(sides, arm, real_images, file):
+    images = few(real_images.splits["test"], NUM_TEST).images
+    return compare_with_reference(
+        OnnxClassifier(sides[arm].folder / file),
+        images,
+        sides[arm].arrays["logits"],
+        (1, 7, 32),
+    )
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_onnx_agrees_with_its_framework(sides, arm, real_images):
+    found = parity(sides, arm, real_images, "model.onnx")
+    assert found.images == NUM_TEST
+    assert found.max_scaled_diff <= MAX_LOGIT_DIFF
+    assert found.top1_agreement == 1
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_onnx_file_is_one_checked_file_with_names(sides, arm, real_images):
+    model = onnx.load(sides[arm].folder / "model.onnx", load_external_data=False)
+    assert [value.name for value in model.graph.input] == ["input"]
+    assert [value.name for value in model.graph.output] == ["logits"]
+    assert not any(
+        t.HasField("data_location") and t.data_location for t in model.graph.initializer
+    )
+    classifier = OnnxClassifier(sides[arm].folder / "model.onnx")
+    assert classifier.classes == list(real_images.classes)
+    assert classifier.image_size_px == 224
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_onnx_check_finds_a_wrong_epsilon(sides, arm, real_images):
+    found = parity(sides, arm, real_images, "planted-epsilon.onnx")
+    assert found.max_scaled_diff > MAX_LOGIT_DIFF
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("place", [0, 0.3, 0.6, 1])
+def test_onnx_check_finds_moved_weights(sides, arm, real_images, place):
+    """One layer's weights, moved at random by 1 % of their range."""
+    model = onnx.load(sides[arm].folder / "model.onnx")
+    layers = [
+        tensor
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) in (2, 4)
+    ]
+    layer = layers[round(place * (len(layers) - 1))]
+    values = onnx.numpy_helper.to_array(layer)
+    reach = 0.01 * (values.max() - values.min())
+    moved = values + np.random.default_rng(0).uniform(-reach, reach, values.shape)
+    layer.CopyFrom(onnx.numpy_helper.from_array(moved.astype(np.float32), layer.name))
+    onnx.save(model, sides[arm].folder / "planted-weights.onnx")
+    found = parity(sides, arm, real_images, "planted-weights.onnx")
+    assert found.max_scaled_diff > MAX_LOGIT_DIFF
