@@ -23,7 +23,6 @@ STAGES = {
     "epochs": "training",
     "evaluate": "evaluating on the test split",
     "export": "exporting to ONNX",
-    "onnx": "checking with onnxruntime",
     "steps": "timing steps",
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.processes import ENVIRONMENT
 from shared.records import EnvironmentRecord
 
 PACKAGES = (
@@ -30,6 +31,7 @@ def describe_environment(threads: dict[str, int | None]) -> EnvironmentRecord:
         gpu=_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
         packages={name: version for name in PACKAGES if (version := _version(name))},
         threads=threads,
+        variables=ENVIRONMENT,
         commit=_commit(),
     )
 

@@ -20,12 +20,12 @@ from bench.inputs import (
     prepare_weights,
     store_weights,
 )
-from bench.onnx_runtime import OnnxClassifier
+from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from bench.processes import ArmFailed, run_worker
 from bench.request import Request
 from bench.statistics import Rounds, summarise
 from shared.clock import now
-from shared.config import Config
+from shared.config import ONNX_BATCH_SIZES, ONNX_OPSET, Config
 from shared.dataset import ImageData
 from shared.errors import UserError
 from shared.files import require_free_space, require_writable
@@ -35,6 +35,7 @@ from shared.records import (
     ComparisonRecord,
     DataRecord,
     OnnxCross,
+    OnnxRecord,
     Results,
     RunRecord,
     SkippedImage,
@@ -167,9 +168,27 @@ def _train(run: Run, arm: str) -> None:
         return
     record = run.arms[arm] = ArmRecord.model_validate(done["arm"])
     run.threads[arm] = done["threads"]
+    record.onnx = _check_onnx(run, arm)
     run.display.say(
         f"{arm}: test accuracy {record.test.accuracy:.4f}, ONNX within "
         f"{record.onnx.parity.max_scaled_diff:.1e} of {arm} on {done['device']}"
+    )
+
+
+def _check_onnx(run: Run, arm: str) -> OnnxRecord:
+    """Every test image through onnxruntime, against the framework's own logits."""
+    run.display.show(f"{arm}: checking with onnxruntime")
+    path = run.options.output / "models" / f"{arm}.onnx"
+    return OnnxRecord(
+        path=path.relative_to(run.options.output).as_posix(),
+        bytes=path.stat().st_size,
+        opset=ONNX_OPSET,
+        parity=compare_with_reference(
+            OnnxClassifier(path),
+            run.data.splits["test"].images,
+            np.load(run.scratch / arm / "test_logits.npy"),
+            ONNX_BATCH_SIZES,
+        ),
     )
 
 

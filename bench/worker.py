@@ -16,11 +16,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from bench.request import ARMS, Request
 from shared.checkpoints import Description
 from shared.clock import Stages, now
-from shared.config import ONNX_BATCH_SIZES, ONNX_OPSET, Config
+from shared.config import Config
 from shared.dataset import ImageData, Split, open_cached
 from shared.errors import UserError
 from shared.files import write_atomically
@@ -31,7 +30,6 @@ from shared.records import (
     EpochRecord,
     MemoryRecord,
     Mistake,
-    OnnxRecord,
     ScoreRecord,
 )
 from shared.weights import Arrays, initial_head, read_checkpoint_arrays, read_weights
@@ -83,7 +81,7 @@ def on_batch(done: int, total: int) -> None:
 
 
 def train(worker: Worker) -> dict:
-    """Train, keep the best, evaluate it on the test split once, export and check."""
+    """Train, keep the best, evaluate it on the test split once, and export it."""
     data = open_cached(worker.request.data)
     splits, side = data.splits, worker.side
     with worker.stage("build"):
@@ -106,16 +104,18 @@ def train(worker: Worker) -> dict:
         test_loader = side.dataset.make_loader(splits["test"], description)
         test = predict(model, test_loader, on_batch)
         np.save(worker.request.scratch / "test_logits.npy", test)
+    with worker.stage("export"):
+        graph = worker.request.models / f"{worker.request.arm}.onnx"
+        side.export.export_onnx(model, graph, description)
     classes = list(data.classes)
     best = max(history, key=lambda record: record.validation_accuracy)
     record = ArmRecord(
         status="ok",
         history=history,
         best_epoch=best.epoch,
-        checkpoint=_relative(checkpoint, worker),
+        checkpoint=checkpoint.relative_to(worker.request.models.parent).as_posix(),
         validation=score(validation, splits["validation"].labels, classes),
         test=_score_test(test, splits["test"], classes),
-        onnx=_export(worker, model, description, splits["test"], test),
         stages=worker.stages.seconds,
         memory=MemoryRecord(
             peak_rss_mib=_peak_rss_mib(), peak_device_mib=side.model.peak_device_mib()
@@ -254,33 +254,6 @@ def _score_test(logits: np.ndarray, split: Split, classes: list[str]) -> ScoreRe
         for i in surest
     ]
     return record
-
-
-def _export(
-    worker: Worker,
-    model,
-    description: Description,
-    split: Split,
-    logits: np.ndarray,
-) -> OnnxRecord:
-    """Export the best classifier and run every test image through onnxruntime."""
-    path = worker.request.models / f"{worker.request.arm}.onnx"
-    with worker.stage("export"):
-        worker.side.export.export_onnx(model, path, description)
-    with worker.stage("onnx"):
-        parity = compare_with_reference(
-            OnnxClassifier(path), split.images, logits, ONNX_BATCH_SIZES
-        )
-    return OnnxRecord(
-        path=_relative(path, worker),
-        bytes=path.stat().st_size,
-        opset=ONNX_OPSET,
-        parity=parity,
-    )
-
-
-def _relative(path: Path, worker: Worker) -> str:
-    return path.relative_to(worker.request.models.parent).as_posix()
 
 
 def _time_calls(call, config: Config) -> list[float]:

@@ -36,6 +36,7 @@ class EnvironmentRecord(Record):
     gpu: str | None
     packages: dict[str, str]
     threads: dict[str, int | None]  # {"pytorch": 2, "keras": 2}
+    variables: dict[str, str] = {}  # environment variables set for every arm
     commit: str | None
 
 
