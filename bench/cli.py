@@ -20,6 +20,7 @@ from bench.display import Display
 from bench.request import ARMS
 from shared.config import Config, make_config
 from shared.errors import UserError
+from shared.records import read_results
 
 DONE, CHECK_FAILED, USER_ERROR, ARM_NOT_RUN, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -167,8 +168,6 @@ class Report:
     """Output folder of an earlier run."""
 
     def execute(self, console: Console) -> int:
-        from shared.records import read_results
-
         results = read_results(self.folder / "results.json")
         return _report(results, self.folder, console)
 
@@ -203,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return USER_ERROR
     except KeyboardInterrupt:
-        console.print("\nInterrupted. What was finished is kept.")
+        console.print("Interrupted.")
         return INTERRUPTED
 
 
@@ -227,8 +226,13 @@ def _run(inputs: Inputs, settings: Settings, console: Console) -> int:
         skip_bad_images=inputs.skip_bad_images,
         time_limit_s=_seconds(inputs.time_limit_minutes),
     )
-    with Display(console, output / "log.jsonl") as display:
-        results = run_benchmark(options, display)
+    try:
+        with Display(console, output / "log.jsonl") as display:
+            results = run_benchmark(options, display)
+    except KeyboardInterrupt:
+        if (output / "results.json").is_file():
+            _report(read_results(output / "results.json"), output, console)
+        raise
     status = _report(results, output, console)
     if any(arm.status != "ok" for arm in results.arms.values()):
         return ARM_NOT_RUN

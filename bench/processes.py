@@ -13,7 +13,7 @@ from bench.request import Request
 from shared.errors import UserError
 
 PROJECT = Path(__file__).parent.parent
-# glibc gives large blocks back to the kernel when they are freed, and the next
+# [D21] glibc gives large blocks back to the kernel when they are freed, and the next
 # operation pays for fresh pages. Kept, they are used again: the same numbers, sooner.
 # Both arms get the same setting; other C libraries ignore it.
 ENVIRONMENT = {

@@ -135,18 +135,18 @@ def time_phases(worker: Worker) -> dict:
     batch = next(iter(side.dataset.make_loader(data.splits["train"], description)))
     images, labels = (np.asarray(part) for part in batch)
     emit("stage", name="steps")
-    forward = _time_calls(lambda: side.inference.predict_batch(model, images), config)
     train_step = side.training.make_train_step(model, config)
     training = _time_calls(lambda: train_step(images, labels), config)
+    forward = _time_calls(lambda: side.inference.predict_batch(model, images), config)
     milliseconds = {name: [s * 1000] for name, s in worker.stages.seconds.items()}
     return {
         "batch_size": len(labels),
         "phases": {
             **milliseconds,
-            "first_forward": forward[:1],
-            "forward": forward[1:],
             "first_step": training[:1],
             "train_step": training[1:],
+            "first_forward": forward[:1],
+            "forward": forward[1:],
         },
     }
 

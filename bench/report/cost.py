@@ -22,12 +22,24 @@ def timing(results: Results) -> list[Block]:
         Text(
             "Cold phases happen once in a process and are paid before the first useful "
             "result; steady phases repeat for every batch after warm-up. The two are "
-            "never added up, since which one matters depends on how long you train."
+            "never added up, since which one matters depends on how long you train. "
+            f"{_allocator(results)}"
         ),
         Row(figures),
         _times(results, phases),
         Row(explained),
     ]
+
+
+def _allocator(results: Results) -> str:
+    names = ", ".join(results.environment.variables)
+    if not names:
+        return ""
+    return (
+        f"All arms ran with {names} set, so that freed memory is kept and used again: "
+        "the results are the same, but with glibc's own settings an arm can take "
+        "longer, PyTorch's most of all."
+    )
 
 
 def _phase_groups(results: Results) -> dict[str, list[str]]:

@@ -99,7 +99,8 @@ def _environment(machine: EnvironmentRecord) -> Table:
         "Commit": machine.commit or DASH,
     }
     facts |= {f"Threads of {n}": str(t or DASH) for n, t in machine.threads.items()}
-    rows = [[name, value] for name, value in (facts | machine.packages).items()]
+    facts |= machine.variables | machine.packages
+    rows = [[name, value] for name, value in facts.items()]
     return Table("Environment", "ll", ["Property", "Value"], rows)
 
 

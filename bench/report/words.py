@@ -61,6 +61,7 @@ def banners(results: Results) -> list[str]:
             "Random weights: the backbone was never trained. The accuracy figures say "
             "nothing about what a pretrained model reaches."
         )
+    found += [n for n in (results.data.notice, results.weights.notice) if n]
     if results.status == "partial":
         found.append("Partial run: it ended before everything was done.")
     return found
@@ -115,6 +116,7 @@ def shown_by(results: Results) -> list[str]:
             f"{difference(results.comparison)} {_judgement(results.comparison)}",
             f"The two predict the same class for "
             f"{percent(results.comparison.top1_agreement)} of the test images.",
+            *_dropout(results),
             *_timings(results.comparison),
         ]
     found += [_exports(results.arms), checks_summary(results)]
@@ -131,6 +133,18 @@ def checks_summary(results: Results) -> str:
     if failed:
         return f"{len(failed)} of {made} checks failed: {', '.join(failed)}."
     return f"All {made} checks passed."
+
+
+def _dropout(results: Results) -> list[str]:
+    """The one difference between the matched programs that is not rounding."""
+    rate = results.config.get("dropout")
+    if results.division != "matched" or not rate:
+        return []
+    return [
+        f"Same start, same batches, same formulas: what sets the arms apart is which "
+        f"units dropout ({rate:g}) takes away, since each framework draws its own "
+        "(difference D17). With --dropout 0 they predict alike."
+    ]
 
 
 def _accuracies(scores: dict[str, ScoreRecord]) -> str:
