@@ -56,7 +56,7 @@ def _commit() -> str | None:
     """Commit of this project's checkout, marked where files differ from it."""
     here = str(Path(__file__).parent)
     commit = _output("git", "-C", here, "rev-parse", "HEAD")
-    changed = _output("git", "-C", here, "status", "--porcelain")
+    changed = _output("git", "-C", here, "status", "--porcelain", "-uno")
     return f"{commit} with changes" if commit and changed else commit
 
 

@@ -24,7 +24,7 @@ from shared.records import (
     read_results,
 )
 
-STORED = Path(__file__).parents[1] / "data" / "results.json"
+STORED = Path(__file__).parents[2] / "reports/samples/clothing-2-cores/results.json"
 CLAIMS = re.compile(r"\b(better|faster|slower|worse|wins?|winner)\b", re.IGNORECASE)
 
 
