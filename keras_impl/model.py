@@ -28,6 +28,7 @@ def set_up(config: Config) -> str:
     import tensorflow as tf
 
     keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # [D22]
     gpus = tf.config.list_physical_devices("GPU")
     if config.device == "cuda" and not gpus:
         raise UserError(

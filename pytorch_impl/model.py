@@ -21,6 +21,7 @@ def set_up(config: Config) -> str:
         UserError: `device` is "cuda" and the framework finds no GPU.
     """
     torch.manual_seed(config.seed)
+    torch.backends.fp32_precision = "ieee"  # [D22] no TF32
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "--device cuda: PyTorch finds no CUDA GPU. Use --device cpu or auto, or "
