@@ -6,6 +6,7 @@ Exit status: 0 done, 1 a check failed, 2 the input is at fault, 3 an arm could n
 
 import dataclasses
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,11 +18,13 @@ from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from bench.display import Display
+from bench.processes import ArmFailed, run_worker
 from bench.request import ARMS
 from shared.config import Config, make_config
 from shared.errors import UserError
 from shared.records import read_results
 
+MAX_MINUTES = 60 * 24 * 30
 DONE, CHECK_FAILED, USER_ERROR, ARM_NOT_RUN, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -113,11 +116,12 @@ class Export:
     """The file to write."""
 
     def execute(self, console: Console) -> int:
-        from bench.processes import run_worker
         from bench.request import Request
         from shared.checkpoints import read_description
-        from shared.files import require_writable
+        from shared.files import atomic_path, require_writable
 
+        if self.output.is_dir():
+            raise UserError(f"--output {self.output}: a folder, give a file name.")
         description = read_description(self.checkpoint)
         require_writable(self.output.parent)
         arm = "pytorch" if self.checkpoint.suffix == ".safetensors" else "keras"
@@ -125,13 +129,14 @@ class Export:
             request = Request(
                 job="export_checkpoint",
                 arm=arm,
-                config=description.config,
+                config=description.config.model_copy(update={"device": "cpu"}),
                 scratch=scratch,
                 checkpoint=self.checkpoint.resolve(),
             )
             done = run_worker(request, lambda e: display.on_event(arm, e), 3600)
-            shutil.move(done["path"], self.output)
-        console.print(f"{self.output}: {', '.join(description.classes)}")
+            with atomic_path(self.output) as temporary:
+                shutil.copyfile(done["path"], temporary)
+        console.print(f"{self.output}: {', '.join(description.classes)}", markup=False)
         return DONE
 
 
@@ -153,11 +158,14 @@ class Predict:
             raise UserError("predict: give at least one image, folder or address.")
         if self.top < 1:
             raise UserError(f"--top {self.top}: must be at least 1.")
+        problems = 0
         for prediction in predict(list(self.images), self.model):
             ranking = list(prediction.probabilities.items())[: self.top]
             shown = "  ".join(f"{name} {share:.4f}" for name, share in ranking)
-            console.print(f"{prediction.image}: {shown}", soft_wrap=True, markup=False)
-        return DONE
+            text = prediction.problem or shown
+            console.print(f"{prediction.image}: {text}", soft_wrap=True, markup=False)
+            problems += prediction.problem is not None
+        return USER_ERROR if problems else DONE
 
 
 @dataclass(frozen=True)
@@ -201,6 +209,9 @@ def main(arguments: list[str] | None = None) -> int:
             f"Error: {error}", style="red", markup=False, soft_wrap=True
         )
         return USER_ERROR
+    except ArmFailed as error:
+        print(f"Error: a worker process failed: {error}", file=sys.stderr)
+        return ARM_NOT_RUN
     except KeyboardInterrupt:
         console.print("Interrupted.")
         return INTERRUPTED
@@ -214,7 +225,7 @@ def _union(commands):
 
 
 def _run(inputs: Inputs, settings: Settings, console: Console) -> int:
-    from bench.runner import Options, run_benchmark
+    from bench.runner import Interrupted, Options, run_benchmark
 
     output = inputs.output or Path("reports", f"{datetime.now():%Y%m%d-%H%M%S}")
     options = Options(
@@ -229,14 +240,12 @@ def _run(inputs: Inputs, settings: Settings, console: Console) -> int:
     try:
         with Display(console, output / "log.jsonl") as display:
             results = run_benchmark(options, display)
-    except KeyboardInterrupt:
-        if (output / "results.json").is_file():
-            _report(read_results(output / "results.json"), output, console)
+    except Interrupted as stop:
+        if stop.results:
+            _report(stop.results, output, console)
         raise
     status = _report(results, output, console)
-    if any(arm.status != "ok" for arm in results.arms.values()):
-        return ARM_NOT_RUN
-    return status
+    return status if results.status == "complete" else ARM_NOT_RUN
 
 
 def _report(results, folder: Path, console: Console) -> int:
@@ -259,6 +268,9 @@ def _parse_arms(text: str) -> tuple[str, ...]:
 
 
 def _seconds(minutes: float) -> float:
-    if not minutes > 0:
-        raise UserError(f"--time-limit-minutes {minutes}: must be more than 0.")
+    if not 0 < minutes <= MAX_MINUTES:
+        raise UserError(
+            f"--time-limit-minutes {minutes:g}: allowed is more than 0, up to "
+            f"{MAX_MINUTES}."
+        )
     return minutes * 60

@@ -9,7 +9,14 @@ from bench.statistics import (
     mcnemar_p,
     paired_interval,
 )
-from shared.records import ArmRecord, Check, ComparisonRecord, OnnxCross, OnnxParity
+from shared.records import (
+    ArmRecord,
+    Check,
+    ComparisonRecord,
+    OnnxCross,
+    OnnxParity,
+    TimingComparison,
+)
 
 # Float32 keeps seven digits; 52 convolutions deep, a few of them are spent.
 MAX_FEATURE_DIFF = 1e-5
@@ -49,14 +56,18 @@ def compare_arms(
 
 
 def compare_timing(
-    names: tuple[str, str], rounds: dict[str, dict[str, Rounds]], seed: int
-) -> dict:
-    """Compare every phase that both arms measured; `rounds` by arm and phase."""
+    names: tuple[str, str], rounds: dict[str, dict[str, Rounds]]
+) -> dict[str, TimingComparison]:
+    """Compare every phase that both arms measured in two processes or more.
+
+    Args:
+        rounds: samples by arm and phase.
+    """
     first, second = (rounds[name] for name in names)
     return {
-        phase: compare_times(first[phase], second[phase], names, seed)
+        phase: compare_times(first[phase], second[phase], names)
         for phase in first
-        if phase in second
+        if min(len(first[phase]), len(second.get(phase, []))) >= 2
     }
 
 
@@ -68,6 +79,8 @@ def make_checks(
     for name, arm in arms.items():
         if arm.onnx:
             checks += _parity_checks(f"{name}: ONNX", arm.onnx.parity)
+        elif arm.status == "ok":
+            checks.append(_failed(f"{name}: ONNX runs"))
     if comparison and comparison.features_max_scaled_diff is not None:
         found = comparison.features_max_scaled_diff
         checks.append(_at_most("backbone features", found, MAX_FEATURE_DIFF))
@@ -93,6 +106,10 @@ def _parity_checks(name: str, parity: OnnxParity | OnnxCross) -> list[Check]:
             passed=spread >= MIN_LOGIT_SPREAD,
         ),
     ]
+
+
+def _failed(name: str) -> Check:
+    return Check(name=name, value=0, limit="= 1", passed=False)
 
 
 def _at_most(name: str, value: float, limit: float) -> Check:

@@ -13,6 +13,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
 
 from shared.clock import now
 
@@ -35,7 +36,7 @@ class Display:
         self._log = log
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -54,10 +55,11 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def say(self, text: str) -> None:
-        """Print a line that stays."""
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line that stays; `text` is shown as it is."""
         self._progress.update(self._task, visible=False)
-        self.console.print(f"[dim]{now() - self._start:6.1f} s[/dim]  {text}")
+        stamp = Text(f"{now() - self._start:6.1f} s  ", "dim")
+        self.console.print(stamp + Text(text, style))
 
     def show(self, description: str, done: int = 0, total: int = 0) -> None:
         """Show how far the present work is; `total` 0 where it is unknown."""

@@ -1,6 +1,5 @@
 """The machine and the versions that a number was measured with."""
 
-import os
 import platform
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from bench.processes import ENVIRONMENT
+from shared.machine import num_cores
 from shared.records import EnvironmentRecord
 
 PACKAGES = (
@@ -24,9 +24,7 @@ def describe_environment(threads: dict[str, int | None]) -> EnvironmentRecord:
         python=platform.python_version(),
         platform=platform.platform(),
         cpu=_cpu_name(),
-        cpu_count=len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1,
+        cpu_count=num_cores(),
         memory_bytes=psutil.virtual_memory().total,
         gpu=_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
         packages={name: version for name in PACKAGES if (version := _version(name))},

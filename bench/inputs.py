@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from bench.display import Display
@@ -28,16 +29,18 @@ def prepare_data(
     counts = ", ".join(f"{len(s.labels)} {name}" for name, s in found.splits.items())
     display.say(f"images: {found.name}, {len(found.classes)} classes, {counts}")
     if found.notice:
-        display.say(f"[yellow]{found.notice}[/yellow]")
+        display.say(found.notice, "yellow")
     if found.skipped:
-        display.say(f"[yellow]{len(found.skipped)} bad images left out[/yellow]")
+        display.say(f"{len(found.skipped)} bad images left out", "yellow")
     return found
 
 
 def check_weights_choice(choice: str | None) -> None:
     """Fail before any long work if --weights or $BENCH_WEIGHTS names nothing usable."""
     choice = choice or os.environ.get("BENCH_WEIGHTS")
-    if choice and choice not in KINDS and not choice.endswith(".pth"):
+    if not choice or choice in KINDS:
+        return
+    if not choice.endswith(".pth") or not Path(choice).is_file():
         read_weights(Path(choice))
 
 
@@ -60,13 +63,11 @@ def prepare_weights(
             raise
         display.show("weights: calibrating a random backbone")
         weights = random_weights(data.splits["train"].images, config.seed)
-        notice = f"{weights.notice} Published weights could not be had: {error}"
-        weights = Weights(
-            weights.arrays, weights.mean, weights.std, weights.source, notice
-        )
+        notice = f"Random weights, since published ones could not be had: {error}"
+        weights = replace(weights, notice=notice)
     display.say(f"weights: {weights.source}, {weights.fingerprint[:12]}")
     if weights.notice:
-        display.say(f"[yellow]{weights.notice}[/yellow]")
+        display.say(weights.notice, "yellow")
     return weights
 
 
@@ -76,7 +77,8 @@ def _find(choice: str, config: Config, data: ImageData, display: Display) -> Wei
         return random_weights(data.splits["train"].images, config.seed)
     if choice in KINDS:
         path = download_weights(choice, cache_folder(), display.show)
-        return _read(path, config, display, f"{choice}, {path.name}")
+        weights = _read(path, config, display, f"{choice}, {path.name}")
+        return replace(weights, notice=None)  # their scaling is known, not assumed
     return _read(Path(choice), config, display)
 
 

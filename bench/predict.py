@@ -19,24 +19,26 @@ MAX_BYTES = 100 * 2**20
 
 @dataclass(frozen=True)
 class Prediction:
-    """Class probabilities of one image, most probable first."""
+    """Class probabilities of one image, most probable first, or why there are none."""
 
     image: str
     probabilities: dict[str, float]
+    problem: str | None = None
 
 
 def predict(sources: list[str], model: Path) -> Iterator[Prediction]:
     """Classify files, all files of folders, and http(s) addresses.
 
     Raises:
-        UserError: a source is missing or no image, or the model cannot be used.
+        UserError: a source is missing, or the model cannot be used.
     """
     classifier = OnnxClassifier(model)
     for source in [image for given in sources for image in _expand(given)]:
         try:
             image = decode_image(_open(source), classifier.image_size_px)
         except BadImage as error:
-            raise UserError(f"{source}: {error}. Give an image file.") from error
+            yield Prediction(source, {}, str(error))
+            continue
         probabilities = softmax(classifier.logits(image[None]))[0]
         ranking = sorted(
             zip(classifier.classes, probabilities.tolist(), strict=True),
@@ -66,12 +68,14 @@ def _expand(source: str) -> list[str]:
 def _open(source: str) -> Path | io.BytesIO:
     if not source.startswith(("http://", "https://")):
         return Path(source)
+    content = bytearray()
     try:
         with requests.get(source, stream=True, timeout=(CONNECT_S, READ_S)) as answer:
             answer.raise_for_status()
-            content = answer.raw.read(MAX_BYTES + 1, decode_content=True)
-    except (requests.RequestException, OSError) as error:
-        raise UserError(f"{source}: cannot be fetched ({error}).") from error
-    if len(content) > MAX_BYTES:
-        raise UserError(f"{source}: larger than {MAX_BYTES // 2**20} MiB.")
+            for part in answer.iter_content(2**16):
+                content += part
+                if len(content) > MAX_BYTES:
+                    raise BadImage(f"larger than {MAX_BYTES // 2**20} MiB")
+    except requests.RequestException as error:
+        raise BadImage(f"cannot be fetched ({error})") from error
     return io.BytesIO(content)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -15,11 +16,13 @@ from shared.errors import UserError
 PROJECT = Path(__file__).parent.parent
 # [D21] glibc gives large blocks back to the kernel when they are freed, and the next
 # operation pays for fresh pages. Kept, they are used again: the same numbers, sooner.
-# Both arms get the same setting; other C libraries ignore it.
-ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-}
+# Both arms get the same setting; the user's own comes first.
+NAMES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+ENVIRONMENT = (
+    {name: os.environ.get(name, str(2**30)) for name in NAMES}
+    if platform.libc_ver()[0] == "glibc"
+    else {}
+)
 
 
 class ArmFailed(Exception):

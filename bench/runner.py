@@ -1,15 +1,20 @@
 """The main job: train every arm, compare them, and keep one record of it all."""
 
+import hashlib
 import os
+import shlex
 import shutil
 import sys
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from bench.comparison import compare_arms, compare_timing, make_checks
 from bench.display import Display
@@ -28,7 +33,12 @@ from shared.clock import now
 from shared.config import ONNX_BATCH_SIZES, ONNX_OPSET, Config
 from shared.dataset import ImageData
 from shared.errors import UserError
-from shared.files import require_free_space, require_writable
+from shared.files import (
+    atomic_path,
+    cache_folder,
+    require_free_space,
+    require_writable,
+)
 from shared.metrics import max_scaled_diff, top1_agreement
 from shared.records import (
     ArmRecord,
@@ -79,7 +89,26 @@ class Run:
     threads: dict[str, int | None] = field(default_factory=dict)
     comparison: ComparisonRecord | None = None
     not_run: list[str] = field(default_factory=list)
+    started: bool = False
     complete: bool = False
+
+    @property
+    def finished(self) -> list[str]:
+        """Arms that ran to their end."""
+        return [name for name, arm in self.arms.items() if arm.status == "ok"]
+
+    def miss(self, what: str) -> None:
+        """Note what was asked for and has no result: the run is not complete."""
+        self.not_run.append(what)
+        self.failures += 1
+
+    failures: int = 0
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped the run; `results` holds what was finished, if anything."""
+
+    results: Results | None = None
 
 
 def run_benchmark(options: Options, display: Display) -> Results:
@@ -88,28 +117,63 @@ def run_benchmark(options: Options, display: Display) -> Results:
     What is finished is kept when an arm fails or the user interrupts.
 
     Raises:
-        UserError: an input is at fault; the output folder is as it was, but for
-            results of an earlier run if training had begun.
-        KeyboardInterrupt: after what is finished was written.
+        UserError: an input is at fault; nothing of this run is left behind.
+        Interrupted: after what is finished was written.
     """
-    existed = options.output.exists()
-    require_output(options.output)
-    try:
-        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-            run = _prepare(options, display, Path(scratch))
-            clear_output(options.output)
-            try:
+    output = options.output.absolute()
+    with _only_run(output):
+        missing = [
+            folder for folder in (output, *output.parents) if not folder.exists()
+        ]
+        require_output(output)
+        run = None
+        try:
+            with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+                run = _prepare(options, display, Path(scratch))
+                clear_output(output)
                 _do_everything(run)
-            except KeyboardInterrupt:
-                run.not_run.append("the rest: interrupted by the user")
-                if any(arm.status == "ok" for arm in run.arms.values()):
-                    _record(run)
-                raise
-            return _record(run)
-    except UserError:
-        if not existed:
-            shutil.rmtree(options.output, ignore_errors=True)
-        raise
+                return _record(run)
+        except BaseException as error:
+            if run and run.finished:  # what is finished is worth keeping
+                run.not_run.append(f"the rest: {_in_words(error)}")
+                results = _record(run)
+            else:
+                results = None
+                _remove_traces(run, output, missing)
+            if isinstance(error, KeyboardInterrupt):
+                stop = Interrupted()
+                stop.results = results
+                raise stop from error
+            raise
+
+
+@contextmanager
+def _only_run(output: Path) -> Iterator[None]:
+    """Hold the output folder against another run that is told to write there."""
+    name = hashlib.sha256(str(output).encode()).hexdigest()[:16]
+    folder = cache_folder() / "locks"
+    require_writable(folder)
+    try:
+        with FileLock(folder / name, timeout=0):
+            yield
+    except Timeout as error:
+        raise UserError(
+            f"--output {output}: another run writes there now. Give another folder."
+        ) from error
+
+
+def _remove_traces(run: Run | None, output: Path, missing: list[Path]) -> None:
+    """Leave the disk as it was; an earlier run's files are gone once training began."""
+    if run and run.started:
+        clear_output(output)
+    for folder in missing:  # innermost first; each is empty by now
+        shutil.rmtree(folder) if folder == output else folder.rmdir()
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted by the user"
+    return f"{type(error).__name__}: {error}"
 
 
 def require_output(output: Path) -> None:
@@ -148,31 +212,34 @@ def _prepare(options: Options, display: Display, scratch: Path) -> Run:
 
 
 def _do_everything(run: Run) -> None:
+    run.started = True
     for arm in run.options.arms:
         _train(run, arm)
-    finished = [name for name, arm in run.arms.items() if arm.status == "ok"]
-    if len(finished) >= 2:
-        _compare(run, (finished[0], finished[1]))
+        _record(run)  # a later failure cannot take it away
+    if len(run.finished) >= 2:
+        _compare(run, (run.finished[0], run.finished[1]))
     else:
         run.not_run.append("comparison: it needs two arms that ran")
-    _measure(run, finished)
-    run.complete = len(finished) == len(run.options.arms)
+    _measure(run)
+    run.complete = len(run.finished) == len(run.options.arms) and not run.failures
 
 
 def _train(run: Run, arm: str) -> None:
     try:
         done = _work(run, "train", arm, run.scratch / arm)
-    except ArmFailed as reason:
+    except (ArmFailed, UserError) as reason:
+        if isinstance(reason, UserError) and not run.finished:
+            raise
         run.arms[arm] = ArmRecord(status=f"not run: {reason}")
-        run.display.say(f"[red]{arm}: not run: {reason}[/red]")
+        run.display.say(f"{arm}: not run: {reason}", "red")
         return
     record = run.arms[arm] = ArmRecord.model_validate(done["arm"])
     run.threads[arm] = done["threads"]
-    record.onnx = _check_onnx(run, arm)
-    run.display.say(
-        f"{arm}: test accuracy {record.test.accuracy:.4f}, ONNX within "
-        f"{record.onnx.parity.max_scaled_diff:.1e} of {arm} on {done['device']}"
-    )
+    run.display.say(f"{arm}: test accuracy {record.test.accuracy:.4f}, {record.device}")
+    try:
+        record.onnx = _check_onnx(run, arm)
+    except (UserError, ValueError) as reason:
+        run.not_run.append(f"{arm}: ONNX check: {reason}")
 
 
 def _check_onnx(run: Run, arm: str) -> OnnxRecord:
@@ -215,11 +282,13 @@ def _compare(run: Run, names: tuple[str, str]) -> None:
     seed = run.options.config.seed
     arms = run.arms[first], run.arms[second]
     run.comparison = compare_arms(names, arms, labels, seed)
-    files = [run.scratch / name / "validation_features.npy" for name in names]
-    if all(file.is_file() for file in files):
-        values, reference = (np.load(file) for file in files)
-        run.comparison.features_max_scaled_diff = max_scaled_diff(values, reference)
-    if set(names) == {"pytorch", "keras"}:
+    if run.options.config.features_are_cached:
+        files = [run.scratch / name / "features.npy" for name in names]
+        features = [np.load(file) for file in files]
+        run.comparison.features_max_scaled_diff = max_scaled_diff(*features)
+    else:
+        run.not_run.append("check of the backbone features: none were computed apart")
+    if set(names) == {"pytorch", "keras"} and all(arm.onnx for arm in arms):
         _cross(run)
 
 
@@ -236,10 +305,11 @@ def _cross(run: Run) -> None:
             checkpoint=(run.options.output / run.arms["pytorch"].checkpoint).resolve(),
         )
     except ArmFailed as reason:
-        run.not_run.append(f"onnx_cross: {reason}")
+        run.miss(f"onnx_cross: {reason}")
         return
     path = models / "pytorch-in-keras.onnx"
-    shutil.move(done["path"], path)
+    with atomic_path(path) as temporary:
+        shutil.copyfile(done["path"], temporary)
     images = run.data.splits["test"].images
     logits, reference = (
         OnnxClassifier(file).all_logits(images, CROSS_BATCH)
@@ -253,11 +323,11 @@ def _cross(run: Run) -> None:
     )
 
 
-def _measure(run: Run, arms: list[str]) -> None:
+def _measure(run: Run) -> None:
     """Time each arm in fresh processes, in an order shuffled anew every round."""
-    config = run.options.config
+    config, arms = run.options.config, run.finished
     if config.timing_rounds == 0:
-        run.not_run.append("timing: --timing-rounds is 0")
+        run.not_run.append("timing: it was not asked for")
         return
     rounds: dict[str, dict[str, Rounds]] = {arm: {} for arm in arms}
     random = stream(config.seed, TIMING)
@@ -268,7 +338,7 @@ def _measure(run: Run, arms: list[str]) -> None:
             try:
                 done = _work(run, "time_phases", arm, run.scratch / "timing")
             except ArmFailed as reason:
-                run.not_run.append(f"timing round {number} of {arm}: {reason}")
+                run.miss(f"timing round {number} of {arm}: {reason}")
                 continue
             batch_size = done["batch_size"]
             for phase, samples in done["phases"].items():
@@ -279,8 +349,21 @@ def _measure(run: Run, arms: list[str]) -> None:
             for phase, samples in rounds[arm].items()
         }
     if run.comparison:
-        names = run.comparison.arms
-        run.comparison.timing = compare_timing(names, rounds, config.seed)
+        _compare_timing(run, rounds)
+
+
+def _compare_timing(run: Run, rounds: dict[str, dict[str, Rounds]]) -> None:
+    names = run.comparison.arms
+    devices = [run.arms[name].device for name in names]
+    if devices[0] != devices[1]:
+        run.not_run.append(
+            f"ratios of times: {names[0]} ran on {devices[0]}, {names[1]} on "
+            f"{devices[1]}, so they would compare devices and not frameworks"
+        )
+    elif run.options.config.timing_rounds < 2:
+        run.not_run.append("ratios of times: they need two timing rounds")
+    else:
+        run.comparison.timing = compare_timing(names, rounds)
 
 
 def _images_in(phase: str, batch_size: int) -> int | None:
@@ -295,7 +378,7 @@ def _record(run: Run) -> Results:
         division=options.config.division,
         run=RunRecord(
             id=uuid.uuid4().hex[:12],
-            command=" ".join(["python -m bench", *sys.argv[1:]]),
+            command=_command(options),
             started_at=run.started_at.isoformat(timespec="seconds"),
             seconds=now() - run.start,
             seed=options.config.seed,
@@ -325,3 +408,14 @@ def _record(run: Run) -> Results:
     )
     write_results(results, options.output / "results.json")
     return results
+
+
+def _command(options: Options) -> str:
+    """The command as it can be pasted, inputs from the environment included."""
+    given = {"BENCH_DATA": options.data, "BENCH_WEIGHTS": options.weights}
+    used = [
+        f"{name}={shlex.quote(os.environ[name])}"
+        for name, option in given.items()
+        if option is None and os.environ.get(name)
+    ]
+    return " ".join([*used, shlex.join(["python", "-m", "bench", *sys.argv[1:]])])

@@ -49,7 +49,7 @@ class Worker:
         self.config = request.config
         self.stages = Stages()
         with self.stage("import"):
-            self.side = _import_side(request.arm)
+            self.side = import_side(request.arm)
         self.device = self.side.model.set_up(self.config)
 
     def stage(self, name: str):
@@ -111,6 +111,7 @@ def train(worker: Worker) -> dict:
     best = max(history, key=lambda record: record.validation_accuracy)
     record = ArmRecord(
         status="ok",
+        device=worker.device,
         history=history,
         best_epoch=best.epoch,
         checkpoint=checkpoint.relative_to(worker.request.models.parent).as_posix(),
@@ -122,7 +123,7 @@ def train(worker: Worker) -> dict:
         ),
     )
     threads = side.model.num_threads()
-    return {"arm": record.model_dump(), "device": worker.device, "threads": threads}
+    return {"arm": record.model_dump(), "threads": threads}
 
 
 def time_phases(worker: Worker) -> dict:
@@ -145,7 +146,6 @@ def time_phases(worker: Worker) -> dict:
             **milliseconds,
             "first_step": training[:1],
             "train_step": training[1:],
-            "first_forward": forward[:1],
             "forward": forward[1:],
         },
     }
@@ -200,7 +200,7 @@ JOBS = {
 }
 
 
-def _import_side(arm: str) -> SimpleNamespace:
+def import_side(arm: str) -> SimpleNamespace:
     """The chapters of the arm's package, as attributes."""
     if arm.startswith("keras"):
         os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -224,7 +224,8 @@ def _make_loaders(
         for name in ("train", "validation"):
             loader = make_loader(splits[name], description)
             features = worker.side.inference.compute_features(model, loader, on_batch)
-            np.save(worker.request.scratch / f"{name}_features.npy", features)
+            if name == "validation":  # the runner compares the arms' features
+                np.save(worker.request.scratch / "features.npy", features)
             loaders.append(
                 worker.side.dataset.make_feature_loader(
                     features, splits[name].labels, description, name == "train"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from keras_impl.model import Classifier
+from keras_impl.model import Classifier, set_backbone_trainable
 from shared.checkpoints import Description, read_description, write_description
 from shared.files import atomic_path
 
@@ -33,4 +33,5 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Description]:
     description = read_description(path)
     model = Classifier(len(description.classes), description.config)
     model.load_weights(path)
+    set_backbone_trainable(model, False)
     return model, description

@@ -22,22 +22,31 @@ class _EpochDataset(keras.utils.PyDataset):
         self.labels = labels
         self.description = description
         self.training = training
-        self.epoch = 0  # PyTorch: the training loop sets it
+        self._passes = 0
+        self._set_epoch(1)
 
     def __len__(self) -> int:
         return -(-len(self.labels) // self.description.config.batch_size)
 
     def on_epoch_begin(self) -> None:
-        self.epoch += 1
+        """Called by fit(), which calls on_epoch_end once before the first epoch too.
+
+        PyTorch: the training loop sets the epoch.
+        """
+        self._passes += 1
+        self._set_epoch(self._passes)
+
+    def _set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.order = np.arange(len(self.labels))
+        if self.training:
+            seed = self.description.config.seed
+            self.order = epoch_order(len(self.labels), seed, epoch)
 
     def indices(self, batch: int) -> np.ndarray:
+        """Which images stand in a batch of this epoch."""
         size = self.description.config.batch_size
-        order = np.arange(len(self.labels))
-        if self.training:
-            order = epoch_order(
-                len(order), self.description.config.seed, max(self.epoch, 1)
-            )
-        return order[batch * size : (batch + 1) * size]
+        return self.order[batch * size : (batch + 1) * size]
 
 
 class ImageDataset(_EpochDataset):
@@ -55,7 +64,8 @@ class ImageDataset(_EpochDataset):
 
     def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         indices = self.indices(batch)
-        images = self.split.images[indices].astype(np.float32)  # [D04] (N, H, W, 3)
+        images = self.split.images[indices]  # [D04] (N, H, W, 3)
+        images = images.astype(keras.config.floatx())
         if self.augments:
             images = augment(images, self.description.config, self.epoch, indices)
         images = normalise(images, self.description)
@@ -68,9 +78,9 @@ def normalise(images: np.ndarray, description: Description) -> np.ndarray:
     Args:
         images: pixel values 0 to 255; (N, H, W, 3) float32.
     """
-    mean = np.array(description.mean, np.float32)
-    std = np.array(description.std, np.float32)
-    return (images / np.float32(255) - mean) / std
+    mean = np.array(description.mean, images.dtype)
+    std = np.array(description.std, images.dtype)
+    return (images / images.dtype.type(255) - mean) / std
 
 
 def make_loader(

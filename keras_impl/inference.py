@@ -28,6 +28,22 @@ def predict_head_logits(
     return _run(model.head, loader, on_batch)
 
 
+def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
+    """Output of each of the 19 blocks for one batch, as (N, H, W, C); inference mode.
+
+    Args:
+        images: normalised, in this framework's layout.
+    """
+    ends = {layer.name: layer.output for layer in model.backbone.layers}
+    names = ["Conv1_relu", "expanded_conv_project_BN"]
+    for block in range(1, 17):
+        add = f"block_{block}_add"
+        names.append(add if add in ends else f"block_{block}_project_BN")
+    outputs = [ends[name] for name in [*names, "out_relu"]]
+    network = keras.Model(model.backbone.input, outputs)
+    return network.predict_on_batch(images)
+
+
 def predict_batch(network: keras.Model, inputs: np.ndarray) -> np.ndarray:
     """Outputs of one batch, in this framework's layout, inference mode."""
     return network.predict_on_batch(inputs)

@@ -1,7 +1,5 @@
 """MobileNetV2 with a new head: frozen backbone, dense 100, dropout, dense to logits."""
 
-import os
-
 import keras
 import numpy as np
 from keras import layers
@@ -10,12 +8,13 @@ from shared.architecture import (
     BATCH_NORM_ARRAYS,
     NUM_FEATURES,
     conv_layers,
-    to_keras_kernel,
-    to_torch_kernel,
+    to_keras_layout,
+    to_torch_layout,
 )
 from shared.checkpoints import Description
 from shared.config import Config
 from shared.errors import UserError
+from shared.machine import num_cores
 from shared.weights import Arrays
 
 
@@ -28,6 +27,8 @@ def set_up(config: Config) -> str:
     import tensorflow as tf
 
     keras.utils.set_random_seed(config.seed)
+    keras.config.set_floatx(config.precision)
+    keras.config.set_dtype_policy(config.precision)
     tf.config.experimental.enable_tensor_float_32_execution(False)  # [D22]
     gpus = tf.config.list_physical_devices("GPU")
     if config.device == "cuda" and not gpus:
@@ -59,7 +60,7 @@ def num_threads() -> int:
     import tensorflow as tf
 
     # 0 stands for TensorFlow's own choice, one thread per core.
-    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
+    return tf.config.threading.get_intra_op_parallelism_threads() or num_cores()
 
 
 class Classifier(keras.Model):
@@ -81,13 +82,22 @@ class Classifier(keras.Model):
             ],
             name="head",
         )
-        # [D01] trainable=False also keeps batch norm in inference mode; in PyTorch
-        # that takes eval(), see Classifier.train there.
-        backbone.trainable = False
         images = keras.Input((size, size, 3), name="input")
         super().__init__(images, head(backbone(images)))
         self.backbone = backbone
         self.head = head
+
+
+class _InferenceBatchNorm(layers.BatchNormalization):
+    """[D01] Batch norm that stays in inference mode, unfrozen too.
+
+    trainable=False does it as well, but would freeze gamma and beta; backbone(images,
+    training=False) does not reach the layers when fit() calls the outer model with
+    training=True. In PyTorch eval() is enough, see Classifier.train there.
+    """
+
+    def call(self, inputs, training=None, mask=None):  # noqa: ARG002
+        return super().call(inputs, training=False, mask=mask)
 
 
 def _build_backbone(config: Config) -> keras.Model:
@@ -111,6 +121,7 @@ def _build_backbone(config: Config) -> keras.Model:
         elif isinstance(layer, layers.BatchNormalization):
             settings["epsilon"] = config.batch_norm_epsilon  # [D02] Keras: 1e-3
             settings["momentum"] = 1 - config.batch_norm_momentum  # [D02]
+            return _InferenceBatchNorm.from_config(settings)
         return type(layer).from_config(settings)
 
     return keras.models.clone_model(network, clone_function=clone)
@@ -124,38 +135,40 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     """
     model = Classifier(len(description.classes), description.config)
     load_arrays(model, arrays)
+    set_backbone_trainable(model, False)
     return model
+
+
+def set_backbone_trainable(model: Classifier, trainable: bool) -> None:
+    """Freeze or unfreeze the backbone; its batch norm stays in inference mode. [D01]"""
+    model.backbone.trainable = trainable
 
 
 def load_arrays(model: Classifier, arrays: Arrays) -> None:
     """Copy every array into the model, from torchvision's names and layout. [D05]"""
-    for name, (variable, depthwise) in _variables(model).items():
-        array = arrays[name]
-        variable.assign(to_keras_kernel(array, depthwise) if array.ndim > 1 else array)
+    for name, variable in named_variables(model).items():
+        variable.assign(to_keras_layout(name, arrays[name]))
 
 
 def read_arrays(model: Classifier) -> Arrays:
     """Every array of the model, in torchvision's names and layout; copies."""
-    arrays: Arrays = {}
-    for name, (variable, depthwise) in _variables(model).items():
-        array = np.array(variable)
-        arrays[name] = np.ascontiguousarray(
-            to_torch_kernel(array, depthwise) if array.ndim > 1 else array
-        )
-    return arrays
+    return {
+        name: np.array(to_torch_layout(name, np.array(variable)), order="C")
+        for name, variable in named_variables(model).items()
+    }
 
 
-def _variables(model: Classifier) -> dict[str, tuple[keras.Variable, bool]]:
-    """Each variable by its torchvision name, and whether its kernel is depthwise."""
-    found: dict[str, tuple[keras.Variable, bool]] = {}
+def named_variables(model: Classifier) -> dict[str, keras.Variable]:
+    """Every variable of the model by its name in torchvision."""
+    found: dict[str, keras.Variable] = {}
     for layer in conv_layers():
         convolution = model.backbone.get_layer(layer.keras_conv)
-        found[f"{layer.torch_conv}.weight"] = convolution.kernel, layer.depthwise
+        found[f"{layer.torch_conv}.weight"] = convolution.kernel
         norm = model.backbone.get_layer(layer.keras_norm)
         for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
-            found[f"{layer.torch_norm}.{torch_name}"] = getattr(norm, keras_name), False
+            found[f"{layer.torch_norm}.{torch_name}"] = getattr(norm, keras_name)
     for name in ("inner", "output"):
         dense = model.head.get_layer(name)
-        found[f"head.{name}.weight"] = dense.kernel, False
-        found[f"head.{name}.bias"] = dense.bias, False
+        found[f"head.{name}.weight"] = dense.kernel
+        found[f"head.{name}.bias"] = dense.bias
     return found

@@ -9,25 +9,30 @@ from keras import ops
 
 from keras_impl.checkpoint import save_checkpoint
 from keras_impl.inference import predict_head_logits, predict_logits
-from keras_impl.model import Classifier
+from keras_impl.model import Classifier, named_variables
+from shared.architecture import to_torch_layout
 from shared.checkpoints import Description
 from shared.clock import now
 from shared.config import Config
 from shared.metrics import accuracy, cross_entropy
 from shared.records import EpochRecord
+from shared.weights import Arrays
 
 
 def make_optimizer(
     network: keras.Model,  # noqa: ARG001  Keras finds the variables in compile()
     config: Config,
 ) -> keras.optimizers.Optimizer:
-    """Adam (Kingma and Ba, 2015) over what is not frozen, no weight decay."""
+    """AdamW (Loshchilov and Hutter, 2019) over what is not frozen.
+
+    With weight decay 0 it is Adam (Kingma and Ba, 2015).
+    """
     return _Adam(
         learning_rate=config.learning_rate,
         beta_1=config.adam_beta_1,
         beta_2=config.adam_beta_2,
         epsilon=config.adam_epsilon,
-        weight_decay=None,  # [D09]
+        weight_decay=config.weight_decay or None,  # [D09] decoupled
         name="adam",
     )
 
@@ -62,6 +67,42 @@ def make_train_step(
         return float(network.train_on_batch(inputs, labels))
 
     return train_step
+
+
+def compute_gradients(
+    model: Classifier, inputs: np.ndarray, labels: np.ndarray
+) -> tuple[float, Arrays]:
+    """Loss of one batch of images and its gradients, in torchvision's layout.
+
+    Only what is not frozen has a gradient. Dropout is as in training.
+    """
+    keeper = _GradientKeeper(learning_rate=0.0, name="keeper")
+    model.compile(optimizer=keeper, loss=_loss(), jit_compile=False)
+    loss = float(model.train_on_batch(inputs, labels))
+    kept = {
+        variable.path: np.array(gradient)
+        for variable, gradient in zip(
+            model.trainable_variables, keeper.kept, strict=True
+        )
+    }
+    gradients = {
+        name: to_torch_layout(name, kept[variable.path])
+        for name, variable in named_variables(model).items()
+        if variable.path in kept
+    }
+    return loss, gradients
+
+
+class _GradientKeeper(keras.optimizers.Optimizer):
+    """An optimizer that keeps the gradients and moves nothing, on any backend."""
+
+    def build(self, variables: list) -> None:
+        if not self.built:
+            super().build(variables)
+            self.kept = self.add_optimizer_variables(variables, ["gradient"])[0]
+
+    def update_step(self, gradient, variable, learning_rate) -> None:  # noqa: ARG002
+        self.assign(self.kept[self._get_variable_index(variable)], gradient)
 
 
 def train(
@@ -115,12 +156,16 @@ def keep_checkpoints(
 def _compile(network: keras.Model, config: Config, metrics: list | None = None) -> None:
     network.compile(
         optimizer=make_optimizer(network, config),
-        # [D13] (labels, predictions), and the predictions are probabilities unless
-        # told; PyTorch: (logits, labels), softmax inside.
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=_loss(),
         metrics=metrics,
         jit_compile=False,  # [D16] "auto" would differ between CPU and GPU
     )
+
+
+def _loss() -> keras.losses.Loss:
+    # [D13] (labels, predictions), and the predictions are probabilities unless told;
+    # PyTorch: (logits, labels), softmax inside.
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 class _LogitsLog(keras.metrics.Metric):

@@ -24,7 +24,9 @@ def augment(
     # The plan's units are affine_grid's with align_corners=True; [D11] bilinear, zero
     # fill. Keras: keras.ops.image.affine_transform, in pixels.
     grid = F.affine_grid(
-        torch.from_numpy(matrices), list(images.shape), align_corners=True
+        torch.from_numpy(matrices).to(images.dtype),
+        list(images.shape),
+        align_corners=True,
     )
     return F.grid_sample(
         images, grid, mode="bilinear", padding_mode="zeros", align_corners=True

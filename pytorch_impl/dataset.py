@@ -22,20 +22,22 @@ class ImageDataset(Dataset):
         self, split: Split, description: Description, training: bool = False
     ) -> None:
         self.split = split
+        self.labels = split.labels
         self.description = description
         self.augments = training and description.config.augment
-        self.epoch = 1  # Keras: PyDataset.on_epoch_begin counts
+        self.epoch = 1  # the training loop counts; Keras: on_epoch_begin
 
     def __len__(self) -> int:
-        return len(self.split.labels)
+        return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         images = torch.from_numpy(self.split.images[index][None].copy())
-        images = images.permute(0, 3, 1, 2).float()  # [D04] (1, 3, H, W)
+        images = images.permute(0, 3, 1, 2)  # [D04] (1, 3, H, W)
+        images = images.to(torch.get_default_dtype())
         if self.augments:
             images = augment(images, self.description.config, self.epoch, [index])
         images = normalise(images, self.description)
-        return images[0], int(self.split.labels[index])
+        return images[0], int(self.labels[index])
 
 
 def normalise(images: torch.Tensor, description: Description) -> torch.Tensor:
@@ -79,14 +81,14 @@ def make_feature_loader(
 class _FeatureDataset(Dataset):
     def __init__(self, features: np.ndarray, labels: np.ndarray) -> None:
         self.features = torch.from_numpy(features)
-        self.labels = torch.from_numpy(labels)
+        self.labels = labels
         self.epoch = 1
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.features[index], self.labels[index]
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.features[index], int(self.labels[index])
 
 
 def _make_loader(

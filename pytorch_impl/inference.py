@@ -30,6 +30,22 @@ def predict_head_logits(
     return _run(model.head, loader, on_batch)
 
 
+def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
+    """Output of each of the 19 blocks for one batch, as (N, H, W, C); inference mode.
+
+    Args:
+        images: normalised, in this framework's layout.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    values, outputs = torch.from_numpy(images).to(device), []
+    with torch.inference_mode():
+        for block in model.backbone.features:
+            values = block(values)
+            outputs.append(values.permute(0, 2, 3, 1).cpu().numpy())  # [D04]
+    return outputs
+
+
 def predict_batch(network: nn.Module, inputs: np.ndarray) -> np.ndarray:
     """Outputs of one batch, in this framework's layout, inference mode."""
     network.eval()  # Keras: predict() always runs in inference mode

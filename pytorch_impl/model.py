@@ -21,7 +21,9 @@ def set_up(config: Config) -> str:
         UserError: `device` is "cuda" and the framework finds no GPU.
     """
     torch.manual_seed(config.seed)
-    torch.backends.fp32_precision = "ieee"  # [D22] no TF32
+    torch.backends.cudnn.allow_tf32 = False  # [D22]
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.set_default_dtype(getattr(torch, config.precision))
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "--device cuda: PyTorch finds no CUDA GPU. Use --device cpu or auto, or "
@@ -37,9 +39,7 @@ def _device(config: Config) -> str:
 
 def peak_device_mib() -> float | None:
     """Largest memory taken on the GPU so far, MiB; None without one."""
-    if not torch.cuda.is_available():
-        return None
-    return torch.cuda.max_memory_allocated() / 2**20
+    return torch.cuda.max_memory_allocated() / 2**20 or None
 
 
 def num_threads() -> int:
@@ -100,24 +100,35 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
             layer.momentum = config.batch_norm_momentum  # [D02]
     # [D03] torchvision pads stride-2 convolutions on both sides; Keras is made to.
     load_arrays(model, arrays)
-    model.backbone.requires_grad_(False)
+    set_backbone_trainable(model, False)
     # Kernels for NHWC memory are the faster ones; shapes stay (N, C, H, W).
     return model.to(_device(config), memory_format=torch.channels_last)
 
 
+def set_backbone_trainable(model: Classifier, trainable: bool) -> None:
+    """Freeze or unfreeze the backbone; its batch norm stays in inference mode. [D01]"""
+    model.backbone.requires_grad_(trainable)
+
+
 def load_arrays(model: Classifier, arrays: Arrays) -> None:
     """Copy every array into the model, from torchvision's names and layout. [D05]"""
-    state = model.state_dict()
-    for name in state:
-        if not name.endswith("num_batches_tracked"):
-            state[name] = torch.from_numpy(arrays[name.removeprefix("backbone.")])
-    model.load_state_dict(state)
+    with torch.no_grad():
+        for name, variable in named_variables(model).items():
+            variable.copy_(torch.from_numpy(arrays[name]))
 
 
 def read_arrays(model: Classifier) -> Arrays:
     """Every array of the model, in torchvision's names and layout; copies."""
     return {
-        name.removeprefix("backbone."): np.array(tensor.cpu(), order="C")
+        name: np.array(variable.cpu(), order="C")
+        for name, variable in named_variables(model).items()
+    }
+
+
+def named_variables(model: Classifier) -> dict[str, torch.Tensor]:
+    """Every variable of the model by its name in torchvision."""
+    return {
+        name.removeprefix("backbone."): tensor
         for name, tensor in model.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }

@@ -16,18 +16,23 @@ from shared.clock import now
 from shared.config import Config
 from shared.metrics import accuracy, cross_entropy
 from shared.records import EpochRecord
+from shared.weights import Arrays
 
 
 def make_optimizer(network: nn.Module, config: Config) -> torch.optim.Optimizer:
-    """Adam (Kingma and Ba, 2015) over what is not frozen, no weight decay."""
+    """AdamW (Loshchilov and Hutter, 2019) over what is not frozen.
+
+    With weight decay 0 it is Adam (Kingma and Ba, 2015).
+    """
     # [D08] Epsilon is added to sqrt(v / (1 - beta_2^t)); Keras's own Adam adds it to
-    # sqrt(v), so there a few lines replace its formula.
-    return torch.optim.Adam(
+    # sqrt(v), so there a few lines replace its formula. [D09] torch.optim.Adam's own
+    # weight_decay would be an L2 term; keras.optimizers.Adam's is decoupled.
+    return torch.optim.AdamW(
         [array for array in network.parameters() if array.requires_grad],
         lr=config.learning_rate,
         betas=(config.adam_beta_1, config.adam_beta_2),
         eps=config.adam_epsilon,
-        weight_decay=0.0,  # [D09]
+        weight_decay=config.weight_decay,
     )
 
 
@@ -40,14 +45,35 @@ def make_train_step(
         network: the classifier, or its head alone.
     """
     optimizer = make_optimizer(network, config)
-    network.train()
 
     def train_step(inputs: np.ndarray, labels: np.ndarray) -> float:
+        network.train()
         batch = torch.from_numpy(inputs), torch.from_numpy(labels)
         loss, _ = _update(network, optimizer, *batch)
         return float(loss)
 
     return train_step
+
+
+def compute_gradients(
+    model: Classifier, inputs: np.ndarray, labels: np.ndarray
+) -> tuple[float, Arrays]:
+    """Loss of one batch of images and its gradients, in torchvision's layout.
+
+    Only what is not frozen has a gradient. Dropout is as in training.
+    """
+    model.train()
+    model.zero_grad()
+    device = next(model.parameters()).device
+    logits = model(torch.from_numpy(inputs).to(device))
+    loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(device))
+    loss.backward()
+    gradients = {
+        name.removeprefix("backbone."): array.grad.cpu().numpy()
+        for name, array in model.named_parameters()
+        if array.requires_grad
+    }
+    return float(loss.detach()), gradients
 
 
 def train(
@@ -78,7 +104,7 @@ def train(
         train_loader.dataset.epoch = epoch
         logits, labels = _train_epoch(network, optimizer, train_loader)
         validation_logits = predict(model, validation_loader)
-        validation_labels = np.concatenate([y.numpy() for _, y in validation_loader])
+        validation_labels = validation_loader.dataset.labels
         record = EpochRecord(
             epoch=epoch,
             train_loss=cross_entropy(logits, labels),

@@ -120,19 +120,22 @@ def backbone_shapes() -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def to_keras_kernel(kernel: np.ndarray, depthwise: bool = False) -> np.ndarray:
-    """Torch kernel to Keras layout.
+DEPTHWISE = {f"{layer.torch_conv}.weight" for layer in conv_layers() if layer.depthwise}
+
+
+def to_keras_layout(name: str, array: np.ndarray) -> np.ndarray:
+    """The array called `name` in torchvision, from torch's layout to Keras's.
 
     [D05] Convolution (out, in, H, W) to (H, W, in, out); depthwise (channels, 1, H, W)
     to (H, W, channels, 1); dense (out, in) to (in, out).
     """
-    if kernel.ndim == 2:
-        return kernel.T
-    return kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+    if array.ndim < 4:
+        return array.T
+    return array.transpose((2, 3, 0, 1) if name in DEPTHWISE else (2, 3, 1, 0))
 
 
-def to_torch_kernel(kernel: np.ndarray, depthwise: bool = False) -> np.ndarray:
-    """Keras kernel to torch layout, the inverse of `to_keras_kernel`."""
-    if kernel.ndim == 2:
-        return kernel.T
-    return kernel.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1))
+def to_torch_layout(name: str, array: np.ndarray) -> np.ndarray:
+    """From Keras's layout to torch's, the inverse of `to_keras_layout`."""
+    if array.ndim < 4:
+        return array.T
+    return array.transpose((2, 3, 0, 1) if name in DEPTHWISE else (3, 2, 0, 1))

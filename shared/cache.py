@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +17,14 @@ from filelock import FileLock, Timeout
 from shared.errors import UserError
 from shared.files import require_free_space, require_writable, sha256_of
 from shared.images import BadImage, decode_image
+from shared.machine import num_cores
 
 FORMAT_VERSION = 1  # goes up whenever decode_image or the layout of an entry changes
 
 Files = dict[str, dict[str, Path]]  # split -> 'class/name.jpg' -> where it lies
 Progress = Callable[[str, int, int], None]  # description, done, total (0: unknown)
 
-NUM_THREADS = min(8, os.cpu_count() or 1)  # a 100-megapixel photo takes 300 MB in each
+NUM_THREADS = min(8, num_cores())  # a 100-megapixel photo takes 300 MB in each
 CHUNK = 32 * NUM_THREADS  # bounds the images in memory, and the wait after Ctrl-C
 
 

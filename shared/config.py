@@ -62,12 +62,18 @@ class Config(BaseModel):
     )
 
     # Training
+    precision: Literal["float32", "float64"] = Field(
+        "float32", description="float64 shows which differences are rounding (slow)."
+    )
     epochs: int = Field(10, ge=1, le=1000, description="Passes over the images.")
     learning_rate: float = Field(
         1e-3, gt=0, le=10, description="Adam's; the workshop's best of four."
     )
     adam_beta_1: float = Field(0.9, gt=0, lt=1, description="Decay of the gradient.")
     adam_beta_2: float = Field(0.999, gt=0, lt=1, description="Decay of its square.")
+    weight_decay: float = Field(
+        0.0, ge=0, lt=1, description="Decoupled (AdamW), times the learning rate."
+    )
     adam_epsilon: float = Field(
         1e-8, gt=0, lt=1, description="Both sides take PyTorch's; Keras has 1e-7."
     )

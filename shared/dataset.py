@@ -228,6 +228,12 @@ def _class_problems(found: dict[str, dict[str, list[Path]]]) -> Iterator[str]:
                 yield f"{split} has no class '{label}', which another split has"
             elif not by_class[label]:
                 yield f"{split}/{label} is empty"
+        for name in [
+            *by_class,
+            *(p.name for paths in by_class.values() for p in paths),
+        ]:
+            if not name.isprintable():
+                yield f"{split}: the name {name!a} is not valid text, rename it"
 
 
 def _nested_hint(folder: Path) -> str:

@@ -55,8 +55,7 @@ def random_weights(images: np.ndarray, seed: int) -> Weights:
         return _batch_norm(values, arrays, layer, mean, variance)
 
     _forward(pixels, arrays, calibrate)
-    notice = "Random backbone: accuracy says nothing about pretrained models."
-    return Weights(arrays, KERAS_MEAN, KERAS_STD, "random", notice)
+    return Weights(arrays, KERAS_MEAN, KERAS_STD, "random")
 
 
 def _batch_norm(

@@ -132,6 +132,7 @@ class OnnxRecord(Record):
 
 class ArmRecord(Record):
     status: Annotated[str, Field(pattern=r"^(ok|not run: .+)$")]
+    device: str | None = None  # "cpu", or the name of the GPU
     history: list[EpochRecord] = []
     best_epoch: int | None = None
     checkpoint: str | None = None  # relative to the output folder
@@ -145,7 +146,7 @@ class ArmRecord(Record):
 
 class TimingComparison(Record):
     ratio: float  # first arm's median / second arm's median
-    interval: Interval  # bootstrap, 95 %
+    interval: Interval  # 95 %
     verdict: str  # "no difference shown" when the interval contains 1
 
 
@@ -175,7 +176,7 @@ class ComparisonRecord(Record):
     top1_agreement: float
     mcnemar_p: float
     verdict: str
-    features_max_scaled_diff: float | None = None  # backbones on the test images
+    features_max_scaled_diff: float | None = None  # backbones, validation images
     onnx_cross: OnnxCross | None = None
     timing: dict[str, TimingComparison] = {}
 

@@ -18,7 +18,7 @@ from shared.architecture import (
     NUM_FEATURES,
     backbone_shapes,
     conv_layers,
-    to_torch_kernel,
+    to_torch_layout,
 )
 from shared.checkpoints import Description, read_description
 from shared.config import Config
@@ -108,11 +108,10 @@ def read_weights(path: Path, source: str | None = None) -> Weights:
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
         raise UserError(f"--weights {path}: {found}. {ALLOWED}")
-    source = source or path.name
     if path.suffix == ".safetensors":
         return _read_safetensors(path, source)
-    if path.suffix in (".h5", ".keras"):
-        return _read_keras(path, source)
+    if path.suffix == ".h5":
+        return _read_keras(path, source or path.name)
     raise UserError(f"--weights {path}: unknown kind of file. {ALLOWED}")
 
 
@@ -120,11 +119,13 @@ def make_weights(
     state: Arrays,
     path: Path,
     source: str,
-    mean: tuple = IMAGENET_MEAN,
-    std: tuple = IMAGENET_STD,
+    mean: tuple | None = None,
+    std: tuple | None = None,
     notice: str | None = None,
 ) -> Weights:
     """Keep the backbone of a torchvision state dict, after checking every shape.
+
+    Without `mean` and `std` torchvision's are assumed, with a notice.
 
     Raises:
         UserError: an array is missing, has another shape, or is not finite; the first
@@ -146,10 +147,13 @@ def make_weights(
         if not np.isfinite(array).all():
             raise UserError(f"--weights {path}: array '{name}' holds NaN or infinity.")
         arrays[name] = array
+    if mean is None or std is None:
+        notice = "The file names no mean and std: torchvision's are assumed."
+        mean, std = IMAGENET_MEAN, IMAGENET_STD
     return Weights(arrays, tuple(mean), tuple(std), source, notice)
 
 
-def _read_safetensors(path: Path, source: str) -> Weights:
+def _read_safetensors(path: Path, source: str | None) -> Weights:
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
@@ -158,22 +162,19 @@ def _read_safetensors(path: Path, source: str) -> Weights:
         raise UserError(
             f"--weights {path}: not a whole safetensors file ({error}). {ALLOWED}"
         ) from error
-    notice = metadata.get("notice") or None
-    if "mean" not in metadata:
-        notice = "The file names no mean and std: torchvision's are assumed."
     return make_weights(
         state,
         path,
-        metadata.get("source", source),
-        _three_numbers(metadata.get("mean"), IMAGENET_MEAN, path),
-        _three_numbers(metadata.get("std"), IMAGENET_STD, path),
-        notice,
+        source or metadata.get("source", path.name),
+        _three_numbers(metadata.get("mean"), path),
+        _three_numbers(metadata.get("std"), path),
+        metadata.get("notice") or None,
     )
 
 
-def _three_numbers(text: str | None, default: tuple, path: Path) -> tuple:
+def _three_numbers(text: str | None, path: Path) -> tuple | None:
     if text is None:
-        return default
+        return None
     try:
         first, second, third = (float(part) for part in text.split(","))
     except ValueError as error:
@@ -215,9 +216,8 @@ def _from_keras(datasets: Arrays) -> Arrays:
     for layer in conv_layers():
         kernel = "depthwise_kernel" if layer.depthwise else "kernel"
         if (layer.keras_conv, kernel) in named:
-            state[f"{layer.torch_conv}.weight"] = to_torch_kernel(
-                named[layer.keras_conv, kernel], layer.depthwise
-            )
+            name = f"{layer.torch_conv}.weight"
+            state[name] = to_torch_layout(name, named[layer.keras_conv, kernel])
         for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
             if (layer.keras_norm, keras_name) in named:
                 state[f"{layer.torch_norm}.{torch_name}"] = named[

@@ -3,15 +3,17 @@
 Runs in a process of its own and stores every array that the tests compare.
 """
 
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from bench.worker import _import_side
+from bench.worker import import_side
 from shared.checkpoints import Description
 from shared.config import make_config
 from shared.dataset import Split, open_cached
+from shared.records import EpochRecord
 from shared.weights import initial_head, read_weights
 
 NUM_TEST, NUM_TRAIN = 37, 75  # neither is a multiple of the batch size
@@ -22,7 +24,7 @@ class Side:
 
     def __init__(self, arm: str, data: Path, weights: Path, folder: Path) -> None:
         self.arm, self.folder = arm, folder
-        self.code = _import_side(arm)
+        self.code = import_side(arm)
         self.data = open_cached(data)
         self.weights = read_weights(weights)
         self.train = few(self.data.splits["train"], NUM_TRAIN)
@@ -43,6 +45,12 @@ class Side:
 
     def loader(self, split: Split, description: Description, training: bool = False):
         return self.code.dataset.make_loader(split, description, training)
+
+    def batch(self, precision: str = "float32") -> tuple[np.ndarray, np.ndarray]:
+        """The first batch of test images in this side's layout, and their labels."""
+        loader = self.loader(self.test, self.describe(precision=precision))
+        images, labels = next(iter(loader)) if self.arm == "pytorch" else loader[0]
+        return np.asarray(images), np.asarray(labels)
 
 
 def few(split: Split, count: int) -> Split:
@@ -85,6 +93,33 @@ def forward(side: Side) -> dict:
     return found | {
         f"built/{k}": v for k, v in side.code.model.read_arrays(model).items()
     }
+
+
+def blocks(side: Side) -> dict:
+    """Output of every block of the backbone for one batch."""
+    model, (images, _) = side.build(side.describe()), side.batch()
+    outputs = side.code.inference.compute_blocks(model, images)
+    return {f"block/{i:02}": output for i, output in enumerate(outputs)}
+
+
+def gradients(side: Side) -> dict:
+    """Loss and gradients of one batch without dropout: head alone, then everything.
+
+    In float64: a ReLU6 whose input is nearer to its kink than the rounding error may
+    let a gradient pass on one side alone, and in float32 some do.
+    """
+    description = side.describe(dropout=0.0, precision="float64")
+    side.code.model.set_up(description.config)
+    model, batch = side.build(description), side.batch("float64")
+    found = {}
+    for name, trainable in (("head", False), ("whole", True)):
+        side.code.model.set_backbone_trainable(model, trainable)
+        loss, arrays = side.code.training.compute_gradients(model, *batch)
+        found[f"{name}_loss"] = np.array(loss)
+        found |= {f"{name}_gradients/{key}": value for key, value in arrays.items()}
+    after = side.code.model.read_arrays(model)
+    side.code.model.set_up(side.describe().config)
+    return found | {f"after_gradients/{key}": value for key, value in after.items()}
 
 
 def training(side: Side) -> dict:
@@ -148,6 +183,29 @@ def checkpoints(side: Side) -> dict:
     }
 
 
+def choice(side: Side) -> dict:
+    """Which epoch `best` and `last` hold after accuracies with a tie at the top."""
+    description = side.describe()
+    model, history = side.build(description), []
+    folder = side.folder / "choice"
+    for epoch, accuracy in enumerate([0.5, 0.7, 0.7, 0.6], start=1):
+        record = EpochRecord(
+            epoch=epoch,
+            train_loss=1,
+            train_accuracy=0,
+            validation_loss=1 / epoch,
+            validation_accuracy=accuracy,
+            seconds=0,
+        )
+        history.append(record)
+        side.code.training.keep_checkpoints(model, history, description, folder)
+    epochs = [
+        json.loads((folder / f"{name}.json").read_text())["epoch"]
+        for name in ("best", "last")
+    ]
+    return {"kept_epochs": np.array(epochs)}
+
+
 def exports(side: Side) -> dict:
     """The graph of the classifier, and of one with a planted epsilon."""
     for name, epsilon in (("model", 1e-5), ("planted-epsilon", 1e-3)):
@@ -161,7 +219,16 @@ def main() -> None:
     arm, *paths = sys.argv[1:]
     side = Side(arm, *map(Path, paths))
     arrays = {}
-    for part in (inputs, forward, training, checkpoints, exports):
+    for part in (
+        inputs,
+        forward,
+        blocks,
+        gradients,
+        training,
+        checkpoints,
+        choice,
+        exports,
+    ):
         arrays |= part(side)
     np.savez(side.folder / "arrays.npz", **arrays)
 

@@ -93,6 +93,22 @@ def both(sides, name):
     return sides["pytorch"].arrays[name], sides["keras"].arrays[name]
 
 
+HEAD = [
+    f"head.{layer}.{kind}"
+    for layer in ("inner", "output")
+    for kind in ("weight", "bias")
+]
+
+
+def relative_distance(values: np.ndarray, reference: np.ndarray) -> float:
+    """Of whole arrays, by Euclidean norm.
+
+    Adam divides each gradient by its own size: where a gradient is as small as its
+    rounding error, a single weight may differ by a share of the learning rate.
+    """
+    return float(np.linalg.norm(values - reference) / np.linalg.norm(reference))
+
+
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_batches_are_equal_and_in_the_planned_order(sides, real_images, epoch):
     pytorch, keras = both(sides, f"plain_images_{epoch}")
@@ -122,6 +138,43 @@ def test_backbones_agree(sides):
     pytorch, keras = both(sides, "features")
     assert pytorch.shape == (NUM_TEST, 1280)
     assert max_scaled_diff(keras, pytorch) <= MAX_FEATURE_DIFF
+
+
+def test_every_block_of_the_backbone_agrees(sides):
+    """In order, so that the first block that diverges is the one that fails."""
+    names = sorted(name for name in sides["keras"].arrays if name.startswith("block/"))
+    assert len(names) == 19
+    for name in names:
+        pytorch, keras = both(sides, name)
+        assert relative_distance(keras, pytorch) <= 1e-5, name
+        assert max_scaled_diff(keras, pytorch) <= 1e-4, name
+
+
+@pytest.mark.parametrize("part", ["head", "whole"])
+def test_gradients_agree(sides, arrays, part):
+    """Of the head, and of the whole network with batch norm in inference mode."""
+    pytorch, keras = both(sides, f"{part}_loss")
+    assert keras == pytest.approx(pytorch, rel=1e-6)
+    prefix = f"{part}_gradients/"
+    found, others = (
+        {name for name in sides[arm].arrays if name.startswith(prefix)} for arm in ARMS
+    )
+    learnt = {name for name in arrays if "running" not in name}
+    if part == "head":
+        learnt = {name for name in learnt if name.startswith("head.")}
+    assert found == others == {prefix + name for name in learnt}
+    for name in found:
+        pytorch, keras = both(sides, name)
+        assert pytorch.dtype == keras.dtype == np.float64
+        assert relative_distance(keras, pytorch) <= 1e-8, name
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_taking_gradients_moves_nothing(sides, arm, arrays):
+    """[D01] With the backbone unfrozen, batch norm's buffers still stand still."""
+    for name, array in arrays.items():
+        found = sides[arm].arrays[f"after_gradients/{name}"]
+        np.testing.assert_array_equal(found, array, err_msg=name)
 
 
 def test_backbones_agree_with_numpy(sides, real_images: ImageData, real_weights):
@@ -164,22 +217,6 @@ def test_training_moves_the_head_alone(sides, arm, run, arrays):
             np.testing.assert_array_equal(trained, array, err_msg=name)
 
 
-HEAD = [
-    f"head.{layer}.{kind}"
-    for layer in ("inner", "output")
-    for kind in ("weight", "bias")
-]
-
-
-def relative_distance(values: np.ndarray, reference: np.ndarray) -> float:
-    """Of whole arrays, by Euclidean norm.
-
-    Adam divides each gradient by its own size: where a gradient is as small as its
-    rounding error, a single weight may differ by a share of the learning rate.
-    """
-    return float(np.linalg.norm(values - reference) / np.linalg.norm(reference))
-
-
 @pytest.mark.parametrize("run", ["cached", "uncached", "augmented"])
 def test_both_sides_train_alike(sides, run):
     pytorch, keras = both(sides, f"{run}_history")
@@ -212,6 +249,12 @@ def test_training_leaves_best_and_last(sides, arm):
     suffix = {"pytorch": ".safetensors", "keras": ".weights.h5"}[arm]
     names = {path.name for path in (sides[arm].folder / "cached").iterdir()}
     assert names == {f"best{suffix}", "best.json", f"last{suffix}", "last.json"}
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_best_is_the_first_maximum_of_validation_accuracy(sides, arm):
+    """[D15] Keras's own ModelCheckpoint would take the lowest validation loss."""
+    np.testing.assert_array_equal(sides[arm].arrays["kept_epochs"], [2, 4])
 
 
 def parity(sides, arm, real_images, file):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bench.report import plots
 from bench.report.blocks import Block, Row, Table, Text
-from bench.report.numbers import fixed, percent, short, tiny
+from bench.report.numbers import DASH, fixed, percent, short, tiny
 from bench.report.words import PHASES, STEADY_PHASES, timing_verdict
 from shared.records import OnnxRecord, Results
 
@@ -23,6 +23,8 @@ def timing(results: Results) -> list[Block]:
             "Cold phases happen once in a process and are paid before the first useful "
             "result; steady phases repeat for every batch after warm-up. The two are "
             "never added up, since which one matters depends on how long you train. "
+            "All steps here run on images; a run that computes the frozen backbone's "
+            "features once trains its epochs in much less time (see the stages below). "
             f"{_allocator(results)}"
         ),
         Row(figures),
@@ -112,12 +114,18 @@ def _stage_seconds(results: Results) -> Table | None:
 
 def _memory(results: Results) -> Table | None:
     rows = [
-        [name, fixed(arm.memory.peak_rss_mib, 0), fixed(arm.memory.peak_device_mib, 0)]
+        [
+            name,
+            arm.device or DASH,
+            fixed(arm.memory.peak_rss_mib, 0),
+            fixed(arm.memory.peak_device_mib, 0),
+        ]
         for name, arm in results.arms.items()
         if arm.memory
     ]
-    header = ["Arm", "Process", "Accelerator"]
-    return Table("Peak memory in MiB", "lrr", header, rows) if rows else None
+    title = "Device, and peak memory of the training process in MiB, export included"
+    header = ["Arm", "Ran on", "Process", "Accelerator"]
+    return Table(title, "llrr", header, rows) if rows else None
 
 
 FILE_FIELDS: list[Field] = [

@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.report import plots
 from bench.report.blocks import Block, Bullets, Gallery, Picture, Row, Table, Text
-from bench.report.numbers import DASH, fixed, percent, points, wilson_interval
+from bench.report.numbers import DASH, fixed, percent, wilson_interval
 from bench.report.words import accuracy_verdict, difference, shown_by, tested_arms
 from shared.records import Mistake, Results, ScoreRecord
 
@@ -30,12 +30,7 @@ def accuracy(results: Results) -> list[Block]:
     header = ["Arm", "Split", "Images", "Accuracy", "95% interval", "Macro F1", "Loss"]
     blocks: list[Block] = [Table("", "llrrrrr", header, rows)]
     if found := results.comparison:
-        validation = points(found.validation_accuracy_difference)
-        verdict = f"Verdict: {accuracy_verdict(found)}."
-        blocks += [
-            Text(f"{difference(found)} {verdict}"),
-            Text(f"On the validation images the difference is {validation} points."),
-        ]
+        blocks.append(Text(f"{difference(found)} Verdict: {accuracy_verdict(found)}."))
     return blocks
 
 

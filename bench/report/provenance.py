@@ -24,7 +24,7 @@ def _backbones(results: Results) -> list[Block]:
         return []
     return [
         Text(
-            f"Features of the test images, {' against '.join(found.arms)}: "
+            f"Features of the validation images, {' against '.join(found.arms)}: "
             f"max_scaled_diff {tiny(found.features_max_scaled_diff)}."
         )
     ]

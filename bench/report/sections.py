@@ -38,7 +38,11 @@ def headline(results: Results) -> dict[str, str]:
     return {
         "Data": results.data.name,
         "Weights": results.weights.source,
-        "Machine": machine.gpu or f"{machine.cpu}, {machine.cpu_count} cores",
+        "Machine": f"{machine.cpu}, {machine.cpu_count} cores",
+        "Ran on": ", ".join(
+            sorted({a.device for a in results.arms.values() if a.device})
+        )
+        or "nothing",
         "Date": f"{started:%Y-%m-%d %H:%M} UTC",
         "Division": results.division,
         "Status": results.status,

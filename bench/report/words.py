@@ -16,9 +16,9 @@ PHASES = {
     "import": "loading the framework's Python package",
     "build": "making the model and loading its weights",
     "first_step": "the first training step, which also traces, compiles and allocates",
-    "first_forward": "the first forward pass, likewise",
-    "train_step": "one training step on one batch: forward, backward, update",
-    "forward": "one forward pass of one batch",
+    "train_step": "one training step on a batch of images: forward through the frozen "
+    "backbone and the head, backward through the head, update",
+    "forward": "one forward pass of the same batch, inference mode",
 }
 STEADY_PHASES = ("train_step", "forward")
 
@@ -26,9 +26,10 @@ GLOSSARY = {
     "Macro F1": "F1 is the harmonic mean of precision and recall of one class; macro "
     "F1 is its plain mean over the classes, so a rare class counts as much as a "
     "common one.",
-    "95% interval": "the range that a repetition of the experiment would plausibly "
-    "stay in. For accuracies it is Wilson's, for differences and ratios a resampling "
-    "of the paired answers or of the times.",
+    "95% interval": "the values that are compatible with what was measured. For "
+    "accuracies it is Wilson's and for their difference a resampling of the test "
+    "images, so neither covers another seed; for ratios of times it is Welch's, over "
+    "the processes that measured.",
     "McNemar p": "how probable a split at least this uneven would be, among the test "
     "images that one arm gets right and the other wrong, if both were equally good.",
     "Median and IQR": "the middle sample, and the width of the middle half of the "
@@ -141,9 +142,9 @@ def _dropout(results: Results) -> list[str]:
     if results.division != "matched" or not rate:
         return []
     return [
-        f"Same start, same batches, same formulas: what sets the arms apart is which "
-        f"units dropout ({rate:g}) takes away, since each framework draws its own "
-        "(difference D17). With --dropout 0 they predict alike."
+        f"Both arms start from the same values and see the same batches, but each "
+        f"framework draws for itself which units dropout ({rate:g}) leaves out "
+        "(difference D17). Equal accuracies are not to be expected."
     ]
 
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +72,11 @@ def test_bad_images_are_all_listed_and_nothing_is_left(bench, tiny_data, tmp_pat
     data = shutil.copytree(tiny_data, tmp_path / "data")
     (data / "train/hat/empty.jpg").touch()
     (data / "test/shirt/text.jpg").write_text("no image")
-    output = tmp_path / "out"
+    output = tmp_path / "deep" / "out"
     done = bench("all", "--data", data, "--weights", "random", "--output", output)
     expect_user_error(done, "empty.jpg", "text.jpg", "--skip-bad-images")
     assert not output.exists()
+    assert not output.parent.exists()
 
 
 def test_output_that_is_a_file_or_holds_other_files(bench, tiny_data, tmp_path):
@@ -116,12 +119,12 @@ def test_cuda_without_a_gpu_says_so(bench, tiny_data, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def one_arm(bench, tiny_data, real_weights, tmp_path_factory):
-    """A run of PyTorch alone on tiny data; the weights come as a .pth file."""
-    folder = tmp_path_factory.mktemp("one-arm") / "run"
+def one_arm(bench, tiny_data, tmp_path_factory):
+    """A run of Keras alone on tiny data, with a last batch of one image."""
+    folder = tmp_path_factory.mktemp("one-arm") / "deep" / "run"
     done = bench(
-        *("train", "--data", tiny_data, "--weights", real_weights, "--arms", "pytorch"),
-        *("--epochs", 2, "--batch-size", 4, "--output", folder),
+        *("train", "--data", tiny_data, "--weights", "random", "--arms", "keras"),
+        *("--epochs", 2, "--batch-size", 5, "--augment", "--output", folder),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -131,10 +134,48 @@ def test_one_arm_is_reported_alone(one_arm):
     results = json.loads((one_arm / "results.json").read_text())
     assert results["status"] == "complete"
     assert results["data"]["classes"] == ["hat", "shirt"]
-    assert results["arms"]["pytorch"]["status"] == "ok"
+    assert results["arms"]["keras"]["status"] == "ok"
+    assert results["arms"]["keras"]["device"] == "cpu"
     assert results["comparison"] is None
     assert any("two arms" in reason for reason in results["not_run"])
     assert (one_arm / "report.html").is_file()
+
+
+def test_weights_as_a_pth_file(bench, tiny_data, tmp_path):
+    """Only PyTorch can read it, so that a process of its own converts it."""
+    code = (
+        "import sys, torch, torchvision;"
+        "torch.save(torchvision.models.mobilenet_v2().state_dict(), sys.argv[1])"
+    )
+    path = tmp_path / "published.pth"
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+    done = bench("prepare", "--data", tiny_data, "--weights", path)
+    assert done.returncode == 0, done.stderr
+    assert "weights: published.pth" in done.stdout
+    assert "assumed" in done.stdout
+    path.write_bytes(b"no pickle")
+    done = bench("prepare", "--data", tiny_data, "--weights", path)
+    expect_user_error(done, "published.pth", "PyTorch can load safely")
+
+
+def test_arms_that_fail_are_named_and_exit_with_3(bench, tiny_data, tmp_path):
+    inputs = ("--data", tiny_data, "--weights", "random", "--output", tmp_path / "run")
+    done = bench("all", *inputs, "--time-limit-minutes", 0.001)
+    assert done.returncode == 3, done.stdout + done.stderr
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["status"] == "partial"
+    for arm in ("pytorch", "keras"):
+        assert results["arms"][arm]["status"].startswith("not run: out of time")
+
+
+def test_failed_check_exits_with_1(bench, one_arm, tmp_path):
+    record = json.loads((one_arm / "results.json").read_text())
+    record["checks"][0] |= {"value": 1.0, "passed": False}
+    (tmp_path / "results.json").write_text(json.dumps(record))
+    assert bench("report", one_arm).returncode == 0
+    done = bench("report", tmp_path)
+    assert done.returncode == 1
+    assert "failed" in done.stdout.lower()
 
 
 def test_report_can_be_written_again(bench, one_arm):
@@ -146,9 +187,9 @@ def test_report_can_be_written_again(bench, one_arm):
 
 def test_export_and_predict_without_a_framework(bench, one_arm, tiny_data, tmp_path):
     model = tmp_path / "again.onnx"
-    checkpoint = one_arm / "models/pytorch/best.safetensors"
+    checkpoint = one_arm / "models/keras/best.weights.h5"
     assert bench("export", checkpoint, "--output", model).returncode == 0
-    for file in (model, one_arm / "models/pytorch.onnx"):
+    for file in (model, one_arm / "models/keras.onnx"):
         done = bench("predict", tiny_data / "test", "--model", file, "--top", "2")
         lines = done.stdout.strip().splitlines()
         assert len(lines) == 6
@@ -157,8 +198,8 @@ def test_export_and_predict_without_a_framework(bench, one_arm, tiny_data, tmp_p
 
 
 def test_damaged_checkpoint_is_refused(bench, one_arm, tmp_path):
-    folder = shutil.copytree(one_arm / "models/pytorch", tmp_path / "copy")
-    checkpoint = folder / "best.safetensors"
+    folder = shutil.copytree(one_arm / "models/keras", tmp_path / "copy")
+    checkpoint = folder / "best.weights.h5"
     content = bytearray(checkpoint.read_bytes())
     content[-1] ^= 1  # one bit of one weight
     checkpoint.write_bytes(content)
@@ -167,8 +208,20 @@ def test_damaged_checkpoint_is_refused(bench, one_arm, tmp_path):
     assert not (tmp_path / "x.onnx").exists()
 
 
-def test_no_image_to_predict_is_named(bench, one_arm, tmp_path):
-    (tmp_path / "note.txt").write_text("no image")
-    model = one_arm / "models/pytorch.onnx"
-    done = bench("predict", tmp_path / "note.txt", "--model", model)
-    expect_user_error(done, "note.txt", "not an image")
+def test_what_is_no_image_is_named_and_the_rest_predicted(
+    bench, one_arm, tiny_data, tmp_path
+):
+    folder = shutil.copytree(tiny_data / "test" / "hat", tmp_path / "hats")
+    (folder / "note.txt").write_text("no image")
+    done = bench("predict", folder, "--model", one_arm / "models/keras.onnx")
+    expect_user_error(done, "note.txt: not an image")
+    assert len(done.stdout.strip().splitlines()) == 4
+
+
+def test_odd_names_are_shown_as_they_are(bench, tiny_data, tmp_path):
+    data = shutil.copytree(tiny_data, tmp_path / "my[set]")
+    done = bench("prepare", "--data", data, "--weights", "random")
+    assert "my[set]" in done.stdout
+    (data / "train" / "hat" / "caf\udce9.png").write_bytes(b"")
+    done = bench("prepare", "--data", data, "--weights", "random")
+    expect_user_error(done, "udce9", "rename")

@@ -117,7 +117,6 @@ def test_every_number_group_is_shown(results, tmp_path):
         expected += [*arm.timing, *arm.stages, fixed(arm.memory.peak_rss_mib, 0)]
     found = results.comparison
     expected += [points(found.test_accuracy_difference), percent(found.top1_agreement)]
-    expected += [points(found.validation_accuracy_difference)]
     expected += [tiny(found.features_max_scaled_diff)]
     expected += [short(one.ratio) for one in found.timing.values()]
     for page in pages(results, tmp_path):

@@ -9,8 +9,8 @@ from shared.architecture import (
     BATCH_NORM_ARRAYS,
     backbone_shapes,
     conv_layers,
-    to_keras_kernel,
-    to_torch_kernel,
+    to_keras_layout,
+    to_torch_layout,
 )
 from shared.config import make_config
 from shared.errors import UserError
@@ -41,18 +41,20 @@ def test_backbone_has_the_published_number_of_values():
     assert sum(sizes.values()) - running == 2_223_872
 
 
-def test_kernel_layouts_are_inverses():
-    random = np.random.default_rng(0)
-    for shape, depthwise in (
-        ((4, 3, 2, 5), False),
-        ((6, 1, 3, 2), True),
-        ((7, 2), False),
-    ):
-        kernel = random.normal(size=shape)
-        there = to_keras_kernel(kernel, depthwise)
-        np.testing.assert_array_equal(to_torch_kernel(there, depthwise), kernel)
-    assert to_keras_kernel(np.zeros((4, 3, 2, 5))).shape == (2, 5, 3, 4)
-    assert to_keras_kernel(np.zeros((6, 1, 3, 2)), True).shape == (3, 2, 6, 1)
+@pytest.mark.parametrize(
+    ("name", "shape", "keras_shape"),
+    [
+        ("features.0.0.weight", (4, 3, 2, 5), (2, 5, 3, 4)),
+        ("features.1.conv.0.0.weight", (6, 1, 3, 2), (3, 2, 6, 1)),
+        ("head.inner.weight", (7, 2), (2, 7)),
+        ("head.inner.bias", (7,), (7,)),
+    ],
+)
+def test_layouts_are_inverses(name, shape, keras_shape):
+    array = np.random.default_rng(0).normal(size=shape)
+    there = to_keras_layout(name, array)
+    assert there.shape == keras_shape
+    np.testing.assert_array_equal(to_torch_layout(name, there), array)
 
 
 def test_real_weights_bring_their_scaling(real_weights):
@@ -82,10 +84,10 @@ def test_keras_file_gives_the_same_arrays(weights, tmp_path):
     path = tmp_path / "mobilenet.h5"
     with h5py.File(path, "w") as file:
         for layer in conv_layers():
-            kernel = weights.arrays[f"{layer.torch_conv}.weight"]
-            name = "depthwise_kernel" if layer.depthwise else "kernel"
-            file[f"{layer.keras_conv}/{layer.keras_conv}/{name}:0"] = to_keras_kernel(
-                kernel, layer.depthwise
+            name = f"{layer.torch_conv}.weight"
+            kind = "depthwise_kernel" if layer.depthwise else "kernel"
+            file[f"{layer.keras_conv}/{layer.keras_conv}/{kind}:0"] = to_keras_layout(
+                name, weights.arrays[name]
             )
             for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
                 array = weights.arrays[f"{layer.torch_norm}.{torch_name}"]
