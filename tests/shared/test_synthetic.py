@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from shared import synthetic
+from shared.clothes.garments import GARMENTS
 from shared.synthetic import CLASSES, COUNTS, draw_image, write_dataset
 
 NUM_BINS = 8  # per colour channel
@@ -41,7 +42,7 @@ def _decode(path: Path) -> np.ndarray:
 def test_classes_are_those_of_the_real_data_set() -> None:
     real = "dress hat longsleeve outwear pants shirt shoes shorts skirt t-shirt"
     assert tuple(real.split()) == CLASSES
-    assert tuple(synthetic._GARMENTS) == CLASSES
+    assert tuple(GARMENTS) == CLASSES
 
 
 def test_folders_and_counts(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Drawn clothing: the pen, the garments, and the scene they are photographed in."""
