@@ -88,6 +88,29 @@ class All:
 
 
 @dataclass(frozen=True)
+class Parity:
+    """Show rung by rung that both sides compute the same; exit status 1 if not."""
+
+    inputs: OmitArgPrefixes[Inputs]
+    settings: OmitArgPrefixes[Settings]
+
+    def execute(self, console: Console) -> int:
+        from bench.parity import print_parity
+        from bench.runner import run_parity
+
+        # Dropout draws its masks apart on each side: the ladder climbs without it.
+        settings = dataclasses.replace(self.settings, dropout=0.0)
+        options = _options(self.inputs, settings)
+        if set(options.arms) != set(ARMS):
+            raise UserError(f"--arms {self.inputs.arms}: parity needs both arms.")
+        with Display(console, options.output / "log.jsonl") as display:
+            record = run_parity(options, display)
+        print_parity(record, console)
+        console.print(f"Written to {options.output / 'parity.json'}", markup=False)
+        return DONE if all(rung.passed for rung in record.rungs) else CHECK_FAILED
+
+
+@dataclass(frozen=True)
 class Prepare:
     """Find, check and decode the images, and fetch the weights."""
 
@@ -190,7 +213,7 @@ class Doctor:
         return DONE if examine(console) else ARM_NOT_RUN
 
 
-COMMANDS = (All, Prepare, Train, Export, Predict, Report, Doctor)
+COMMANDS = (All, Parity, Prepare, Train, Export, Predict, Report, Doctor)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -224,25 +247,30 @@ def _union(commands):
     return union
 
 
-def _run(inputs: Inputs, settings: Settings, console: Console) -> int:
-    from bench.runner import Interrupted, Options, run_benchmark
+def _options(inputs: Inputs, settings: Settings):
+    from bench.run import Options
 
-    output = inputs.output or Path("reports", f"{datetime.now():%Y%m%d-%H%M%S}")
-    options = Options(
+    return Options(
         config=make_config(**vars(settings)),
         arms=_parse_arms(inputs.arms),
-        output=output,
+        output=inputs.output or Path("reports", f"{datetime.now():%Y%m%d-%H%M%S}"),
         data=inputs.data,
         weights=inputs.weights,
         skip_bad_images=inputs.skip_bad_images,
         time_limit_s=_seconds(inputs.time_limit_minutes),
     )
+
+
+def _run(inputs: Inputs, settings: Settings, console: Console) -> int:
+    from bench.runner import Interrupted, run_benchmark
+
+    options = _options(inputs, settings)
+    output = options.output
     try:
         with Display(console, output / "log.jsonl") as display:
             results = run_benchmark(options, display)
     except Interrupted as stop:
-        if stop.results:
-            _report(stop.results, output, console)
+        _report(stop.results, output, console)
         raise
     status = _report(results, output, console)
     return status if results.status == "complete" else ARM_NOT_RUN

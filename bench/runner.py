@@ -1,22 +1,16 @@
 """The main job: train every arm, compare them, and keep one record of it all."""
 
-import hashlib
 import os
 import shlex
 import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
-from bench.comparison import compare_arms, compare_timing, make_checks
+from bench.comparison import compare_arms, make_checks
 from bench.display import Display
 from bench.environment import describe_environment
 from bench.inputs import (
@@ -26,89 +20,40 @@ from bench.inputs import (
     store_weights,
 )
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
-from bench.processes import ArmFailed, run_worker
-from bench.request import Request
-from bench.statistics import Rounds, summarise
+from bench.output import claim_output
+from bench.parity import climb, write_parity
+from bench.processes import ArmFailed
+from bench.run import Options, Run, work
+from bench.timing import measure_times
 from shared.clock import now
-from shared.config import ONNX_BATCH_SIZES, ONNX_OPSET, Config
-from shared.dataset import ImageData
+from shared.config import ONNX_BATCH_SIZES, ONNX_OPSET
 from shared.errors import UserError
 from shared.files import (
     atomic_path,
-    cache_folder,
-    require_free_space,
-    require_writable,
 )
 from shared.metrics import max_scaled_diff, top1_agreement
 from shared.records import (
     ArmRecord,
-    ComparisonRecord,
     DataRecord,
     OnnxCross,
     OnnxRecord,
+    ParityRecord,
     Results,
     RunRecord,
     SkippedImage,
     WeightsRecord,
     write_results,
 )
-from shared.sampling import TIMING, stream
-from shared.weights import Weights
 
-OURS = {"results.json", "report.md", "report.html", "log.jsonl", "models"}
-OUTPUT_BYTES = 200 * 2**20  # checkpoints, graphs and reports of one run
 CROSS_BATCH = 32
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for, checked."""
-
-    config: Config
-    arms: tuple[str, ...]
-    output: Path
-    data: str | None = None
-    weights: str | None = None
-    skip_bad_images: bool = False
-    time_limit_s: float = 7200
-
-
-@dataclass
-class Run:
-    """A run under way: its inputs, and what is finished so far."""
-
-    options: Options
-    display: Display
-    scratch: Path
-    data: ImageData
-    weights: Weights
-    weights_file: Path
-    start: float = field(default_factory=now)
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    arms: dict[str, ArmRecord] = field(default_factory=dict)
-    threads: dict[str, int | None] = field(default_factory=dict)
-    comparison: ComparisonRecord | None = None
-    not_run: list[str] = field(default_factory=list)
-    started: bool = False
-    complete: bool = False
-
-    @property
-    def finished(self) -> list[str]:
-        """Arms that ran to their end."""
-        return [name for name, arm in self.arms.items() if arm.status == "ok"]
-
-    def miss(self, what: str) -> None:
-        """Note what was asked for and has no result: the run is not complete."""
-        self.not_run.append(what)
-        self.failures += 1
-
-    failures: int = 0
-
-
 class Interrupted(KeyboardInterrupt):
-    """The user stopped the run; `results` holds what was finished, if anything."""
+    """The user stopped the run; `results` holds what was finished and is written."""
 
-    results: Results | None = None
+    def __init__(self, results: Results) -> None:
+        super().__init__()
+        self.results = results
 
 
 def run_benchmark(options: Options, display: Display) -> Results:
@@ -118,85 +63,52 @@ def run_benchmark(options: Options, display: Display) -> Results:
 
     Raises:
         UserError: an input is at fault; nothing of this run is left behind.
-        Interrupted: after what is finished was written.
+        Interrupted: the user stopped it, and what was finished is written.
     """
-    output = options.output.absolute()
-    with _only_run(output):
-        missing = [
-            folder for folder in (output, *output.parents) if not folder.exists()
-        ]
-        require_output(output)
-        run = None
+    with (
+        claim_output(options.output.absolute()) as claim,
+        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
+    ):
+        run = _prepare(options, display, Path(scratch))
+        claim.clear()
         try:
-            with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-                run = _prepare(options, display, Path(scratch))
-                clear_output(output)
-                _do_everything(run)
-                return _record(run)
+            _do_everything(run)
         except BaseException as error:
-            if run and run.finished:  # what is finished is worth keeping
-                run.not_run.append(f"the rest: {_in_words(error)}")
-                results = _record(run)
-            else:
-                results = None
-                _remove_traces(run, output, missing)
+            if not run.finished:
+                raise
+            claim.keep = True  # what is finished is worth it
+            run.not_run.append(f"the rest: {_in_words(error)}")
+            results = _record(run)
             if isinstance(error, KeyboardInterrupt):
-                stop = Interrupted()
-                stop.results = results
-                raise stop from error
+                raise Interrupted(results) from error
             raise
+        claim.keep = True
+        return _record(run)
 
 
-@contextmanager
-def _only_run(output: Path) -> Iterator[None]:
-    """Hold the output folder against another run that is told to write there."""
-    name = hashlib.sha256(str(output).encode()).hexdigest()[:16]
-    folder = cache_folder() / "locks"
-    require_writable(folder)
-    try:
-        with FileLock(folder / name, timeout=0):
-            yield
-    except Timeout as error:
-        raise UserError(
-            f"--output {output}: another run writes there now. Give another folder."
-        ) from error
+def run_parity(options: Options, display: Display) -> ParityRecord:
+    """Climb the parity ladder and write `parity.json`.
 
-
-def _remove_traces(run: Run | None, output: Path, missing: list[Path]) -> None:
-    """Leave the disk as it was; an earlier run's files are gone once training began."""
-    if run and run.started:
-        clear_output(output)
-    for folder in missing:  # innermost first; each is empty by now
-        shutil.rmtree(folder) if folder == output else folder.rmdir()
+    Raises:
+        UserError: an input is at fault; nothing of this run is left behind.
+        ArmFailed: a side could not compute its rungs.
+    """
+    with (
+        claim_output(options.output.absolute()) as claim,
+        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
+    ):
+        run = _prepare(options, display, Path(scratch))
+        claim.clear()
+        record = climb(run)
+        claim.keep = True
+        write_parity(record, options.output)
+        return record
 
 
 def _in_words(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted by the user"
     return f"{type(error).__name__}: {error}"
-
-
-def require_output(output: Path) -> None:
-    """Prove that a run can write its results to this folder.
-
-    Raises:
-        UserError: the folder cannot be written, has no room, or holds other files.
-    """
-    strangers = sorted(set(os.listdir(output)) - OURS) if output.is_dir() else []
-    if strangers:
-        raise UserError(
-            f"--output {output}: the folder holds other files ({strangers[0]}). Give a "
-            "new folder, or one of an earlier run."
-        )
-    require_writable(output)
-    require_free_space(output, OUTPUT_BYTES)
-
-
-def clear_output(output: Path) -> None:
-    """Remove an earlier run's files, so that nothing of it passes for this one's."""
-    shutil.rmtree(output / "models", ignore_errors=True)
-    for name in OURS - {"models"}:
-        (output / name).unlink(missing_ok=True)
 
 
 def _prepare(options: Options, display: Display, scratch: Path) -> Run:
@@ -207,12 +119,11 @@ def _prepare(options: Options, display: Display, scratch: Path) -> Run:
     run = Run(options, display, scratch, data, weights, store_weights(weights, scratch))
     if config.device == "cuda":  # all of them, before one trains for nothing
         for arm in options.arms:
-            _work(run, "probe", arm, scratch / "probe")
+            work(run, "probe", arm, scratch / "probe")
     return run
 
 
 def _do_everything(run: Run) -> None:
-    run.started = True
     for arm in run.options.arms:
         _train(run, arm)
         _record(run)  # a later failure cannot take it away
@@ -220,13 +131,13 @@ def _do_everything(run: Run) -> None:
         _compare(run, (run.finished[0], run.finished[1]))
     else:
         run.not_run.append("comparison: it needs two arms that ran")
-    _measure(run)
+    measure_times(run)
     run.complete = len(run.finished) == len(run.options.arms) and not run.failures
 
 
 def _train(run: Run, arm: str) -> None:
     try:
-        done = _work(run, "train", arm, run.scratch / arm)
+        done = work(run, "train", arm, run.scratch / arm)
     except (ArmFailed, UserError) as reason:
         if isinstance(reason, UserError) and not run.finished:
             raise
@@ -259,23 +170,6 @@ def _check_onnx(run: Run, arm: str) -> OnnxRecord:
     )
 
 
-def _work(run: Run, job: str, arm: str, scratch: Path, **more: Path) -> dict:
-    options = run.options
-    request = Request(
-        job=job,
-        arm=arm,
-        config=options.config,
-        scratch=scratch,
-        data=run.data.folder.resolve(),
-        weights=run.weights_file,
-        models=(options.output / "models").resolve(),
-        **more,
-    )
-    return run_worker(
-        request, lambda event: run.display.on_event(arm, event), options.time_limit_s
-    )
-
-
 def _compare(run: Run, names: tuple[str, str]) -> None:
     first, second = names
     labels = run.data.splits["test"].labels
@@ -297,7 +191,7 @@ def _cross(run: Run) -> None:
     models = run.options.output / "models"
     run.display.say("onnx_cross: PyTorch's classifier, exported by Keras as well")
     try:
-        done = _work(
+        done = work(
             run,
             "export_checkpoint",
             "keras",
@@ -321,53 +215,6 @@ def _cross(run: Run) -> None:
         top1_agreement=top1_agreement(logits, reference),
         logit_spread=float(reference.std()),
     )
-
-
-def _measure(run: Run) -> None:
-    """Time each arm in fresh processes, in an order shuffled anew every round."""
-    config, arms = run.options.config, run.finished
-    if config.timing_rounds == 0:
-        run.not_run.append("timing: it was not asked for")
-        return
-    rounds: dict[str, dict[str, Rounds]] = {arm: {} for arm in arms}
-    random = stream(config.seed, TIMING)
-    batch_size = 0
-    for number in range(1, config.timing_rounds + 1):
-        for arm in random.permutation(arms).tolist():
-            run.display.say(f"timing round {number}/{config.timing_rounds}: {arm}")
-            try:
-                done = _work(run, "time_phases", arm, run.scratch / "timing")
-            except ArmFailed as reason:
-                run.miss(f"timing round {number} of {arm}: {reason}")
-                continue
-            batch_size = done["batch_size"]
-            for phase, samples in done["phases"].items():
-                rounds[arm].setdefault(phase, []).append(samples)
-    for arm in arms:
-        run.arms[arm].timing = {
-            phase: summarise(samples, _images_in(phase, batch_size))
-            for phase, samples in rounds[arm].items()
-        }
-    if run.comparison:
-        _compare_timing(run, rounds)
-
-
-def _compare_timing(run: Run, rounds: dict[str, dict[str, Rounds]]) -> None:
-    names = run.comparison.arms
-    devices = [run.arms[name].device for name in names]
-    if devices[0] != devices[1]:
-        run.not_run.append(
-            f"ratios of times: {names[0]} ran on {devices[0]}, {names[1]} on "
-            f"{devices[1]}, so they would compare devices and not frameworks"
-        )
-    elif run.options.config.timing_rounds < 2:
-        run.not_run.append("ratios of times: they need two timing rounds")
-    else:
-        run.comparison.timing = compare_timing(names, rounds)
-
-
-def _images_in(phase: str, batch_size: int) -> int | None:
-    return None if phase in ("import", "build") else batch_size
 
 
 def _record(run: Run) -> Results:

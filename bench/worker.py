@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from bench.ladder import Climber, climb
 from bench.request import ARMS, Request
 from shared.checkpoints import Description
 from shared.clock import Stages, now
@@ -93,17 +94,8 @@ def train(worker: Worker) -> dict:
         history = side.training.train(
             model, *loaders, description, folder, _report_epoch
         )
-    with worker.stage("evaluate"):
-        checkpoint = folder / f"best{side.checkpoint.SUFFIX}"
-        model, description = side.checkpoint.load_checkpoint(checkpoint)
-        predict = side.inference.predict_logits
-        if description.config.features_are_cached:
-            validation = side.inference.predict_head_logits(model, loaders[1])
-        else:
-            validation = predict(model, loaders[1])
-        test_loader = side.dataset.make_loader(splits["test"], description)
-        test = predict(model, test_loader, on_batch)
-        np.save(worker.request.scratch / "test_logits.npy", test)
+    checkpoint = folder / f"best{side.checkpoint.SUFFIX}"
+    model, validation, test = _evaluate(worker, checkpoint, splits["test"], loaders[1])
     with worker.stage("export"):
         graph = worker.request.models / f"{worker.request.arm}.onnx"
         side.export.export_onnx(model, graph, description)
@@ -122,8 +114,7 @@ def train(worker: Worker) -> dict:
             peak_rss_mib=_peak_rss_mib(), peak_device_mib=side.model.peak_device_mib()
         ),
     )
-    threads = side.model.num_threads()
-    return {"arm": record.model_dump(), "threads": threads}
+    return {"arm": record.model_dump(), "threads": side.model.num_threads()}
 
 
 def time_phases(worker: Worker) -> dict:
@@ -189,6 +180,18 @@ def read_pth(worker: Worker) -> dict:
     return {"path": str(path)}
 
 
+def climb_ladder(worker: Worker) -> dict:
+    """Compute and store every array that the parity ladder compares."""
+    data = open_cached(worker.request.data)
+    with worker.stage("build"):
+        description, arrays = worker.describe(data)
+    folder = worker.request.scratch
+    climber = Climber(worker.side, arrays, description, data.splits, folder)
+    with worker.stage("rungs"):
+        np.savez(folder / "rungs.npz", **climb(climber))
+    return {"path": str(folder / "rungs.npz")}
+
+
 def probe(worker: Worker) -> dict:
     """Prove that the framework loads here, and say what it runs on."""
     return {"device": worker.device, "threads": worker.side.model.num_threads()}
@@ -196,7 +199,7 @@ def probe(worker: Worker) -> dict:
 
 JOBS = {
     job.__name__: job
-    for job in (train, time_phases, export_checkpoint, read_pth, probe)
+    for job in (train, time_phases, export_checkpoint, climb_ladder, read_pth, probe)
 }
 
 
@@ -232,6 +235,23 @@ def _make_loaders(
                 )
             )
     return tuple(loaders)
+
+
+def _evaluate(
+    worker: Worker, checkpoint: Path, test: Split, validation_loader
+) -> tuple:
+    """The best classifier as loaded from its file, and its logits of both splits."""
+    side, inference = worker.side, worker.side.inference
+    with worker.stage("evaluate"):
+        model, description = side.checkpoint.load_checkpoint(checkpoint)
+        predict = inference.predict_logits
+        if worker.config.features_are_cached:
+            predict = inference.predict_head_logits
+        validation_logits = predict(model, validation_loader)
+        test_loader = side.dataset.make_loader(test, description)
+        test_logits = inference.predict_logits(model, test_loader, on_batch)
+        np.save(worker.request.scratch / "test_logits.npy", test_logits)
+    return model, validation_logits, test_logits
 
 
 def _report_epoch(record: EpochRecord) -> None:

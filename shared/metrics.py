@@ -83,6 +83,17 @@ def max_scaled_diff(values: np.ndarray, reference: np.ndarray) -> float:
     return float(difference.max() / np.abs(reference).max())
 
 
+def relative_distance(values: np.ndarray, reference: np.ndarray) -> float:
+    """||values - reference|| / ||reference||, Euclidean norms of whole arrays, float64.
+
+    Where single elements may differ by much although the arrays agree.
+    """
+    difference = values.astype(np.float64) - reference.astype(np.float64)
+    return float(
+        np.linalg.norm(difference) / np.linalg.norm(reference.astype(np.float64))
+    )
+
+
 def top1_agreement(logits: np.ndarray, reference: np.ndarray) -> float:
     """Share of samples for which both name the same class."""
     return float(np.mean(logits.argmax(axis=1) == reference.argmax(axis=1)))

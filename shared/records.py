@@ -196,6 +196,27 @@ class Results(Record):
     not_run: list[str] = []  # each: what, and why
 
 
+class RungRecord(Record):
+    """One rung of the parity ladder: Keras's arrays against PyTorch's."""
+
+    name: str
+    precision: Literal["float32", "float64"]
+    arrays: int  # how many were compared
+    max_scaled_diff: float
+    relative_distance: float  # by Euclidean norm; the worst array's
+    measure: Literal["max_scaled_diff", "relative_distance"]  # what is judged
+    tolerance: float
+    first_failed: str | None
+    passed: bool
+
+
+class ParityRecord(Record):
+    """`parity.json`: the ladder from the lowest rung to the highest."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    rungs: list[RungRecord]
+
+
 def write_results(results: Results, path: Path) -> None:
     """Validate once more and write atomically."""
     Results.model_validate(results.model_dump())

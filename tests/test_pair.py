@@ -11,7 +11,7 @@ import pytest
 from bench.comparison import MAX_FEATURE_DIFF, MAX_LOGIT_DIFF
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from shared.dataset import ImageData
-from shared.metrics import max_scaled_diff
+from shared.metrics import max_scaled_diff, relative_distance
 from shared.numpy_backbone import compute_features
 from shared.preprocessing import scale_pixels
 from shared.sampling import epoch_order
@@ -98,15 +98,6 @@ HEAD = [
     for layer in ("inner", "output")
     for kind in ("weight", "bias")
 ]
-
-
-def relative_distance(values: np.ndarray, reference: np.ndarray) -> float:
-    """Of whole arrays, by Euclidean norm.
-
-    Adam divides each gradient by its own size: where a gradient is as small as its
-    rounding error, a single weight may differ by a share of the learning rate.
-    """
-    return float(np.linalg.norm(values - reference) / np.linalg.norm(reference))
 
 
 @pytest.mark.parametrize("epoch", [1, 2])

@@ -11,7 +11,16 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-COMMANDS = ("all", "prepare", "train", "export", "predict", "report", "doctor")
+COMMANDS = (
+    "all",
+    "parity",
+    "prepare",
+    "train",
+    "export",
+    "predict",
+    "report",
+    "doctor",
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,78 @@
+"""A run under way: what was asked for, what it works on, what is finished."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.display import Display
+from bench.processes import run_worker
+from bench.request import Request
+from shared.clock import now
+from shared.config import Config
+from shared.dataset import ImageData
+from shared.records import ArmRecord, ComparisonRecord
+from shared.weights import Weights
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for, checked."""
+
+    config: Config
+    arms: tuple[str, ...]
+    output: Path
+    data: str | None = None
+    weights: str | None = None
+    skip_bad_images: bool = False
+    time_limit_s: float = 7200
+
+
+@dataclass
+class Run:
+    """A run under way: its inputs, and what is finished so far."""
+
+    options: Options
+    display: Display
+    scratch: Path
+    data: ImageData
+    weights: Weights
+    weights_file: Path
+    start: float = field(default_factory=now)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    arms: dict[str, ArmRecord] = field(default_factory=dict)
+    threads: dict[str, int | None] = field(default_factory=dict)
+    comparison: ComparisonRecord | None = None
+    not_run: list[str] = field(default_factory=list)
+    failures: int = 0
+    complete: bool = False
+
+    @property
+    def finished(self) -> list[str]:
+        """Arms that ran to their end."""
+        return [name for name, arm in self.arms.items() if arm.status == "ok"]
+
+    def miss(self, what: str) -> None:
+        """Note what was asked for and has no result: the run is not complete."""
+        self.not_run.append(what)
+        self.failures += 1
+
+
+def work(run: Run, job: str, arm: str, scratch: Path, **more: object) -> dict:
+    """Let a worker do a job of this run; returns its result.
+
+    Raises:
+        UserError, ArmFailed: as `run_worker`.
+    """
+    options = run.options
+    request = Request(
+        job=job,
+        arm=arm,
+        scratch=scratch,
+        data=run.data.folder.resolve(),
+        weights=run.weights_file,
+        models=(options.output / "models").resolve(),
+        **({"config": options.config} | more),
+    )
+    return run_worker(
+        request, lambda event: run.display.on_event(arm, event), options.time_limit_s
+    )
