@@ -45,7 +45,7 @@ class Claim:
 
     def undo(self) -> None:
         """Remove what this run wrote, and the folders it made for it."""
-        if self._cleared or self.output in self._made:
+        if self.output.is_dir() and (self._cleared or self.output in self._made):
             self.clear()
         for folder in self._made:  # the innermost first, so that each is empty
             if folder.is_dir() and not any(folder.iterdir()):
