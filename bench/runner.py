@@ -28,9 +28,7 @@ from bench.timing import measure_times
 from shared.clock import now
 from shared.config import ONNX_BATCH_SIZES, ONNX_OPSET
 from shared.errors import UserError
-from shared.files import (
-    atomic_path,
-)
+from shared.files import atomic_path
 from shared.metrics import max_scaled_diff, top1_agreement
 from shared.records import (
     ArmRecord,

@@ -153,7 +153,7 @@ def export_checkpoint(worker: Worker) -> dict:
             model = side.model.build_model(arrays, description)
     path = request.scratch / "exported.onnx"
     with worker.stage("export"):
-        worker.side.export.export_onnx(model, path, description)
+        side.export.export_onnx(model, path, description)
     return {"path": str(path)}
 
 
