@@ -5,6 +5,7 @@ Exit status: 0 done, 1 a check failed, 2 the input is at fault, 3 an arm could n
 """
 
 import dataclasses
+import re
 import shutil
 import sys
 import tempfile
@@ -73,7 +74,7 @@ class Train:
 
     def execute(self, console: Console) -> int:
         untimed = dataclasses.replace(self.settings, timing_rounds=0)
-        return _run(self.inputs, untimed, console)
+        return _run(self.inputs, untimed, console, climb=False)
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,11 @@ class All:
 
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
+    parity: bool = True
+    """Climb the parity ladder too (as long as all the rest)."""
 
     def execute(self, console: Console) -> int:
-        return _run(self.inputs, self.settings, console)
+        return _run(self.inputs, self.settings, console, climb=self.parity)
 
 
 @dataclass(frozen=True)
@@ -93,21 +96,20 @@ class Parity:
 
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
+    switch: tuple[str, ...] = ()
+    """Differences to leave in, such as keras:D02: see which rung finds them first."""
 
     def execute(self, console: Console) -> int:
-        from bench.parity import print_parity
-        from bench.runner import run_parity
-
-        # Dropout draws its masks apart on each side: the ladder climbs without it.
-        settings = dataclasses.replace(self.settings, dropout=0.0)
-        options = _options(self.inputs, settings)
-        if set(options.arms) != set(ARMS):
+        if set(self.inputs.arms.split(",")) != set(ARMS):
             raise UserError(f"--arms {self.inputs.arms}: parity needs both arms.")
-        with Display(console, options.output / "log.jsonl") as display:
-            record = run_parity(options, display)
-        print_parity(record, console)
-        console.print(f"Written to {options.output / 'parity.json'}", markup=False)
-        return DONE if all(rung.passed for rung in record.rungs) else CHECK_FAILED
+        for switch in self.switch:
+            if not re.fullmatch(rf"({'|'.join(ARMS)}):D\d\d", switch):
+                raise UserError(
+                    f"--switch {switch}: give an arm and a difference, such as "
+                    "keras:D02; docs/differences.md lists them."
+                )
+        parts = {"train": False, "switches": self.switch}
+        return _run(self.inputs, self.settings, console, **parts)
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,7 @@ def _union(commands):
     return union
 
 
-def _options(inputs: Inputs, settings: Settings):
+def _options(inputs: Inputs, settings: Settings, **parts: object):
     from bench.run import Options
 
     return Options(
@@ -258,13 +260,14 @@ def _options(inputs: Inputs, settings: Settings):
         weights=inputs.weights,
         skip_bad_images=inputs.skip_bad_images,
         time_limit_s=_seconds(inputs.time_limit_minutes),
+        **parts,
     )
 
 
-def _run(inputs: Inputs, settings: Settings, console: Console) -> int:
+def _run(inputs: Inputs, settings: Settings, console: Console, **parts: object) -> int:
     from bench.runner import Interrupted, run_benchmark
 
-    options = _options(inputs, settings)
+    options = _options(inputs, settings, **parts)
     output = options.output
     try:
         with Display(console, output / "log.jsonl") as display:

@@ -15,6 +15,7 @@ from shared.records import (
     ComparisonRecord,
     OnnxCross,
     OnnxParity,
+    ParityRecord,
     TimingComparison,
 )
 
@@ -72,7 +73,9 @@ def compare_timing(
 
 
 def make_checks(
-    arms: dict[str, ArmRecord], comparison: ComparisonRecord | None
+    arms: dict[str, ArmRecord],
+    comparison: ComparisonRecord | None,
+    parity: ParityRecord | None = None,
 ) -> list[Check]:
     """Everything about a run that passes or fails."""
     checks: list[Check] = []
@@ -86,6 +89,9 @@ def make_checks(
         checks.append(_at_most("backbone features", found, MAX_FEATURE_DIFF))
     if comparison and comparison.onnx_cross:
         checks += _parity_checks("ONNX across", comparison.onnx_cross)
+    if parity:
+        failed = sum(not rung.passed for rung in parity.rungs)
+        checks.append(_at_most("rungs of the parity ladder that fail", failed, 0))
     return checks
 
 

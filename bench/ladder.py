@@ -11,6 +11,7 @@ from shared.records import EpochRecord
 from shared.weights import Arrays
 
 NUM_IMAGES = 37  # a whole batch of 32 and a rest
+DECAY = 0.01  # of the rung for AdamW, whatever the run's own is
 
 
 class Climber:
@@ -35,11 +36,24 @@ class Climber:
         """The classifier as it is before training."""
         return self.side.model.build_model(self.arrays, self.description)
 
-    def loader(self, split: Split, training: bool = False, **changes: object):
-        """Batches of a split, under a changed configuration where one is given."""
+    def configured(self, **changes: object) -> Description:
+        """The description with some fields of its configuration changed."""
         config = self.description.config.model_copy(update=changes)
-        description = self.description.model_copy(update={"config": config})
-        return self.side.dataset.make_loader(split, description, training)
+        return self.description.model_copy(update={"config": config})
+
+    def batches(
+        self, description: Description, training: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and labels of one pass over the sample, in this side's layout."""
+        loader = self.side.dataset.make_loader(self.sample, description, training)
+        batches = [batch for _, batch in zip(range(len(loader)), loader, strict=False)]
+        images, labels = zip(*batches, strict=True)
+        return np.concatenate(images), np.concatenate(labels)
+
+    def head(self, model, rung: str) -> Arrays:
+        """The head's arrays, named for a rung."""
+        arrays = self.side.model.read_arrays(model)
+        return {f"{rung}/{n}": a for n, a in arrays.items() if n.startswith("head.")}
 
 
 def spread(split: Split, count: int) -> Split:
@@ -54,17 +68,18 @@ def climb(climber: Climber) -> Arrays:
 
     In float64 the long training is left out: what is rounding shows before it.
     """
-    parts = [see_inputs, run_forward, take_gradients, take_one_step]
+    parts = [see_inputs, run_forward, take_gradients, take_one_step, fine_tune]
     if climber.description.config.precision == "float32":
-        parts.append(train_all_epochs)
+        parts += [train_with_schedule, train_all_epochs]
     return {name: array for part in parts for name, array in part(climber).items()}
 
 
 def see_inputs(climber: Climber) -> Arrays:
     """Pixels, normalised images, and augmented ones, all (N, H, W, 3)."""
-    mean, std = np.array(climber.description.mean), np.array(climber.description.std)
-    plain, _ = _all_batches(climber.loader(climber.sample))
-    moved, _ = _all_batches(climber.loader(climber.sample, True, augment=True))
+    description = climber.description
+    plain, _ = climber.batches(description)
+    moved, _ = climber.batches(climber.configured(augment=True), training=True)
+    mean, std = np.array(description.mean), np.array(description.std)
     return {
         "pixels": climber.sample.images,
         "normalised input": _channels_last(climber, plain),
@@ -75,11 +90,12 @@ def see_inputs(climber: Climber) -> Arrays:
 
 def run_forward(climber: Climber) -> Arrays:
     """Output of each block of the backbone, its features, and the logits."""
-    model, loader = climber.build(), climber.loader(climber.sample)
-    images, _ = _all_batches(loader)
-    inference = climber.side.inference
+    inference, description = climber.side.inference, climber.description
+    model = climber.build()
+    images, _ = climber.batches(description)
     blocks = inference.compute_blocks(model, images)
     found = {f"backbone features/block {i:02}": v for i, v in enumerate(blocks)}
+    loader = climber.side.dataset.make_loader(climber.sample, description)
     found["backbone features/pooled"] = inference.compute_features(model, loader)
     return found | {"logits": inference.predict_logits(model, loader)}
 
@@ -87,11 +103,11 @@ def run_forward(climber: Climber) -> Arrays:
 def take_gradients(climber: Climber) -> Arrays:
     """Loss of one batch, and its gradients with the backbone frozen and not."""
     model = climber.build()
-    images, labels = _all_batches(climber.loader(climber.sample))
+    batch = climber.batches(climber.description)
     gradients = climber.side.training.compute_gradients
-    loss, head = gradients(model, images, labels)
+    loss, head = gradients(model, *batch)
     climber.side.model.set_backbone_trainable(model, True)
-    _, everything = gradients(model, images, labels)
+    _, everything = gradients(model, *batch)
     found = {"loss": np.array([loss])}
     found |= {f"head gradients/{name}": array for name, array in head.items()}
     return found | {
@@ -102,53 +118,78 @@ def take_gradients(climber: Climber) -> Arrays:
 def take_one_step(climber: Climber) -> Arrays:
     """The head after one update from one batch."""
     model = climber.build()
-    images, labels = _all_batches(climber.loader(climber.sample))
-    climber.side.training.make_train_step(model, climber.description.config)(
-        images, labels
+    _step(climber, model)
+    return climber.head(model, "one optimizer step")
+
+
+def fine_tune(climber: Climber) -> Arrays:
+    """The whole network after one update in which batch norm learns too."""
+    model = climber.build()
+    climber.side.model.set_backbone_trainable(model, True, batch_norm_learns=True)
+    _step(climber, model)
+    arrays = climber.side.model.read_arrays(model)
+    return {f"one fine-tuning step/{name}": array for name, array in arrays.items()}
+
+
+def train_with_schedule(climber: Climber) -> Arrays:
+    """The head after AdamW went down a whole cosine schedule on the sample."""
+    changed = {"epochs": 5, "schedule": "cosine", "weight_decay": DECAY}
+    model, description = climber.build(), climber.configured(**changed)
+    loaders = _feature_loaders(
+        climber, model, description, climber.sample, climber.sample
     )
-    return _head(climber, model, "one optimizer step")
+    climber.side.training.train(
+        model, *loaders, description, climber.folder / "scheduled", lambda _record: None
+    )
+    return climber.head(model, "AdamW, cosine schedule")
 
 
 def train_all_epochs(climber: Climber) -> Arrays:
-    """The head and the validation logits after each epoch; all buffers at the end."""
-    side, model = climber.side, climber.build()
-    loaders = {
-        name: side.dataset.make_feature_loader(
-            side.inference.compute_features(
-                model, climber.loader(climber.splits[name])
-            ),
-            climber.splits[name].labels,
-            climber.description,
-            name == "train",
-        )
-        for name in ("train", "validation")
-    }
+    """What is learnt epoch by epoch, and what becomes of it: a checkpoint, a graph."""
+    side, description, model = climber.side, climber.description, climber.build()
+    train, validation = climber.splits["train"], climber.splits["validation"]
+    loaders = _feature_loaders(climber, model, description, train, validation)
     found: Arrays = {}
 
     def keep(record: EpochRecord) -> None:
-        logits = side.inference.predict_head_logits(model, loaders["validation"])
-        found[f"validation logits/epoch {record.epoch:02}"] = logits
-        found.update(_head(climber, model, f"epoch {record.epoch:02}"))
+        epoch = f"epoch {record.epoch}, step {record.epoch * len(loaders[0])}"
+        found[f"epoch losses/{epoch}"] = np.array(
+            [record.train_loss, record.validation_loss]
+        )
+        logits = side.inference.predict_head_logits(model, loaders[1])
+        found[f"validation logits/{epoch}"] = logits
+        found.update(climber.head(model, f"head at {epoch}"))
 
-    side.training.train(
-        model, *loaders.values(), climber.description, climber.folder, keep
-    )
+    side.training.train(model, *loaders, description, climber.folder, keep)
     for name, array in side.model.read_arrays(model).items():
         if "running" in name:
             found[f"buffers/{name}"] = array
+    side.export.export_onnx(model, climber.folder / "model.onnx", description)
+    sample = side.dataset.make_loader(climber.sample, description)
+    found["trained logits"] = side.inference.predict_logits(model, sample)
     return found
 
 
-def _head(climber: Climber, model, rung: str) -> Arrays:
-    arrays = climber.side.model.read_arrays(model)
-    return {f"{rung}/{n}": a for n, a in arrays.items() if n.startswith("head.")}
+def _step(climber: Climber, model) -> None:
+    config = climber.description.config
+    step = climber.side.training.make_train_step(model, config, num_steps=1)
+    step(*climber.batches(climber.description))
 
 
-def _all_batches(loader) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and labels of one pass, in this side's layout."""
-    batches = [batch for _, batch in zip(range(len(loader)), loader, strict=False)]
-    images, labels = zip(*batches, strict=True)
-    return np.concatenate(images), np.concatenate(labels)
+def _feature_loaders(
+    climber: Climber, model, description: Description, train: Split, validation: Split
+) -> list:
+    """Features to train on and to validate with, in batches."""
+    dataset, inference = climber.side.dataset, climber.side.inference
+    return [
+        dataset.make_feature_loader(
+            inference.compute_features(model, dataset.make_loader(split, description)),
+            split.labels,
+            description,
+            training,
+        )
+        for split, training in ((train, True), (validation, False))
+    ]
 
 
 def _channels_last(climber: Climber, images: np.ndarray) -> np.ndarray:

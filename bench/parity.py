@@ -1,13 +1,13 @@
 """The parity ladder: from equal pixels to equal classifiers, one rung at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from bench.ladder import NUM_IMAGES, spread
+from bench.onnx_runtime import OnnxClassifier
 from bench.run import Run, work
 from shared.files import write_atomically
 from shared.metrics import max_scaled_diff, relative_distance
@@ -15,6 +15,13 @@ from shared.records import ParityRecord, RungRecord
 from shared.weights import Arrays
 
 ARMS = ("pytorch", "keras")
+BACKBONE, NETWORK = "backbone features", "whole-network gradients"
+STEP, FINE_TUNING = "one optimizer step", "one fine-tuning step"
+SCHEDULE = "AdamW, cosine schedule"
+ONNX_BATCH = 32
+
+Sides = dict[str, Arrays]  # by arm
+Pair = tuple[str, np.ndarray, np.ndarray]  # name, values, reference
 
 
 @dataclass(frozen=True)
@@ -22,107 +29,168 @@ class Rung:
     """What one rung compares, and how close the two sides must be.
 
     Attributes:
-        name: of the arrays that `bench.ladder` stores for it.
+        compares: in words; {images}, {arrays} and {last} name are filled in.
+        pairs: picks what is compared from the arrays of both sides.
         tolerance: largest difference allowed, as a share of the reference.
-        by_norm: compare whole arrays by Euclidean norm, not their worst element.
-        precision: of the run whose arrays are compared.
+        by_norm: judge whole arrays by Euclidean norm, not their worst element.
+        exact: compare the arrays of the run in float64.
     """
 
     name: str
+    compares: str
+    pairs: Callable[[Sides], Iterator[Pair]]
     tolerance: float
     by_norm: bool = False
-    precision: str = "float32"
+    exact: bool = False
+
+    @property
+    def precision(self) -> str:
+        """Of the run whose arrays are compared."""
+        return "float64" if self.exact else "float32"
+
+
+def _across(prefix: str) -> Callable[[Sides], Iterator[Pair]]:
+    """Keras's arrays against PyTorch's of the same name."""
+
+    def pairs(sides: Sides) -> Iterator[Pair]:
+        pytorch, keras = (sides[arm] for arm in ARMS)
+        for name in pytorch:
+            if name.startswith(prefix):
+                yield name, keras[name], pytorch[name]
+
+    return pairs
+
+
+def _head_after(share: float) -> Callable[[Sides], Iterator[Pair]]:
+    """The head when a share of the epochs is done, at least one."""
+
+    def pairs(sides: Sides) -> Iterator[Pair]:
+        names = [name for name in sides["pytorch"] if name.startswith("head at ")]
+        epochs = list(dict.fromkeys(name.split("/")[0] for name in names))
+        epoch = epochs[max(1, round(share * len(epochs))) - 1]
+        return _across(f"{epoch}/")(sides)
+
+    return pairs
+
+
+def _predictions(sides: Sides) -> Iterator[Pair]:
+    for name, *logits in _across("validation logits/")(sides):
+        # counted from 1, since a scaled difference needs a reference above 0
+        values, reference = (one.argmax(axis=1) + 1 for one in logits)
+        yield name, values, reference
+
+
+def _buffers(sides: Sides) -> Iterator[Pair]:
+    """Each side's batch-norm buffers against their values before training."""
+    for arm in ARMS:
+        for name, array in sides[arm].items():
+            if name.startswith("buffers/"):
+                yield f"{arm} {name}", array, sides["start"][name]
+
+
+def _graphs(sides: Sides) -> Iterator[Pair]:
+    """onnxruntime's logits against the framework's own, and graph against graph."""
+    for arm in ARMS:
+        trained = sides[arm]["trained logits"]
+        yield f"{arm}'s graph", sides[arm]["ONNX logits"], trained
+    yield from _across("ONNX logits")(sides)
 
 
 RUNGS = (
-    Rung("pixels", 0.0),
-    Rung("normalised input", 1e-6),
-    Rung("augmented batch", 1e-4),
-    # Block by block. The worst of 63,000 elements of a block may be off by more than
-    # rounding leaves to the block as a whole; in float64 no element is.
-    Rung("backbone features", 1e-5, by_norm=True),
-    Rung("backbone features", 1e-10, precision="float64"),
-    Rung("logits", 1e-5),
-    Rung("loss", 1e-6),
-    Rung("head gradients", 1e-5),
+    Rung("pixels", "{images} images", _across("pixels"), 0.0),
+    Rung("normalised input", "{images} images", _across("normalised input"), 1e-6),
+    Rung("augmented batch", "{images} images", _across("augmented batch"), 1e-4),
+    # The worst of 63,000 elements of a block may be off by more than rounding leaves
+    # to the block as a whole; in float64 no element is.
+    Rung(BACKBONE, "19 blocks, and pooled", _across(BACKBONE), 1e-5, by_norm=True),
+    Rung(BACKBONE, "19 blocks, and pooled", _across(BACKBONE), 1e-10, exact=True),
+    Rung("logits", "before training", _across("logits"), 1e-5),
+    Rung("loss", "cross-entropy of a batch", _across("loss"), 1e-6),
+    Rung("head gradients", "{arrays} arrays", _across("head gradients"), 1e-5),
     # In float32 a ReLU6 whose input is nearer to its kink than the rounding error may
     # let a gradient pass on one side alone.
-    Rung("whole-network gradients", 1e-4, precision="float64"),
+    Rung(NETWORK, "backbone unfrozen", _across(NETWORK), 1e-4, exact=True),
     # Adam divides a gradient by its own size: one as small as its rounding error moves
     # its weight by a share of the learning rate, on each side in its own way.
-    Rung("one optimizer step", 1e-6, precision="float64"),
-    Rung("weights after training", 1e-4, by_norm=True),
-    Rung("validation predictions", 0.0),
-    Rung("batch-norm buffers", 0.0),
+    Rung(STEP, "the head after it", _across(STEP), 1e-6, exact=True),
+    Rung(FINE_TUNING, "all; batch norm learns", _across(FINE_TUNING), 1e-6, exact=True),
+    Rung(SCHEDULE, "the head after it", _across(SCHEDULE), 1e-4, by_norm=True),
+    Rung("one epoch", "{last}", _head_after(0), 1e-4, by_norm=True),
+    Rung("half the epochs", "{last}", _head_after(0.5), 1e-4, by_norm=True),
+    Rung("all epochs", "{last}", _head_after(1), 1e-4, by_norm=True),
+    Rung("epoch losses", "training, validation", _across("epoch losses"), 1e-5),
+    Rung("validation predictions", "each image and epoch", _predictions, 0.0),
+    Rung("batch-norm buffers", "before, after training", _buffers, 0.0),
+    Rung("ONNX", "each graph, and across", _graphs, 1e-4),
 )
 
 
 def climb(run: Run) -> ParityRecord:
     """Let both sides compute every rung, in float32 and float64, and compare them."""
-    arrays: dict[str, dict[str, Arrays]] = {}
+    start = {f"buffers/{name}": array for name, array in run.weights.arrays.items()}
+    sides: dict[str, Sides] = {}
     for precision in ("float32", "float64"):
-        config = run.options.config.model_copy(update={"precision": precision})
-        arrays[precision] = {}
+        # Each framework draws its own dropout masks [D17]: the ladder does without.
+        changed = {"precision": precision, "dropout": 0.0}
+        config = run.options.config.model_copy(update=changed)
+        sides[precision] = {"start": start}
         for arm in ARMS:
             scratch = run.scratch / f"{arm}-{precision}"
-            done = work(run, "climb_ladder", arm, scratch, config=config)
-            arrays[precision][arm] = dict(np.load(done["path"]))
-    return compare(arrays, run.weights.arrays)
+            run.display.say(f"parity: {arm} in {precision}")
+            switches = _switches(run, arm)
+            done = work(
+                run, "climb_ladder", arm, scratch, config=config, switches=switches
+            )
+            sides[precision][arm] = dict(np.load(done["path"]))
+    sample = spread(run.data.splits["test"], NUM_IMAGES).images
+    for arm in ARMS:
+        run.display.show(f"parity: {arm}'s graph in onnxruntime")
+        graph = OnnxClassifier(run.scratch / f"{arm}-float32" / "model.onnx")
+        sides["float32"][arm]["ONNX logits"] = graph.all_logits(sample, ONNX_BATCH)
+    return compare(sides)
 
 
-def compare(arrays: dict[str, dict[str, Arrays]], start: Arrays) -> ParityRecord:
+def _switches(run: Run, arm: str) -> tuple[str, ...]:
+    pairs = [switch.split(":") for switch in run.options.switches]
+    return tuple(difference for side, difference in pairs if side == arm)
+
+
+def compare(sides: dict[str, Sides]) -> ParityRecord:
     """Compare what both sides computed, rung by rung.
 
     Args:
-        arrays: by precision, arm and name, as `bench.ladder.climb` returns them.
-        start: the backbone before training, for its batch-norm buffers.
+        sides: by precision and arm, the arrays that `bench.ladder.climb` returns;
+            as a third arm `start`, the buffers before training.
     """
-    return ParityRecord(
-        rungs=[_compare_rung(rung, arrays[rung.precision], start) for rung in RUNGS]
-    )
+    return ParityRecord(rungs=[_compare_rung(rung, sides) for rung in RUNGS])
 
 
-def _compare_rung(rung: Rung, sides: dict[str, Arrays], start: Arrays) -> RungRecord:
+def _compare_rung(rung: Rung, sides: dict[str, Sides]) -> RungRecord:
     found = [
         (name, max_scaled_diff(values, reference), relative_distance(values, reference))
-        for name, values, reference in _pairs(rung.name, sides, start)
+        for name, values, reference in rung.pairs(sides[rung.precision])
+    ]
+    rounded = [
+        relative_distance(values, reference)
+        for _, values, reference in rung.pairs(sides["float32"])
+        if rung.exact
     ]
     measured = {name: norm if rung.by_norm else worst for name, worst, norm in found}
     failed = [name for name, value in measured.items() if not value <= rung.tolerance]
+    last = found[-1][0].split("/")[0]
     return RungRecord(
         name=rung.name,
+        compares=rung.compares.format(images=NUM_IMAGES, arrays=len(found), last=last),
         precision=rung.precision,
         arrays=len(found),
         max_scaled_diff=max(worst for _, worst, _ in found),
         relative_distance=max(norm for _, _, norm in found),
         measure="relative_distance" if rung.by_norm else "max_scaled_diff",
         tolerance=rung.tolerance,
+        in_float32=max(rounded, default=None),
         first_failed=failed[0] if failed else None,
         passed=not failed,
     )
-
-
-def _pairs(
-    rung: str, sides: dict[str, Arrays], start: Arrays
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Name, Keras's array and PyTorch's of everything that a rung compares."""
-    pytorch, keras = (sides[arm] for arm in ARMS)
-    if rung == "batch-norm buffers":  # each side against the values before training
-        for arm in ARMS:
-            for name, array in start.items():
-                if "running" in name:
-                    yield f"{arm} {name}", sides[arm][f"buffers/{name}"], array
-        return
-    prefix = {
-        "weights after training": "epoch ",
-        "validation predictions": "validation logits/",
-    }.get(rung, rung)
-    for name in (name for name in pytorch if name.startswith(prefix)):
-        values, reference = keras[name], pytorch[name]
-        if rung == "validation predictions":
-            # counted from 1, since a scaled difference needs a reference above 0
-            values, reference = values.argmax(axis=1) + 1, reference.argmax(axis=1) + 1
-        yield name, values, reference
 
 
 def write_parity(record: ParityRecord, folder: Path) -> Path:
@@ -130,19 +198,3 @@ def write_parity(record: ParityRecord, folder: Path) -> Path:
     path = folder / "parity.json"
     write_atomically(path, record.model_dump_json(indent=1) + "\n")
     return path
-
-
-def print_parity(record: ParityRecord, console: Console) -> None:
-    """Print the ladder as a table."""
-    table = Table("Rung", "Arrays", "Precision", "Difference", "Tolerance", "Verdict")
-    for rung in record.rungs:
-        norm = " (norm)" if rung.measure == "relative_distance" else ""
-        table.add_row(
-            rung.name,
-            str(rung.arrays),
-            rung.precision,
-            f"{getattr(rung, rung.measure):.1e}{norm}",
-            f"{rung.tolerance:g}",
-            "holds" if rung.passed else f"FAILS first at {rung.first_failed}",
-        )
-    console.print(table)

@@ -23,3 +23,4 @@ class Request(BaseModel):
     weights: Path | None = None
     checkpoint: Path | None = None
     models: Path | None = None  # where checkpoints and graphs stay
+    switches: tuple[str, ...] = ()  # differences to leave in, e.g. "D01"

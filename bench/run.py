@@ -10,7 +10,7 @@ from bench.request import Request
 from shared.clock import now
 from shared.config import Config
 from shared.dataset import ImageData
-from shared.records import ArmRecord, ComparisonRecord
+from shared.records import ArmRecord, ComparisonRecord, ParityRecord
 from shared.weights import Weights
 
 
@@ -25,6 +25,9 @@ class Options:
     weights: str | None = None
     skip_bad_images: bool = False
     time_limit_s: float = 7200
+    train: bool = True  # train, evaluate, export and time the arms
+    climb: bool = True  # the parity ladder
+    switches: tuple[str, ...] = ()  # e.g. "keras:D02", left in for the ladder
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Run:
     arms: dict[str, ArmRecord] = field(default_factory=dict)
     threads: dict[str, int | None] = field(default_factory=dict)
     comparison: ComparisonRecord | None = None
+    parity: ParityRecord | None = None
     not_run: list[str] = field(default_factory=list)
     failures: int = 0
     complete: bool = False

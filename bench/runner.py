@@ -21,6 +21,7 @@ from bench.inputs import (
 )
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from bench.output import claim_output
+from bench.parity import ARMS as LADDER_ARMS
 from bench.parity import climb, write_parity
 from bench.processes import ArmFailed
 from bench.run import Options, Run, work
@@ -35,7 +36,6 @@ from shared.records import (
     DataRecord,
     OnnxCross,
     OnnxRecord,
-    ParityRecord,
     Results,
     RunRecord,
     SkippedImage,
@@ -55,7 +55,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def run_benchmark(options: Options, display: Display) -> Results:
-    """Train, evaluate, export and time every arm; write `results.json`.
+    """Do the parts that the options name; write `results.json`.
 
     What is finished is kept when an arm fails or the user interrupts.
 
@@ -72,7 +72,7 @@ def run_benchmark(options: Options, display: Display) -> Results:
         try:
             _do_everything(run)
         except BaseException as error:
-            if not run.finished:
+            if not run.finished and not run.parity:
                 raise
             claim.keep = True  # what is finished is worth it
             run.not_run.append(f"the rest: {_in_words(error)}")
@@ -82,25 +82,6 @@ def run_benchmark(options: Options, display: Display) -> Results:
             raise
         claim.keep = True
         return _record(run)
-
-
-def run_parity(options: Options, display: Display) -> ParityRecord:
-    """Climb the parity ladder and write `parity.json`.
-
-    Raises:
-        UserError: an input is at fault; nothing of this run is left behind.
-        ArmFailed: a side could not compute its rungs.
-    """
-    with (
-        claim_output(options.output.absolute()) as claim,
-        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
-    ):
-        run = _prepare(options, display, Path(scratch))
-        claim.clear()
-        record = climb(run)
-        claim.keep = True
-        write_parity(record, options.output)
-        return record
 
 
 def _in_words(error: BaseException) -> str:
@@ -122,15 +103,30 @@ def _prepare(options: Options, display: Display, scratch: Path) -> Run:
 
 
 def _do_everything(run: Run) -> None:
-    for arm in run.options.arms:
-        _train(run, arm)
-        _record(run)  # a later failure cannot take it away
-    if len(run.finished) >= 2:
-        _compare(run, (run.finished[0], run.finished[1]))
-    else:
-        run.not_run.append("comparison: it needs two arms that ran")
-    measure_times(run)
-    run.complete = len(run.finished) == len(run.options.arms) and not run.failures
+    if run.options.train:
+        for arm in run.options.arms:
+            _train(run, arm)
+            _record(run)  # a later failure cannot take it away
+        if len(run.finished) >= 2:
+            _compare(run, (run.finished[0], run.finished[1]))
+        else:
+            run.not_run.append("comparison: it needs two arms that ran")
+        measure_times(run)
+    if run.options.climb:
+        _climb(run)
+    run.complete = len(run.finished) == len(run.arms) and not run.failures
+
+
+def _climb(run: Run) -> None:
+    if not set(LADDER_ARMS) <= set(run.options.arms):
+        run.not_run.append(f"parity ladder: it needs {' and '.join(LADDER_ARMS)}")
+        return
+    try:
+        run.parity = climb(run)
+    except ArmFailed as reason:
+        run.miss(f"parity ladder: {reason}")
+        return
+    write_parity(run.parity, run.options.output)
 
 
 def _train(run: Run, arm: str) -> None:
@@ -248,7 +244,8 @@ def _record(run: Run) -> Results:
         config=options.config.model_dump(),
         arms=run.arms,
         comparison=run.comparison,
-        checks=make_checks(run.arms, run.comparison),
+        parity=run.parity,
+        checks=make_checks(run.arms, run.comparison, run.parity),
         not_run=run.not_run,
     )
     write_results(results, options.output / "results.json")

@@ -11,6 +11,7 @@ import resource
 import sys
 import threading
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,7 +38,10 @@ from shared.weights import Arrays, initial_head, read_checkpoint_arrays, read_we
 
 _events = sys.stdout
 
-CHAPTERS = ("model", "dataset", "inference", "checkpoint", "training", "export")
+CHAPTERS = (
+    *("model", "dataset", "inference", "checkpoint", "training", "export"),
+    "differences",
+)
 NUM_MISTAKES = 8
 THUMBNAIL_PX = 112
 
@@ -52,6 +56,11 @@ class Worker:
         with self.stage("import"):
             self.side = import_side(request.arm)
         self.device = self.side.model.set_up(self.config)
+        self.switched_on = ExitStack()  # to the end of the process
+        for difference in request.switches:
+            self.switched_on.enter_context(
+                self.side.differences.switched_on(difference)
+            )
 
     def stage(self, name: str):
         """Time a block under `name`, and say that it begins."""
@@ -127,7 +136,8 @@ def time_phases(worker: Worker) -> dict:
     batch = next(iter(side.dataset.make_loader(data.splits["train"], description)))
     images, labels = (np.asarray(part) for part in batch)
     emit("stage", name="steps")
-    train_step = side.training.make_train_step(model, config)
+    num_steps = 1 + config.timing_warmup_steps + config.timing_steps
+    train_step = side.training.make_train_step(model, config, num_steps)
     training = _time_calls(lambda: train_step(images, labels), config)
     forward = _time_calls(lambda: side.inference.predict_batch(model, images), config)
     milliseconds = {name: [s * 1000] for name, s in worker.stages.seconds.items()}

@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from shared.architecture import (
     BATCH_NORM_ARRAYS,
@@ -88,16 +88,26 @@ class Classifier(keras.Model):
         self.head = head
 
 
-class _InferenceBatchNorm(layers.BatchNormalization):
-    """[D01] Batch norm that stays in inference mode, unfrozen too.
+class _BatchNorm(layers.BatchNormalization):
+    """[D01] Batch norm that stays in inference mode, unless it is to learn.
 
-    trainable=False does it as well, but would freeze gamma and beta; backbone(images,
-    training=False) does not reach the layers when fit() calls the outer model with
-    training=True. In PyTorch eval() is enough, see Classifier.train there.
+    trainable=False does it as well, but would freeze gamma and beta; [D27] backbone(
+    images, training=False) does not reach the layers when fit() calls the outer model
+    with training=True. In PyTorch eval() is enough, see Classifier.train there.
     """
 
-    def call(self, inputs, training=None, mask=None):  # noqa: ARG002
-        return super().call(inputs, training=False, mask=mask)
+    learns = False
+
+    def call(self, inputs, training=None, mask=None):
+        kept = self.momentum * self.moving_variance
+        learns = bool(training and self.learns)
+        outputs = super().call(inputs, training=learns, mask=mask)
+        if learns:
+            # [D23] Of the variance of n values Keras keeps the mean square, PyTorch
+            # n / (n - 1) times it.
+            n = ops.cast(ops.size(inputs) // inputs.shape[-1], kept.dtype)
+            self.moving_variance.assign_add((self.moving_variance - kept) / (n - 1))
+        return outputs
 
 
 def _build_backbone(config: Config) -> keras.Model:
@@ -121,7 +131,7 @@ def _build_backbone(config: Config) -> keras.Model:
         elif isinstance(layer, layers.BatchNormalization):
             settings["epsilon"] = config.batch_norm_epsilon  # [D02] Keras: 1e-3
             settings["momentum"] = 1 - config.batch_norm_momentum  # [D02]
-            return _InferenceBatchNorm.from_config(settings)
+            return _BatchNorm.from_config(settings)
         return type(layer).from_config(settings)
 
     return keras.models.clone_model(network, clone_function=clone)
@@ -139,9 +149,19 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     return model
 
 
-def set_backbone_trainable(model: Classifier, trainable: bool) -> None:
-    """Freeze or unfreeze the backbone; its batch norm stays in inference mode. [D01]"""
+def set_backbone_trainable(
+    model: Classifier, trainable: bool, batch_norm_learns: bool = False
+) -> None:
+    """Freeze or unfreeze the backbone for the updates to come.
+
+    Args:
+        batch_norm_learns: normalise by each batch and move the running statistics;
+            else batch norm stays in inference mode. [D01]
+    """
     model.backbone.trainable = trainable
+    for layer in model.backbone.layers:
+        if isinstance(layer, _BatchNorm):
+            layer.learns = batch_norm_learns
 
 
 def load_arrays(model: Classifier, arrays: Arrays) -> None:

@@ -22,13 +22,20 @@ from shared.weights import Arrays
 def make_optimizer(
     network: keras.Model,  # noqa: ARG001  Keras finds the variables in compile()
     config: Config,
+    num_steps: int,
 ) -> keras.optimizers.Optimizer:
     """AdamW (Loshchilov and Hutter, 2019) over what is not frozen.
 
     With weight decay 0 it is Adam (Kingma and Ba, 2015).
+
+    Args:
+        num_steps: length of a cosine schedule (Loshchilov and Hutter, 2017).
     """
+    learning_rate = config.learning_rate
+    if config.schedule == "cosine":  # [D29] PyTorch: a scheduler beside the optimizer
+        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, num_steps)
     return _Adam(
-        learning_rate=config.learning_rate,
+        learning_rate=learning_rate,
         beta_1=config.adam_beta_1,
         beta_2=config.adam_beta_2,
         epsilon=config.adam_epsilon,
@@ -54,14 +61,15 @@ class _Adam(keras.optimizers.Adam):
 
 
 def make_train_step(
-    network: keras.Model, config: Config
+    network: keras.Model, config: Config, num_steps: int
 ) -> Callable[[np.ndarray, np.ndarray], float]:
     """A function that does one update from one batch and returns the batch's loss.
 
     Args:
         network: the classifier, or its head alone.
+        num_steps: length of the schedule.
     """
-    _compile(network, config)
+    _compile(network, config, num_steps)
 
     def train_step(inputs: np.ndarray, labels: np.ndarray) -> float:
         return float(network.train_on_batch(inputs, labels))
@@ -125,7 +133,7 @@ def train(
     config = description.config
     network = model.head if config.features_are_cached else model
     log = _LogitsLog(len(train_loader.labels), len(description.classes))
-    _compile(network, config, metrics=[log])
+    _compile(network, config, config.epochs * len(train_loader), metrics=[log])
     callback = _EpochEnd(model, log, validation_loader, description, folder, on_epoch)
     # fit() runs what PyTorch's side spells out: batches, gradients, updates.
     network.fit(
@@ -153,9 +161,11 @@ def keep_checkpoints(
         save_checkpoint(model, folder, "best", description, record.epoch)
 
 
-def _compile(network: keras.Model, config: Config, metrics: list | None = None) -> None:
+def _compile(
+    network: keras.Model, config: Config, num_steps: int, metrics: list | None = None
+) -> None:
     network.compile(
-        optimizer=make_optimizer(network, config),
+        optimizer=make_optimizer(network, config, num_steps),
         loss=_loss(),
         metrics=metrics,
         jit_compile=False,  # [D16] "auto" would differ between CPU and GPU

@@ -55,6 +55,7 @@ class Classifier(nn.Module):
 
     def __init__(self, num_classes: int, config: Config) -> None:
         super().__init__()
+        self.batch_norm_learns = False
         network = mobilenet_v2(weights=None)
         self.backbone = nn.Sequential(
             OrderedDict(
@@ -76,13 +77,13 @@ class Classifier(nn.Module):
         return self.head(self.backbone(images))
 
     def train(self, mode: bool = True) -> "Classifier":
-        """[D01] Batch norm of the frozen backbone stays in eval mode.
+        """[D01] Batch norm stays in eval mode, unless it is to learn.
 
         requires_grad=False alone would not stop it from using and updating batch
         statistics; in Keras trainable=False does.
         """
         super().train(mode)
-        self.backbone.eval()
+        self.backbone.train(mode and self.batch_norm_learns)
         return self
 
 
@@ -105,9 +106,17 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     return model.to(_device(config), memory_format=torch.channels_last)
 
 
-def set_backbone_trainable(model: Classifier, trainable: bool) -> None:
-    """Freeze or unfreeze the backbone; its batch norm stays in inference mode. [D01]"""
+def set_backbone_trainable(
+    model: Classifier, trainable: bool, batch_norm_learns: bool = False
+) -> None:
+    """Freeze or unfreeze the backbone for the updates to come.
+
+    Args:
+        batch_norm_learns: normalise by each batch and move the running statistics;
+            else batch norm stays in inference mode. [D01]
+    """
     model.backbone.requires_grad_(trainable)
+    model.batch_norm_learns = trainable and batch_norm_learns
 
 
 def load_arrays(model: Classifier, arrays: Arrays) -> None:

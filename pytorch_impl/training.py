@@ -19,32 +19,44 @@ from shared.records import EpochRecord
 from shared.weights import Arrays
 
 
-def make_optimizer(network: nn.Module, config: Config) -> torch.optim.Optimizer:
+def make_optimizer(
+    network: nn.Module, config: Config, num_steps: int
+) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter, 2019) over what is not frozen.
 
     With weight decay 0 it is Adam (Kingma and Ba, 2015).
+
+    Args:
+        num_steps: length of a cosine schedule (Loshchilov and Hutter, 2017).
     """
     # [D08] Epsilon is added to sqrt(v / (1 - beta_2^t)); Keras's own Adam adds it to
     # sqrt(v), so there a few lines replace its formula. [D09] torch.optim.Adam's own
     # weight_decay would be an L2 term; keras.optimizers.Adam's is decoupled.
-    return torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [array for array in network.parameters() if array.requires_grad],
         lr=config.learning_rate,
         betas=(config.adam_beta_1, config.adam_beta_2),
         eps=config.adam_epsilon,
         weight_decay=config.weight_decay,
     )
+    if config.schedule == "cosine":
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
+        # [D29] The schedule moves the optimizer's rate after each step; in Keras the
+        # optimizer asks its schedule before each.
+        optimizer.register_step_post_hook(lambda *_: schedule.step())
+    return optimizer
 
 
 def make_train_step(
-    network: nn.Module, config: Config
+    network: nn.Module, config: Config, num_steps: int
 ) -> Callable[[np.ndarray, np.ndarray], float]:
     """A function that does one update from one batch and returns the batch's loss.
 
     Args:
         network: the classifier, or its head alone.
+        num_steps: length of the schedule.
     """
-    optimizer = make_optimizer(network, config)
+    optimizer = make_optimizer(network, config, num_steps)
 
     def train_step(inputs: np.ndarray, labels: np.ndarray) -> float:
         network.train()
@@ -97,7 +109,7 @@ def train(
     cached = config.features_are_cached
     network = model.head if cached else model
     predict = predict_head_logits if cached else predict_logits
-    optimizer = make_optimizer(model, config)
+    optimizer = make_optimizer(model, config, config.epochs * len(train_loader))
     history: list[EpochRecord] = []
     for epoch in range(1, config.epochs + 1):
         start = now()

@@ -69,6 +69,9 @@ class Config(BaseModel):
     learning_rate: float = Field(
         1e-3, gt=0, le=10, description="Adam's; the workshop's best of four."
     )
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="Learning rate over the steps; cosine falls to 0."
+    )
     adam_beta_1: float = Field(0.9, gt=0, lt=1, description="Decay of the gradient.")
     adam_beta_2: float = Field(0.999, gt=0, lt=1, description="Decay of its square.")
     weight_decay: float = Field(

@@ -181,6 +181,34 @@ class ComparisonRecord(Record):
     timing: dict[str, TimingComparison] = {}
 
 
+class RungRecord(Record):
+    """One rung of the parity ladder: Keras's arrays against PyTorch's."""
+
+    name: str
+    compares: str
+    precision: Literal["float32", "float64"]
+    arrays: int  # how many were compared
+    max_scaled_diff: float
+    relative_distance: float  # by Euclidean norm; the worst array's
+    measure: Literal["max_scaled_diff", "relative_distance"]  # what is judged
+    tolerance: float
+    in_float32: float | None = None  # relative_distance; shown, not judged
+    first_failed: str | None
+    passed: bool
+
+
+class ParityRecord(Record):
+    """`parity.json`: the ladder from the lowest rung to the highest."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    rungs: list[RungRecord]
+
+    @property
+    def first_failed(self) -> RungRecord | None:
+        """The lowest rung that does not hold: where to look for the cause."""
+        return next((rung for rung in self.rungs if not rung.passed), None)
+
+
 class Results(Record):
     schema_version: Literal[1] = SCHEMA_VERSION
     status: Literal["complete", "partial"]
@@ -192,29 +220,9 @@ class Results(Record):
     config: dict[str, Any]
     arms: dict[str, ArmRecord]
     comparison: ComparisonRecord | None = None
+    parity: ParityRecord | None = None
     checks: list[Check] = []
     not_run: list[str] = []  # each: what, and why
-
-
-class RungRecord(Record):
-    """One rung of the parity ladder: Keras's arrays against PyTorch's."""
-
-    name: str
-    precision: Literal["float32", "float64"]
-    arrays: int  # how many were compared
-    max_scaled_diff: float
-    relative_distance: float  # by Euclidean norm; the worst array's
-    measure: Literal["max_scaled_diff", "relative_distance"]  # what is judged
-    tolerance: float
-    first_failed: str | None
-    passed: bool
-
-
-class ParityRecord(Record):
-    """`parity.json`: the ladder from the lowest rung to the highest."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    rungs: list[RungRecord]
 
 
 def write_results(results: Results, path: Path) -> None:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.report.numbers import DASH, fixed, percent, tiny
+from bench.report.parity import HEADER, rung_cells
 from bench.report.words import (
     accuracy_verdict,
     banners,
@@ -15,7 +16,7 @@ from bench.report.words import (
     difference,
     missing,
 )
-from shared.records import ArmRecord, Results
+from shared.records import ArmRecord, ParityRecord, Results
 
 COLUMNS = (  # two lines each, so that 80 columns hold them
     "validation\naccuracy",
@@ -34,7 +35,10 @@ def print_summary(
     """Print what the run shows and, where given, the `folder` its report lies in."""
     for warning in banners(results):
         console.print(Text(warning, "bold yellow"))
-    console.print(_arm_table(results))
+    if results.arms:
+        console.print(_arm_table(results))
+    if results.parity:
+        console.print(_ladder(results.parity))
     if found := results.comparison:
         verdict = f"Verdict: {accuracy_verdict(found)}."
         console.print(Text(f"{difference(found)} {verdict}"))
@@ -56,6 +60,13 @@ def _arm_table(results: Results) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for name, arm in results.arms.items():
         table.add_row(Text(name), *_cells(arm))
+    return table
+
+
+def _ladder(parity: ParityRecord) -> Table:
+    table = Table(*HEADER, box=box.SIMPLE_HEAD, pad_edge=False)
+    for rung in parity.rungs:
+        table.add_row(*map(Text, rung_cells(rung)))
     return table
 
 

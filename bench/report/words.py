@@ -5,6 +5,7 @@ from shared.records import (
     ArmRecord,
     ComparisonRecord,
     Interval,
+    ParityRecord,
     Results,
     ScoreRecord,
     TimingComparison,
@@ -44,6 +45,8 @@ GLOSSARY = {
 
 
 def title(results: Results) -> str:
+    if not results.arms and results.parity:
+        return f"Parity of PyTorch and Keras on {results.data.name}"
     *others, last = results.arms or ["no arm"]
     arms = f"{', '.join(others)} and {last}" if others else last
     return f"{arms} on {results.data.name}"
@@ -111,7 +114,9 @@ def difference(comparison: ComparisonRecord) -> str:
 
 def shown_by(results: Results) -> list[str]:
     """The findings of the run, one sentence or two each."""
-    found = [_accuracies(tested_arms(results))]
+    found = [_accuracies(tested_arms(results))] if results.arms else []
+    if results.parity:
+        found.append(_ladder(results.parity))
     if results.comparison:
         found += [
             f"{difference(results.comparison)} {_judgement(results.comparison)}",
@@ -124,6 +129,16 @@ def shown_by(results: Results) -> list[str]:
     if absent := missing(results):
         found.append(f"Not run: {len(absent)}, listed with reasons further down.")
     return [sentence for sentence in found if sentence]
+
+
+def _ladder(parity: ParityRecord) -> str:
+    failed = parity.first_failed
+    if failed:
+        return f"The parity ladder fails first at: {failed.name} ({failed.compares})."
+    return (
+        f"Same program: all {len(parity.rungs)} rungs of the parity ladder hold, from "
+        f"{parity.rungs[0].name} to {parity.rungs[-1].name}."
+    )
 
 
 def checks_summary(results: Results) -> str:

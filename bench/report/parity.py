@@ -1,0 +1,63 @@
+"""The parity ladder in a report: each rung with what it allows and what was found."""
+
+from matplotlib.figure import Figure
+
+from bench.report.blocks import Block, Plot, Table, Text
+from bench.report.figures import COLORS, FAINT, render
+from bench.report.numbers import tiny
+from shared.records import Results, RungRecord
+
+HEADER = ["Rung", "Compared", "max_scaled_diff", "Judged", "Limit", "Verdict"]
+LOWEST = 1e-16  # where the plot shows a difference of zero
+
+
+def parity(results: Results) -> list[Block]:
+    """Table and plot of the ladder, and how to read it."""
+    if not results.parity:
+        return []
+    rungs = results.parity.rungs
+    return [
+        Text(
+            "From equal pixels to equal classifiers: Keras's arrays against PyTorch's, "
+            "without dropout. A rung that is judged by norm compares whole arrays; one "
+            "in float64 shows that what float32 leaves there is rounding."
+        ),
+        Table("", "llrlrl", HEADER, [rung_cells(rung) for rung in rungs]),
+        _ladder(rungs),
+    ]
+
+
+def rung_cells(rung: RungRecord) -> list[str]:
+    """A row of the table."""
+    judged = tiny(getattr(rung, rung.measure))
+    by_norm = " by norm" if rung.measure == "relative_distance" else ""
+    exact = ", float64" if rung.precision == "float64" else ""
+    rounded = f" ({tiny(rung.in_float32)} in float32)" if rung.in_float32 else ""
+    return [
+        rung.name,
+        rung.compares + exact,
+        tiny(rung.max_scaled_diff),
+        judged + by_norm + rounded,
+        f"{rung.tolerance:g}",
+        "holds" if rung.passed else f"FAILS first at {rung.first_failed}",
+    ]
+
+
+def _ladder(rungs: list[RungRecord]) -> Plot:
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot(xscale="log", xlabel="difference")
+        rows = range(len(rungs))
+        found = [max(getattr(rung, rung.measure), LOWEST) for rung in rungs]
+        limits = [max(rung.tolerance, LOWEST) for rung in rungs]
+        colors = [COLORS[0] if rung.passed else COLORS[1] for rung in rungs]
+        axes.hlines(rows, LOWEST, limits, color=FAINT, linewidth=5)
+        axes.scatter(found, rows, c=colors, zorder=3)
+        axes.set_yticks(rows, [rung_cells(rung)[0] for rung in rungs])
+        axes.invert_yaxis()
+        axes.grid(axis="x")
+
+    caption = (
+        "Difference found on each rung (dot) and allowed (bar), on a logarithmic "
+        "scale; at the left edge: none."
+    )
+    return Plot(render(draw, "ladder", caption, (7, 4.6)), caption)

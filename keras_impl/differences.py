@@ -1,0 +1,140 @@
+"""What Keras does by itself, one difference at a time."""
+
+from contextlib import AbstractContextManager
+from unittest.mock import patch
+
+import keras
+import numpy as np
+from keras import layers
+
+from keras_impl import dataset, model, training
+from shared.config import Config
+from shared.errors import UserError
+
+
+def switched_on(difference: str) -> AbstractContextManager:
+    """The framework's own way, or its usual mistake, in place of the matched code.
+
+    Args:
+        difference: its number in docs/differences.md, e.g. "D01".
+
+    Raises:
+        UserError: the matched code of this side has nothing to switch there.
+    """
+    if difference not in SWITCHES:
+        raise UserError(
+            f"{difference}: nothing to switch on the Keras side, which has "
+            f"{', '.join(SWITCHES)}."
+        )
+    return SWITCHES[difference]()
+
+
+def _take_own_epsilon() -> AbstractContextManager:
+    """[D02] keras.applications.MobileNetV2's epsilon."""
+    matched, own = model._build_backbone, {"batch_norm_epsilon": 1e-3}
+    return patch.object(
+        model, "_build_backbone", lambda config: matched(config.model_copy(update=own))
+    )
+
+
+def _pad_bottom_and_right() -> AbstractContextManager:
+    """[D03] Keras's padding of stride-2 convolutions."""
+    matched = model._build_backbone
+
+    def clone(layer: layers.Layer) -> layers.Layer:
+        settings = layer.get_config()
+        if isinstance(layer, layers.ZeroPadding2D):
+            settings["padding"] = ((0, 1), (0, 1))
+        return type(layer).from_config(settings)
+
+    def build(config: Config) -> keras.Model:
+        return keras.models.clone_model(matched(config), clone_function=clone)
+
+    return patch.object(model, "_build_backbone", build)
+
+
+def _turn_depthwise_kernels() -> AbstractContextManager:
+    """[D05] (3, 2, 0, 1) for (2, 3, 0, 1): square kernels hide it."""
+    matched = model.to_keras_layout
+
+    def to_keras_layout(name: str, array: np.ndarray) -> np.ndarray:
+        array = matched(name, array)
+        return array.swapaxes(0, 1) if array.ndim == 4 else array
+
+    return patch.object(model, "to_keras_layout", to_keras_layout)
+
+
+def _scale_to_one() -> AbstractContextManager:
+    """[D06] Pixels in [-1, 1], whatever the weights were trained on."""
+    return patch.object(
+        dataset, "normalise", lambda images, _description: images / 127.5 - 1
+    )
+
+
+def _take_own_adam() -> AbstractContextManager:
+    """[D08] Keras's formula and epsilon."""
+
+    def adam(epsilon: float, **options) -> keras.optimizers.Adam:  # noqa: ARG001
+        return keras.optimizers.Adam(**options)
+
+    return patch.object(training, "_Adam", adam)
+
+
+def _reflect_at_the_border() -> AbstractContextManager:
+    """[D11] RandomRotation fills what it uncovers with the mirrored image."""
+    matched = keras.ops.image.affine_transform
+
+    def affine_transform(*inputs, fill_mode: str, **options):  # noqa: ARG001
+        return matched(*inputs, fill_mode="reflect", **options)
+
+    return patch.object(keras.ops.image, "affine_transform", affine_transform)
+
+
+def _forget_from_logits() -> AbstractContextManager:
+    """[D13] SparseCategoricalCrossentropy() takes the logits for probabilities."""
+    own = keras.losses.SparseCategoricalCrossentropy
+    return patch.object(training, "_loss", own)
+
+
+def _shuffle_in_a_buffer() -> AbstractContextManager:
+    """[D14] image_dataset_from_directory: one permutation, then a buffer of batches."""
+    import tensorflow as tf
+
+    def buffered_order(num_images: int, seed: int, epoch: int) -> np.ndarray:
+        paths = np.random.RandomState(seed).permutation(num_images)
+        shuffled = tf.data.Dataset.from_tensor_slices(paths).shuffle(
+            8 * 32, seed=seed * 1000 + epoch
+        )
+        return np.array(list(shuffled.as_numpy_iterator()))
+
+    return patch.object(dataset, "epoch_order", buffered_order)
+
+
+def _keep_biased_variance() -> AbstractContextManager:
+    """[D23] Keras's running variance."""
+
+    def call(layer: model._BatchNorm, inputs, training=None, mask=None):
+        learns = bool(training and layer.learns)
+        return layers.BatchNormalization.call(layer, inputs, learns, mask)
+
+    return patch.object(model._BatchNorm, "call", call)
+
+
+def _trust_training_false() -> AbstractContextManager:
+    """[D27] backbone(images, training=False) with Keras's own layers."""
+    own = layers.BatchNormalization.call
+    return patch.object(model._BatchNorm, "call", own)
+
+
+SWITCHES = {
+    "D02": _take_own_epsilon,
+    "D03": _pad_bottom_and_right,
+    "D05": _turn_depthwise_kernels,
+    "D06": _scale_to_one,
+    "D08": _take_own_adam,
+    "D11": _reflect_at_the_border,
+    "D13": _forget_from_logits,
+    "D14": _shuffle_in_a_buffer,
+    "D23": _keep_biased_variance,
+    "D27": _trust_training_false,
+}

@@ -1,0 +1,100 @@
+"""What PyTorch does by itself, one difference at a time."""
+
+from contextlib import AbstractContextManager
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import nn
+
+from pytorch_impl import augmentation, dataset, model, training
+from shared.errors import UserError
+
+
+def switched_on(difference: str) -> AbstractContextManager:
+    """The framework's own way, or its usual mistake, in place of the matched code.
+
+    Args:
+        difference: its number in docs/differences.md, e.g. "D01".
+
+    Raises:
+        UserError: the matched code of this side has nothing to switch there.
+    """
+    if difference not in SWITCHES:
+        raise UserError(
+            f"{difference}: nothing to switch on the PyTorch side, which has "
+            f"{', '.join(SWITCHES)}."
+        )
+    return SWITCHES[difference]()
+
+
+def _let_batch_norm_drift() -> AbstractContextManager:
+    """[D01] requires_grad=False alone, as most tutorials freeze."""
+    return patch.object(model.Classifier, "train", nn.Module.train)
+
+
+def _swap_axes() -> AbstractContextManager:
+    """[D04] swapaxes(1, 3) for permute(0, 3, 1, 2): every image lies on its side."""
+    matched = dataset.normalise
+    return patch.object(dataset, "normalise", lambda x, *rest: matched(x.mT, *rest))
+
+
+def _keep_own_first_values() -> AbstractContextManager:
+    """[D07] nn.Linear's own initialisation of the head."""
+    matched = model.load_arrays
+
+    def load(classifier: model.Classifier, arrays: dict) -> None:
+        own = {n: a for n, a in model.read_arrays(classifier).items() if "head." in n}
+        matched(classifier, arrays | own)
+
+    return patch.object(model, "load_arrays", load)
+
+
+def _decay_by_gradient() -> AbstractContextManager:
+    """[D09] torch.optim.Adam's weight decay is an L2 term."""
+    return patch.object(torch.optim, "AdamW", torch.optim.Adam)
+
+
+def _average_batch_means() -> AbstractContextManager:
+    """[D10] The mean of the batches' means, as a loop adds it up."""
+    matched, size = training.cross_entropy, 32
+
+    def mean_of_means(logits: np.ndarray, labels: np.ndarray) -> float:
+        cuts = range(size, len(labels), size)
+        batches = zip(np.split(logits, cuts), np.split(labels, cuts), strict=True)
+        return float(np.mean([matched(*batch) for batch in batches]))
+
+    return patch.object(training, "cross_entropy", mean_of_means)
+
+
+def _take_nearest_pixel() -> AbstractContextManager:
+    """[D11] RandomRotation takes the nearest pixel unless told."""
+    matched = augmentation.F.grid_sample
+
+    def grid_sample(*inputs: torch.Tensor, mode: str, **options) -> torch.Tensor:  # noqa: ARG001
+        return matched(*inputs, mode="nearest", **options)
+
+    return patch.object(augmentation.F, "grid_sample", grid_sample)
+
+
+def _forget_eval() -> AbstractContextManager:
+    """[D20] No eval() before predicting or exporting: dropout and batch norm run on."""
+    return patch.object(nn.Module, "eval", lambda module: module)
+
+
+def _forget_scheduler_step() -> AbstractContextManager:
+    """[D29] The loop never calls scheduler.step()."""
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR
+    return patch.object(schedule, "step", lambda _schedule: None)
+
+
+SWITCHES = {
+    "D01": _let_batch_norm_drift,
+    "D04": _swap_axes,
+    "D07": _keep_own_first_values,
+    "D09": _decay_by_gradient,
+    "D10": _average_batch_means,
+    "D11": _take_nearest_pixel,
+    "D20": _forget_eval,
+    "D29": _forget_scheduler_step,
+}
