@@ -113,6 +113,34 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Differences:
+    """Measure each difference between the frameworks, and what it does to accuracy."""
+
+    numbers: Positional[tuple[str, ...]]
+    """Entries of docs/differences.md, such as D01 D07; none stands for all."""
+    inputs: OmitArgPrefixes[Inputs]
+    settings: OmitArgPrefixes[Settings]
+    update_document: bool = False
+    """Write the numbers into docs/differences.md."""
+
+    def execute(self, console: Console) -> int:
+        from bench.ledger.document import write_document
+        from bench.ledger.ledger import check_numbers
+
+        numbers = check_numbers(self.numbers)
+        if set(self.inputs.arms.split(",")) != set(ARMS):
+            raise UserError(f"--arms {self.inputs.arms}: the ledger needs both arms.")
+        if self.update_document and self.numbers:
+            raise UserError("--update-document: it takes all differences; name none.")
+        parts = {"train": False, "climb": False, "differences": numbers}
+        inputs = dataclasses.replace(self.inputs, output=_output(self.inputs))
+        status = _run(inputs, self.settings, console, **parts)
+        if self.update_document and status == DONE:
+            write_document(read_results(inputs.output / "results.json"))
+        return status
+
+
+@dataclass(frozen=True)
 class Prepare:
     """Find, check and decode the images, and fetch the weights."""
 
@@ -215,7 +243,7 @@ class Doctor:
         return DONE if examine(console) else ARM_NOT_RUN
 
 
-COMMANDS = (All, Parity, Prepare, Train, Export, Predict, Report, Doctor)
+COMMANDS = (All, Parity, Differences, Prepare, Train, Export, Predict, Report, Doctor)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -255,13 +283,17 @@ def _options(inputs: Inputs, settings: Settings, **parts: object):
     return Options(
         config=make_config(**vars(settings)),
         arms=_parse_arms(inputs.arms),
-        output=inputs.output or Path("reports", f"{datetime.now():%Y%m%d-%H%M%S}"),
+        output=_output(inputs),
         data=inputs.data,
         weights=inputs.weights,
         skip_bad_images=inputs.skip_bad_images,
         time_limit_s=_seconds(inputs.time_limit_minutes),
         **parts,
     )
+
+
+def _output(inputs: Inputs) -> Path:
+    return inputs.output or Path("reports", f"{datetime.now():%Y%m%d-%H%M%S}")
 
 
 def _run(inputs: Inputs, settings: Settings, console: Console, **parts: object) -> int:

@@ -10,7 +10,8 @@ from shared.dataset import Split
 from shared.records import EpochRecord
 from shared.weights import Arrays
 
-NUM_IMAGES = 37  # a whole batch of 32 and a rest
+# A whole batch of 32 and a rest; in float64, which is slow, few show as much.
+NUM_IMAGES = {"float32": 37, "float64": 5}
 DECAY = 0.01  # of the rung for AdamW, whatever the run's own is
 
 
@@ -30,7 +31,8 @@ class Climber:
         self.description = description
         self.splits = splits
         self.folder = folder
-        self.sample = spread(splits["test"], NUM_IMAGES)
+        count = NUM_IMAGES[description.config.precision]
+        self.sample = spread(splits["test"], count)
 
     def build(self):
         """The classifier as it is before training."""
@@ -70,7 +72,7 @@ def climb(climber: Climber) -> Arrays:
     """
     parts = [see_inputs, run_forward, take_gradients, take_one_step, fine_tune]
     if climber.description.config.precision == "float32":
-        parts += [train_with_schedule, train_all_epochs]
+        parts += [train_with_schedule, train_all_epochs, export_trained]
     return {name: array for part in parts for name, array in part(climber).items()}
 
 
@@ -145,7 +147,7 @@ def train_with_schedule(climber: Climber) -> Arrays:
 
 
 def train_all_epochs(climber: Climber) -> Arrays:
-    """What is learnt epoch by epoch, and what becomes of it: a checkpoint, a graph."""
+    """The head, losses and validation logits of each epoch; the buffers at the end."""
     side, description, model = climber.side, climber.description, climber.build()
     train, validation = climber.splits["train"], climber.splits["validation"]
     loaders = _feature_loaders(climber, model, description, train, validation)
@@ -164,10 +166,17 @@ def train_all_epochs(climber: Climber) -> Arrays:
     for name, array in side.model.read_arrays(model).items():
         if "running" in name:
             found[f"buffers/{name}"] = array
+    return found
+
+
+def export_trained(climber: Climber) -> Arrays:
+    """Logits of the trained classifier as its checkpoint holds it; and its graph."""
+    side = climber.side
+    path = climber.folder / f"last{side.checkpoint.SUFFIX}"
+    model, description = side.checkpoint.load_checkpoint(path)
     side.export.export_onnx(model, climber.folder / "model.onnx", description)
     sample = side.dataset.make_loader(climber.sample, description)
-    found["trained logits"] = side.inference.predict_logits(model, sample)
-    return found
+    return {"trained logits": side.inference.predict_logits(model, sample)}
 
 
 def _step(climber: Climber, model) -> None:

@@ -142,7 +142,7 @@ def climb(run: Run) -> ParityRecord:
                 run, "climb_ladder", arm, scratch, config=config, switches=switches
             )
             sides[precision][arm] = dict(np.load(done["path"]))
-    sample = spread(run.data.splits["test"], NUM_IMAGES).images
+    sample = spread(run.data.splits["test"], NUM_IMAGES["float32"]).images
     for arm in ARMS:
         run.display.show(f"parity: {arm}'s graph in onnxruntime")
         graph = OnnxClassifier(run.scratch / f"{arm}-float32" / "model.onnx")
@@ -180,7 +180,9 @@ def _compare_rung(rung: Rung, sides: dict[str, Sides]) -> RungRecord:
     last = found[-1][0].split("/")[0]
     return RungRecord(
         name=rung.name,
-        compares=rung.compares.format(images=NUM_IMAGES, arrays=len(found), last=last),
+        compares=rung.compares.format(
+            images=NUM_IMAGES[rung.precision], arrays=len(found), last=last
+        ),
         precision=rung.precision,
         arrays=len(found),
         max_scaled_diff=max(worst for _, worst, _ in found),

@@ -1,6 +1,7 @@
 """What the runner asks of a worker process."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -8,6 +9,19 @@ from shared.config import Config
 
 # Arm: the package that holds its side of the pair.
 ARMS = {"pytorch": "pytorch_impl", "keras": "keras_impl"}
+
+
+class Task(BaseModel):
+    """One of several runs of a job, and what is left in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    switch: str | None = None  # a difference, e.g. "D01"
+    reader: str | None = None  # a difference in how files become pixels
+    changes: dict[str, Any] = {}  # of the configuration
+    splits: tuple[str, ...] = ("train", "validation", "test")  # computed anew
+    features: Path | None = None  # to train a head on
 
 
 class Request(BaseModel):
@@ -24,3 +38,5 @@ class Request(BaseModel):
     checkpoint: Path | None = None
     models: Path | None = None  # where checkpoints and graphs stay
     switches: tuple[str, ...] = ()  # differences to leave in, e.g. "D01"
+    tasks: tuple[Task, ...] = ()
+    folders: Path | None = None  # the same images as files, <split>/<class>/<name>

@@ -10,7 +10,7 @@ from bench.request import Request
 from shared.clock import now
 from shared.config import Config
 from shared.dataset import ImageData
-from shared.records import ArmRecord, ComparisonRecord, ParityRecord
+from shared.records import ArmRecord, ComparisonRecord, LedgerRecord, ParityRecord
 from shared.weights import Weights
 
 
@@ -27,6 +27,7 @@ class Options:
     time_limit_s: float = 7200
     train: bool = True  # train, evaluate, export and time the arms
     climb: bool = True  # the parity ladder
+    differences: tuple[str, ...] = ()  # of the ledger
     switches: tuple[str, ...] = ()  # e.g. "keras:D02", left in for the ladder
 
 
@@ -46,6 +47,7 @@ class Run:
     threads: dict[str, int | None] = field(default_factory=dict)
     comparison: ComparisonRecord | None = None
     parity: ParityRecord | None = None
+    ledger: LedgerRecord | None = None
     not_run: list[str] = field(default_factory=list)
     failures: int = 0
     complete: bool = False

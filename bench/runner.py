@@ -19,6 +19,7 @@ from bench.inputs import (
     prepare_weights,
     store_weights,
 )
+from bench.ledger.ledger import keep_ledger
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from bench.output import claim_output
 from bench.parity import ARMS as LADDER_ARMS
@@ -72,7 +73,7 @@ def run_benchmark(options: Options, display: Display) -> Results:
         try:
             _do_everything(run)
         except BaseException as error:
-            if not run.finished and not run.parity:
+            if not (run.finished or run.parity or run.ledger):
                 raise
             claim.keep = True  # what is finished is worth it
             run.not_run.append(f"the rest: {_in_words(error)}")
@@ -114,6 +115,8 @@ def _do_everything(run: Run) -> None:
         measure_times(run)
     if run.options.climb:
         _climb(run)
+    if run.options.differences:
+        run.ledger = keep_ledger(run)
     run.complete = len(run.finished) == len(run.arms) and not run.failures
 
 
@@ -245,6 +248,7 @@ def _record(run: Run) -> Results:
         arms=run.arms,
         comparison=run.comparison,
         parity=run.parity,
+        ledger=run.ledger,
         checks=make_checks(run.arms, run.comparison, run.parity),
         not_run=run.not_run,
     )

@@ -1,15 +1,18 @@
 """What Keras does by itself, one difference at a time."""
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from unittest.mock import patch
 
 import keras
 import numpy as np
 from keras import layers
+from PIL import Image
 
-from keras_impl import dataset, model, training
+from keras_impl import augmentation, dataset, model, training
 from shared.config import Config
 from shared.errors import UserError
+from shared.sampling import AUGMENTATION, stream
 
 
 def switched_on(difference: str) -> AbstractContextManager:
@@ -90,6 +93,32 @@ def _reflect_at_the_border() -> AbstractContextManager:
     return patch.object(keras.ops.image, "affine_transform", affine_transform)
 
 
+def _zoom_about_the_centre() -> AbstractContextManager:
+    """[D12] RandomZoom(0.1): either way, the aspect kept, always about the centre."""
+    matched = augmentation.plan_matrix
+
+    def plan_matrix(config: Config, epoch: int, index: int) -> np.ndarray:
+        random = stream(config.seed, AUGMENTATION, epoch, index, 1)
+        uncropped = config.model_copy(update={"crop_scale_min": 1.0})
+        factor = np.float32(1 + random.uniform(-0.1, 0.1))
+        return matched(uncropped, epoch, index) * factor
+
+    return patch.object(augmentation, "plan_matrix", plan_matrix)
+
+
+def _flip_both_ways() -> AbstractContextManager:
+    """[D26] RandomFlip() turns images upside down too."""
+    matched = augmentation.plan_matrix
+
+    def plan_matrix(config: Config, epoch: int, index: int) -> np.ndarray:
+        random = stream(config.seed, AUGMENTATION, epoch, index, 2)
+        upside_down = random.random() < 0.5
+        flip = np.float32([1, -1 if upside_down else 1, 1])
+        return matched(config, epoch, index) * flip
+
+    return patch.object(augmentation, "plan_matrix", plan_matrix)
+
+
 def _forget_from_logits() -> AbstractContextManager:
     """[D13] SparseCategoricalCrossentropy() takes the logits for probabilities."""
     own = keras.losses.SparseCategoricalCrossentropy
@@ -133,8 +162,28 @@ SWITCHES = {
     "D06": _scale_to_one,
     "D08": _take_own_adam,
     "D11": _reflect_at_the_border,
+    "D12": _zoom_about_the_centre,
     "D13": _forget_from_logits,
     "D14": _shuffle_in_a_buffer,
     "D23": _keep_biased_variance,
+    "D26": _flip_both_ways,
     "D27": _trust_training_false,
 }
+
+
+def _decode_with_tensorflow(path: Path, size: int) -> np.ndarray:
+    """[D18] tf.io.decode_jpeg's default, then the matched resize."""
+    import tensorflow as tf
+
+    pixels = tf.io.decode_image(tf.io.read_file(str(path)), channels=3)
+    bilinear = Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(pixels.numpy()).resize((size, size), bilinear))
+
+
+def _load_nearest(path: Path, size: int) -> np.ndarray:
+    """[D24] keras.utils.load_img takes the nearest pixel unless told."""
+    return np.asarray(keras.utils.load_img(path, target_size=(size, size)))
+
+
+# How files become pixels (H, W, 3) uint8, given a path and the side of the square.
+READERS = {"D18": _decode_with_tensorflow, "D24": _load_nearest}

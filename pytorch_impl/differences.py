@@ -1,11 +1,14 @@
 """What PyTorch does by itself, one difference at a time."""
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
+from torchvision.transforms import v2
 
 from pytorch_impl import augmentation, dataset, model, training
 from shared.errors import UserError
@@ -98,3 +101,14 @@ SWITCHES = {
     "D20": _forget_eval,
     "D29": _forget_scheduler_step,
 }
+
+
+def _resize_and_crop(path: Path, size: int) -> np.ndarray:
+    """[D25] torchvision's recipe for its weights: the shorter side, then the centre."""
+    recipe = v2.Compose([v2.Resize(size * 256 // 224), v2.CenterCrop(size)])
+    with Image.open(path) as image:
+        return np.asarray(recipe(image.convert("RGB")))
+
+
+# How files become pixels (H, W, 3) uint8, given a path and the side of the square.
+READERS = {"D25": _resize_and_crop}

@@ -209,6 +209,50 @@ class ParityRecord(Record):
         return next((rung for rung in self.rungs if not rung.passed), None)
 
 
+class ProbeRecord(Record):
+    """The numerical size of a difference, or why it has none here."""
+
+    what: str
+    value: float | None
+    unit: str
+    reason: str | None = None
+
+
+class SeedScores(Record):
+    """Accuracies of the epoch that one seed keeps."""
+
+    seed: int
+    validation: float
+    test: float
+
+
+class AblationRecord(Record):
+    """The matched program with one difference left in, against the matched program."""
+
+    arm: str
+    what: str
+    matched: list[SeedScores]
+    changed: list[SeedScores]
+    validation_change: float  # mean over the seeds
+    validation_interval: Interval  # paired by seed, 95 %
+    test_change: float
+    test_interval: Interval
+    verdict: Literal["shown", "not shown"]  # the test interval excludes 0
+
+
+class DifferenceRecord(Record):
+    probe: ProbeRecord
+    ablation: AblationRecord | None = None
+
+
+class LedgerRecord(Record):
+    """The difference ledger: every entry of docs/differences.md that was measured."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    seeds: list[int]
+    differences: dict[str, DifferenceRecord]  # by number, "D01"
+
+
 class Results(Record):
     schema_version: Literal[1] = SCHEMA_VERSION
     status: Literal["complete", "partial"]
@@ -221,6 +265,7 @@ class Results(Record):
     arms: dict[str, ArmRecord]
     comparison: ComparisonRecord | None = None
     parity: ParityRecord | None = None
+    ledger: LedgerRecord | None = None
     checks: list[Check] = []
     not_run: list[str] = []  # each: what, and why
 

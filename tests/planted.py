@@ -1,12 +1,11 @@
 """What one side computes with a defect in its running code: `python -m tests.planted`.
 
-Arguments: ARM DATA WEIGHTS OUT. Every difference that the side can switch on, and the
-defects below, each in turn; OUT holds the ladder's arrays, `<defect>-<precision>.npz`.
-Images are small, so that two dozen ladders take minutes.
+Arguments: ARM DATA WEIGHTS OUT. Each defect of that arm in turn, and none; OUT holds
+the ladder's arrays as `<defect>-<precision>.npz`. Images are small, and a climb ends
+where its defect must show, so that two dozen ladders take minutes.
 """
 
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +15,11 @@ from unittest.mock import patch
 import numpy as np
 from PIL import Image
 
-from bench.ladder import Climber, climb
+from bench import ladder
 from bench.worker import import_side
 from shared.checkpoints import Description
 from shared.config import make_config
-from shared.dataset import ImageData, Split, open_cached
+from shared.dataset import Split, open_cached
 from shared.weights import Arrays, initial_head, read_weights
 
 SETTINGS = {"image_size_px": 96, "dropout": 0.0, "epochs": 3}
@@ -57,52 +56,119 @@ def repeat_the_first_epoch(side: SimpleNamespace) -> AbstractContextManager:
     )
 
 
-DEFECTS: dict[str, dict[str, Callable]] = {
-    "pytorch": {"double gradient": double_the_gradient},
-    "keras": {"repeated epoch": repeat_the_first_epoch},
+# Each defect, and the rung that must find it first.
+DEFECTS = {
+    ("pytorch", "D01"): "loss",
+    ("pytorch", "D04"): "normalised input",
+    ("pytorch", "D07"): "logits",
+    ("pytorch", "D09"): "AdamW, cosine schedule",
+    ("pytorch", "D10"): "epoch losses",
+    ("pytorch", "D11"): "augmented batch",
+    ("pytorch", "D20"): "backbone features",
+    ("pytorch", "D29"): "AdamW, cosine schedule",
+    ("pytorch", "double gradient"): "head gradients",
+    ("keras", "nearest"): "pixels",
+    ("keras", "D02"): "backbone features",
+    ("keras", "D03"): "backbone features",
+    ("keras", "D05"): "backbone features",
+    ("keras", "D06"): "normalised input",
+    ("keras", "D08"): "one optimizer step",
+    ("keras", "D11"): "augmented batch",
+    ("keras", "D12"): "augmented batch",
+    ("keras", "D13"): "loss",
+    ("keras", "D14"): "one epoch",
+    ("keras", "D23"): "one fine-tuning step",
+    ("keras", "D26"): "augmented batch",
+    ("keras", "D27"): "whole-network gradients",
+    ("keras", "repeated epoch"): "half the epochs",
+}
+# What is computed from the lowest rung up to the one that must fail; above it, nothing.
+PARTS = (
+    ("float32", ladder.see_inputs),
+    ("float32", ladder.run_forward),
+    ("float32", ladder.take_gradients),
+    ("float64", ladder.take_gradients),
+    ("float64", ladder.take_one_step),
+    ("float64", ladder.fine_tune),
+    ("float32", ladder.train_with_schedule),
+    ("float32", ladder.train_all_epochs),
+)
+LAST_PARTS = {
+    "pixels": 1,
+    "normalised input": 1,
+    "augmented batch": 1,
+    "backbone features": 2,
+    "logits": 2,
+    "loss": 3,
+    "head gradients": 3,
+    "whole-network gradients": 4,
+    "one optimizer step": 5,
+    "one fine-tuning step": 6,
+    "AdamW, cosine schedule": 7,
+    "one epoch": 8,
+    "half the epochs": 8,
+    "epoch losses": 8,
 }
 
 
 class Planter:
     """One side with its data, ready to climb with a defect."""
 
-    def __init__(self, arm: str, data: ImageData, weights: Path, folder: Path) -> None:
+    def __init__(self, arm: str, data: Path, weights: Path, folder: Path) -> None:
+        self.arm = arm
         self.side = import_side(arm)
-        self.data = data
+        self.data = open_cached(data)
         self.weights = read_weights(weights)
         self.folder = folder
 
-    def climb(self, defect: str, planted: Callable, splits: dict) -> None:
-        """Store the ladder's arrays, in both precisions."""
+    def climb_without(self) -> None:
+        """The whole ladder as it is."""
         for precision in ("float32", "float64"):
-            config = make_config(**SETTINGS, precision=precision)
-            self.side.model.set_up(config)
-            with planted():
-                arrays = climb(self._climber(config, splits, self.folder / defect))
-            np.savez(self.folder / f"{defect}-{precision}.npz", **arrays)
+            self._store("none", precision, ladder.climb(self._climber(precision)))
 
-    def _climber(self, config, splits: dict, folder: Path) -> Climber:
+    def climb(self, defect: str, parts: int) -> None:
+        """The lower parts of the ladder with a defect."""
+        for precision in ("float32", "float64"):
+            climber, found = self._climber(precision), {}
+            if defect == "nearest":
+                climber.sample = resize_nearest(climber.sample)
+            with self._plant(defect):
+                for part_precision, part in PARTS[:parts]:
+                    if part_precision == precision:
+                        found |= part(climber)
+            self._store(defect, precision, found)
+
+    def _plant(self, defect: str) -> AbstractContextManager:
+        own = {
+            "nearest": nullcontext,
+            "double gradient": lambda: double_the_gradient(self.side),
+            "repeated epoch": lambda: repeat_the_first_epoch(self.side),
+        }
+        return (own | self.side.differences.SWITCHES)[defect]()
+
+    def _climber(self, precision: str) -> ladder.Climber:
+        config = make_config(**SETTINGS, precision=precision)
+        self.side.model.set_up(config)
         weights, classes = self.weights, self.data.classes
-        arrays: Arrays = weights.arrays | initial_head(config, len(classes))
+        arrays = weights.arrays | initial_head(config, len(classes))
         description = Description(
             config=config, classes=classes, mean=weights.mean, std=weights.std
         )
-        return Climber(self.side, arrays, description, splits, folder)
+        return ladder.Climber(
+            self.side, arrays, description, self.data.splits, self.folder
+        )
+
+    def _store(self, defect: str, precision: str, arrays: Arrays) -> None:
+        np.savez(self.folder / f"{defect}-{precision}.npz", **arrays)
 
 
 def main() -> None:
-    arm, data, weights, folder = sys.argv[1:]
-    images = open_cached(Path(data))
-    planter = Planter(arm, images, Path(weights), Path(folder))
-    splits = images.splits
-    planter.climb("none", nullcontext, splits)
-    if arm == "keras":
-        nearest = {name: resize_nearest(split) for name, split in splits.items()}
-        planter.climb("nearest", nullcontext, nearest)
-    for name, plant in DEFECTS[arm].items():
-        planter.climb(name, lambda plant=plant: plant(planter.side), splits)
-    for name, switch in planter.side.differences.SWITCHES.items():
-        planter.climb(name, switch, splits)
+    arm, *paths = sys.argv[1:]
+    planter = Planter(arm, *map(Path, paths))
+    planter.climb_without()
+    for (side, defect), rung in DEFECTS.items():
+        if side == arm:
+            planter.climb(defect, LAST_PARTS[rung])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,12 @@ def points(difference: float) -> str:
     return f"{round(100 * difference, 1) + 0.0:+.1f}"  # + 0.0 turns -0.0 into 0.0
 
 
+def with_interval(difference: float, interval: tuple[float, float]) -> str:
+    """A difference and its interval in points: "-1.2 (-2.0 to -0.4)"."""
+    low, high = map(points, interval)
+    return f"{points(difference)} ({low} to {high})"
+
+
 def fixed(value: float | None, digits: int = 3) -> str:
     return DASH if value is None else f"{value:,.{digits}f}"
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from bench.report import cost, outcome, parity, provenance
+from bench.report import cost, ledger, outcome, parity, provenance
 from bench.report.blocks import Block, Section
 from shared.records import Results
 
 CONTENT: dict[str, Callable[[Results], list[Block]]] = {
     "What this run shows": outcome.findings,
     "Parity ladder": parity.parity,
+    "Difference ledger": ledger.ledger,
     "Accuracy": outcome.accuracy,
     "Learning curves": outcome.curves,
     "Confusion matrices": outcome.confusions,

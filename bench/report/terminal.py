@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.report.ledger import ledger_cells
 from bench.report.numbers import DASH, fixed, percent, tiny
 from bench.report.parity import HEADER, rung_cells
 from bench.report.words import (
@@ -16,7 +17,7 @@ from bench.report.words import (
     difference,
     missing,
 )
-from shared.records import ArmRecord, ParityRecord, Results
+from shared.records import ArmRecord, LedgerRecord, ParityRecord, Results
 
 COLUMNS = (  # two lines each, so that 80 columns hold them
     "validation\naccuracy",
@@ -39,6 +40,8 @@ def print_summary(
         console.print(_arm_table(results))
     if results.parity:
         console.print(_ladder(results.parity))
+    if results.ledger:
+        console.print(_ledger(results.ledger))
     if found := results.comparison:
         verdict = f"Verdict: {accuracy_verdict(found)}."
         console.print(Text(f"{difference(found)} {verdict}"))
@@ -67,6 +70,16 @@ def _ladder(parity: ParityRecord) -> Table:
     table = Table(*HEADER, box=box.SIMPLE_HEAD, pad_edge=False)
     for rung in parity.rungs:
         table.add_row(*map(Text, rung_cells(rung)))
+    return table
+
+
+def _ledger(ledger: LedgerRecord) -> Table:
+    header = ("", "Left in", "Validation", "Test", "Verdict")
+    table = Table(*header, box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, record in ledger.differences.items():
+        size, *ablation = ledger_cells(record)
+        row = ablation if record.ablation else [size, "", "", ""]
+        table.add_row(number, *map(Text, row))
     return table
 
 

@@ -5,6 +5,7 @@ from shared.records import (
     ArmRecord,
     ComparisonRecord,
     Interval,
+    LedgerRecord,
     ParityRecord,
     Results,
     ScoreRecord,
@@ -45,6 +46,8 @@ GLOSSARY = {
 
 
 def title(results: Results) -> str:
+    if not results.arms and results.ledger:
+        return f"Differences between PyTorch and Keras on {results.data.name}"
     if not results.arms and results.parity:
         return f"Parity of PyTorch and Keras on {results.data.name}"
     *others, last = results.arms or ["no arm"]
@@ -117,6 +120,8 @@ def shown_by(results: Results) -> list[str]:
     found = [_accuracies(tested_arms(results))] if results.arms else []
     if results.parity:
         found.append(_ladder(results.parity))
+    if results.ledger:
+        found.append(_ledger(results.ledger))
     if results.comparison:
         found += [
             f"{difference(results.comparison)} {_judgement(results.comparison)}",
@@ -138,6 +143,15 @@ def _ladder(parity: ParityRecord) -> str:
     return (
         f"Same program: all {len(parity.rungs)} rungs of the parity ladder hold, from "
         f"{parity.rungs[0].name} to {parity.rungs[-1].name}."
+    )
+
+
+def _ledger(ledger: LedgerRecord) -> str:
+    ablated = {n: r.ablation for n, r in ledger.differences.items() if r.ablation}
+    shown = [number for number, one in ablated.items() if one.verdict == "shown"]
+    return (
+        f"{len(ledger.differences)} differences measured; of {len(ablated)} left in, a "
+        f"change of test accuracy is shown for: {', '.join(shown) or 'none'}."
     )
 
 

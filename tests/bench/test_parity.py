@@ -1,9 +1,12 @@
 """The parity ladder: it holds on real images, and a planted defect is named first."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +15,12 @@ import pytest
 from bench.ladder import NUM_IMAGES, spread
 from bench.onnx_runtime import OnnxClassifier
 from bench.parity import ARMS, RUNGS, Sides, compare
+from bench.processes import ENVIRONMENT
 from shared.config import make_config
 from shared.dataset import ImageData, prepare
 from shared.records import ParityRecord
 from shared.weights import Arrays, read_weights
-from tests.planted import SETTINGS
+from tests.planted import DEFECTS, SETTINGS
 
 ROOT = Path(__file__).parents[2]
 NAMES = {
@@ -119,94 +123,68 @@ def small_images(few_photos: Path, cache: Path) -> ImageData:
 def planted(small_images, real_weights, tmp_path_factory) -> Path:
     """What each side computes with each defect in its code; see tests/planted.py."""
     folder = tmp_path_factory.mktemp("planted")
+    running = []
     for arm in ARMS:
-        paths = [small_images.folder, real_weights, folder / arm]
         (folder / arm).mkdir()
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.planted", arm, *map(str, paths)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
+        paths = [small_images.folder, real_weights, folder / arm]
+        command = [sys.executable, "-m", "tests.planted", arm, *map(str, paths)]
+        running.append(
+            subprocess.Popen(command, cwd=ROOT, env=os.environ | ENVIRONMENT)
         )
-        assert done.returncode == 0, done.stderr[-5000:]
+    assert [process.wait() for process in running] == [0, 0]
     return folder
 
 
-def ladder(
-    folder: Path, data: ImageData, weights: Path, defects: dict[str, str]
-) -> ParityRecord:
-    """Compare both sides, each with the defect named for it or with none."""
-    arrays = read_weights(weights).arrays
+@pytest.fixture(scope="module")
+def ladder(planted, small_images, real_weights) -> Callable[..., ParityRecord]:
+    """Compare both sides, one of them with a defect as far as that climbed."""
+    arrays = read_weights(real_weights).arrays
     start = {f"buffers/{name}": array for name, array in arrays.items()}
-    found: dict[str, Sides] = {}
-    for precision in ("float32", "float64"):
-        found[precision] = {"start": start}
-        for arm in ARMS:
-            name = defects.get(arm, "none")
-            path = folder / arm / f"{name}-{precision}.npz"
-            found[precision][arm] = dict(np.load(path))
-            graph = OnnxClassifier(folder / arm / name / "model.onnx")
-            sample = spread(data.splits["test"], NUM_IMAGES).images
-            found[precision][arm]["ONNX logits"] = graph.all_logits(sample, 32)
-    return compare(found)
+    sample = spread(small_images.splits["test"], NUM_IMAGES["float32"]).images
 
+    def climb(faulty: str | None = None, defect: str | None = None) -> ParityRecord:
+        sides = {}
+        for precision in ("float32", "float64"):
+            sides[precision] = {"start": start}
+            for arm in ARMS:
+                found = dict(np.load(planted / arm / f"none-{precision}.npz"))
+                graph = OnnxClassifier(planted / arm / "model.onnx")
+                found["ONNX logits"] = graph.all_logits(sample, 32)
+                if arm == faulty:
+                    found |= dict(np.load(planted / arm / f"{defect}-{precision}.npz"))
+                sides[precision][arm] = found
+        return compare(sides)
 
-FIRST_RUNGS = {
-    ("pytorch", "D01"): "loss",
-    ("pytorch", "D04"): "normalised input",
-    ("pytorch", "D07"): "logits",
-    ("pytorch", "D09"): "AdamW, cosine schedule",
-    ("pytorch", "D10"): "epoch losses",
-    ("pytorch", "D11"): "augmented batch",
-    ("pytorch", "D20"): "backbone features",
-    ("pytorch", "D29"): "AdamW, cosine schedule",
-    ("pytorch", "double gradient"): "head gradients",
-    ("keras", "nearest"): "pixels",
-    ("keras", "D02"): "backbone features",
-    ("keras", "D03"): "backbone features",
-    ("keras", "D05"): "backbone features",
-    ("keras", "D06"): "normalised input",
-    ("keras", "D08"): "one optimizer step",
-    ("keras", "D11"): "augmented batch",
-    ("keras", "D13"): "loss",
-    ("keras", "D14"): "one epoch",
-    ("keras", "D23"): "one fine-tuning step",
-    ("keras", "D27"): "whole-network gradients",
-    ("keras", "repeated epoch"): "half the epochs",
-}
+    return climb
 
 
 @pytest.mark.slow
-def test_every_defect_of_this_test_was_planted(planted):
-    stored = {
-        (arm, path.name.removesuffix("-float64.npz"))
-        for arm in ARMS
-        for path in (planted / arm).glob("*-float64.npz")
-    }
-    assert stored - {(arm, "none") for arm in ARMS} == set(FIRST_RUNGS)
+def test_without_defect_the_ladder_holds(ladder):
+    assert first_failed(ladder()) is None
 
 
 @pytest.mark.slow
-def test_without_defect_the_ladder_holds(planted, small_images, real_weights):
-    assert first_failed(ladder(planted, small_images, real_weights, {})) is None
+@pytest.mark.parametrize(("defect", "rung"), DEFECTS.items())
+def test_defect_in_the_code_is_named_first(ladder, defect, rung):
+    assert first_failed(ladder(*defect)) == rung
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("defect", "rung"), FIRST_RUNGS.items())
-def test_defect_in_the_code_is_named_first(
-    planted, small_images, real_weights, defect, rung
-):
-    record = ladder(planted, small_images, real_weights, dict([defect]))
-    assert first_failed(record) == rung
-
-
-@pytest.mark.slow
-def test_block_with_the_defect_is_named(planted, small_images, real_weights):
+@pytest.mark.parametrize(
+    ("defect", "block"), [("D03", "block 00"), ("D05", "block 01")]
+)
+def test_block_with_the_defect_is_named(ladder, defect, block):
     """[D03] The first convolution pads; [D05] the first depthwise one is in block 1."""
-    for defect, block in (("D03", "block 00"), ("D05", "block 01")):
-        record = ladder(planted, small_images, real_weights, {"keras": defect})
-        assert record.first_failed.first_failed == f"backbone features/{block}"
+    found = ladder("keras", defect).first_failed
+    assert found.first_failed == f"backbone features/{block}"
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_switch_of_a_side_is_planted(arm):
+    source = (ROOT / f"{arm}_impl" / "differences.py").read_text()
+    switches = re.findall(r'^    "(D\d\d)": _', source, re.MULTILINE)
+    assert switches
+    assert {switch for side, switch in DEFECTS if side == arm} >= set(switches)
 
 
 def test_parity_needs_both_arms(bench, few_photos, tmp_path):

@@ -1,0 +1,1 @@
+"""The difference ledger: how large each difference is, and what it does to accuracy."""

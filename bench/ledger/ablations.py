@@ -1,0 +1,125 @@
+"""What each difference does to accuracy: which runs to compare, and their verdict.
+
+An ablation is the matched program with one difference left in, over the same seeds.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from scipy import stats
+
+from shared.records import AblationRecord, SeedScores
+
+SEEDS = (0, 1, 2, 3, 4)
+DRIFT_EPOCHS = 2  # each is a pass over all images through the whole network
+
+Kind = Literal[
+    "head",  # left in while the head trains on the matched features
+    "features",  # changes the backbone's features
+    "pixels",  # changes how files become pixels
+    "augmentation",  # changes how training images are moved
+    "evaluation",  # changes the features of validation and test images alone
+    "drift",  # changes the backbone while it trains
+    "choice",  # takes another epoch of the same runs
+    "arms",  # the two matched programs against each other
+]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """How to leave one difference in.
+
+    Attributes:
+        arm: whose default or usual mistake it is.
+        what: one line, "A instead of B".
+        base: configuration of both runs, where it is not the run's own.
+        changes: configuration of the run with the difference alone; without them the
+            side's switch of that number is on.
+    """
+
+    arm: str
+    kind: Kind
+    what: str
+    base: dict[str, Any] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+ABLATIONS = {
+    "D01": Ablation(
+        *("pytorch", "drift", "requires_grad=False alone instead of eval()"),
+        base={"epochs": DRIFT_EPOCHS},
+    ),
+    "D02": Ablation("keras", "features", "epsilon 1e-3 instead of 1e-5"),
+    "D03": Ablation("keras", "features", "padding bottom and right instead of around"),
+    "D04": Ablation("pytorch", "features", "swapaxes instead of permute"),
+    "D05": Ablation("keras", "features", "depthwise kernels transposed wrongly"),
+    "D06": Ablation("keras", "features", "[-1, 1] instead of the weights' own scale"),
+    "D07": Ablation("pytorch", "head", "PyTorch's first values instead of Glorot's"),
+    "D08": Ablation("keras", "head", "Keras's Adam instead of PyTorch's"),
+    "D09": Ablation(
+        *("pytorch", "head", "L2 instead of decoupled decay, both 0.01"),
+        base={"weight_decay": 0.01},
+    ),
+    "D11": Ablation("keras", "augmentation", "reflected instead of black borders"),
+    "D12": Ablation("keras", "augmentation", "RandomZoom(0.1) instead of a crop"),
+    "D13": Ablation("keras", "head", "from_logits=True forgotten"),
+    "D14": Ablation("keras", "head", "a buffer of 8 batches instead of all images"),
+    "D15": Ablation("pytorch", "choice", "lowest loss instead of highest accuracy"),
+    "D17": Ablation("keras", "arms", "Keras instead of PyTorch, dropout on"),
+    "D18": Ablation("keras", "pixels", "tf.io.decode_jpeg instead of Pillow"),
+    "D20": Ablation("pytorch", "evaluation", "eval() forgotten before predicting"),
+    "D24": Ablation("keras", "pixels", "load_img's nearest pixel instead of bilinear"),
+    "D25": Ablation("pytorch", "pixels", "256 and centre crop instead of squeezing"),
+    "D26": Ablation("keras", "augmentation", "flips upside down too"),
+    "D28": Ablation(
+        *("pytorch", "head", "AdamW's decay 0.004 instead of 0.01"),
+        base={"weight_decay": 0.01},
+        changes={"weight_decay": 0.004},
+    ),
+    "D29": Ablation(
+        *("pytorch", "head", "scheduler.step() forgotten"), base={"schedule": "cosine"}
+    ),
+}
+
+
+def judge(
+    ablation: Ablation, matched: list[SeedScores], changed: list[SeedScores]
+) -> AblationRecord:
+    """Change in accuracy, seed by seed, and whether the test images show one.
+
+    Raises:
+        ValueError: the two have not run with the same seeds, or with one seed alone.
+    """
+    if len(matched) < 2 or [s.seed for s in matched] != [s.seed for s in changed]:
+        raise ValueError("an ablation needs two or more seeds, the same on both sides")
+    changes, intervals = {}, {}
+    for split in ("validation", "test"):
+        differences = np.array(
+            [
+                getattr(b, split) - getattr(a, split)
+                for a, b in zip(matched, changed, strict=True)
+            ]
+        )
+        changes[split] = float(differences.mean())
+        intervals[split] = paired_t_interval(differences)
+    low, high = intervals["test"]
+    return AblationRecord(
+        arm=ablation.arm,
+        what=ablation.what,
+        matched=matched,
+        changed=changed,
+        validation_change=changes["validation"],
+        validation_interval=intervals["validation"],
+        test_change=changes["test"],
+        test_interval=intervals["test"],
+        verdict="not shown" if low <= 0 <= high else "shown",
+    )
+
+
+def paired_t_interval(differences: np.ndarray) -> tuple[float, float]:
+    """95 % interval of a mean of paired differences, Student's t (Student, 1908)."""
+    mean = differences.mean()
+    error = differences.std(ddof=1) / np.sqrt(len(differences))
+    reach = stats.t.ppf(0.975, len(differences) - 1) * error
+    return float(mean - reach), float(mean + reach)

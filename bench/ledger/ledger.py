@@ -1,0 +1,172 @@
+"""Measure every difference: its numerical size, and what it does to accuracy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.ledger.ablations import ABLATIONS, SEEDS, Ablation, judge
+from bench.ledger.probes import PROBES, measure
+from bench.request import ARMS, Task
+from bench.run import Run, work
+from shared.errors import UserError
+from shared.folders import link_images
+from shared.records import DifferenceRecord, LedgerRecord, SeedScores
+
+Features = tuple[str, str]  # arm, and "matched", "augmented" or a difference's number
+CHANGED_SPLITS = {
+    "augmentation": ("train",),
+    "evaluation": ("validation", "test"),
+}
+
+
+@dataclass(frozen=True)
+class HeadRun:
+    """One head trained with every seed; runs that are equal are made once."""
+
+    arm: str  # which side trains
+    features: Features | None  # None: from images
+    switch: str | None = None
+    changes: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Unique among the runs of a ledger, and good for a progress line."""
+        changed = [f"{name}={value}" for name, value in self.changes]
+        source = " ".join(self.features) if self.features else "images"
+        return ", ".join([source, *([self.switch] if self.switch else []), *changed])
+
+
+def check_numbers(numbers: tuple[str, ...]) -> tuple[str, ...]:
+    """The differences to measure; all where none is named.
+
+    Raises:
+        UserError: one is not in the ledger.
+    """
+    unknown = [number for number in numbers if number not in PROBES]
+    if unknown:
+        raise UserError(
+            f"differences: {unknown[0]} is not in the ledger. It has "
+            f"{', '.join(PROBES)}; docs/differences.md says what each is."
+        )
+    return numbers or tuple(PROBES)
+
+
+def keep_ledger(run: Run) -> LedgerRecord:
+    """Probe the differences that the run names, and ablate those that can matter."""
+    numbers = run.options.differences
+    probes = _probe(run, numbers)
+    ablated = {number: ABLATIONS[number] for number in numbers if number in ABLATIONS}
+    runs = {number: make_runs(number, one) for number, one in ablated.items()}
+    epochs = _train(run, {one for pair in runs.values() for one in pair})
+    found = {}
+    for number in numbers:
+        record = DifferenceRecord(probe=probes[number])
+        if number in runs:
+            base, changed = (epochs[one] for one in runs[number])
+            by_loss = ablated[number].kind == "choice"
+            record.ablation = judge(
+                ablated[number], choose(base), choose(changed, by_loss)
+            )
+        found[number] = record
+    return LedgerRecord(seeds=list(SEEDS), differences=found)
+
+
+def make_runs(number: str, ablation: Ablation) -> tuple[HeadRun, HeadRun]:
+    """The matched run of an ablation, and the one with the difference left in."""
+    arm, base = ablation.arm, tuple(ablation.base.items())
+    matched = HeadRun("pytorch", (arm, "matched"), None, base)
+    if ablation.kind == "head":
+        matched = HeadRun(arm, (arm, "matched"), None, base)
+        if ablation.changes:
+            changes = tuple(ablation.changes.items())
+            return matched, HeadRun(arm, (arm, "matched"), None, changes)
+        return matched, HeadRun(arm, (arm, "matched"), number, base)
+    if ablation.kind == "choice":
+        return matched, matched
+    if ablation.kind == "drift":
+        return matched, HeadRun(arm, None, number, base)
+    if ablation.kind == "arms":
+        pytorch = HeadRun("pytorch", ("pytorch", "matched"))
+        return pytorch, HeadRun("keras", ("keras", "matched"))
+    if ablation.kind == "augmentation":
+        matched = HeadRun("pytorch", (arm, "augmented"), None, base)
+    return matched, HeadRun("pytorch", (arm, number), None, base)
+
+
+def choose(seeds: list[list[dict]], by_loss: bool = False) -> list[SeedScores]:
+    """The epoch that each seed keeps: the first with the highest accuracy.
+
+    Args:
+        seeds: validation and test accuracy and validation loss, by seed and epoch.
+        by_loss: keep the epoch with the lowest validation loss instead. [D15]
+    """
+
+    def rank(epoch: dict) -> float:
+        return -epoch["loss"] if by_loss else epoch["validation"]
+
+    kept = [max(epochs, key=rank) for epochs in seeds]
+    return [
+        SeedScores(seed=seed, validation=epoch["validation"], test=epoch["test"])
+        for seed, epoch in zip(SEEDS, kept, strict=True)
+    ]
+
+
+def _probe(run: Run, numbers: tuple[str, ...]) -> dict:
+    arrays = {
+        arm: work(
+            *(run, "probe_differences", arm, run.scratch / f"{arm}-probes"),
+            differences=numbers,
+        )
+        for arm in ARMS
+    }
+    return measure({arm: Path(done["path"]) for arm, done in arrays.items()}, numbers)
+
+
+def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
+    """Epochs by seed of every run, with the features that they need computed once."""
+    needed = {one.features for one in runs if one.features}
+    paths = {arm: _compute(run, arm, needed) for arm in ARMS}
+    found = {}
+    for arm in ARMS:
+        own = [one for one in runs if one.arm == arm]
+        tasks = [
+            Task(
+                name=one.name,
+                switch=one.switch,
+                changes=dict(one.changes),
+                features=one.features and paths[one.features[0]][one.features[1]],
+            )
+            for one in sorted(own, key=lambda one: one.name)
+        ]
+        if tasks:
+            scratch = run.scratch / f"{arm}-heads"
+            done = work(run, "train_heads", arm, scratch, tasks=tasks)
+            found |= {one: done["runs"][one.name] for one in own}
+    return found
+
+
+def _compute(run: Run, arm: str, needed: set[Features]) -> dict[str, Path]:
+    """Features of one side, by name; the matched ones first, which others share."""
+    own = sorted({name for side, name in needed if side == arm} - {"matched"})
+    if not any(side == arm for side, _ in needed):
+        return {}
+    tasks = [_feature_task(name) for name in ["matched", *own]]
+    scratch = run.scratch / f"{arm}-features"
+    folders = link_images(run.data, run.scratch / "images")
+    done = work(run, "compute_features", arm, scratch, tasks=tasks, folders=folders)
+    return done["paths"]
+
+
+def _feature_task(name: str) -> Task:
+    if name == "matched":
+        return Task(name=name)
+    if name == "augmented":
+        return Task(name=name, splits=("train",), changes={"augment": True})
+    kind = ABLATIONS[name].kind
+    if kind == "pixels":
+        return Task(name=name, reader=name)
+    return Task(
+        name=name,
+        switch=name,
+        changes={"augment": True} if kind == "augmentation" else {},
+        splits=CHANGED_SPLITS.get(kind, ("train", "validation", "test")),
+    )

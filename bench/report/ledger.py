@@ -1,0 +1,77 @@
+"""The difference ledger in a report: a table, and what each does to test accuracy."""
+
+from matplotlib.figure import Figure
+
+from bench.report.blocks import Block, Plot, Table, Text
+from bench.report.figures import COLORS, FAINT, INK, render
+from bench.report.numbers import DASH, with_interval
+from bench.report.titles import DOCUMENT, read_titles
+from shared.records import AblationRecord, DifferenceRecord, Results
+
+HEADER = ["", "Difference", "Measured", "Left in", "Validation", "Test", "Verdict"]
+
+
+def ledger(results: Results) -> list[Block]:
+    """Every difference measured, with its size and what it does to accuracy."""
+    if not results.ledger:
+        return []
+    titles = read_titles(DOCUMENT.read_text())
+    differences = results.ledger.differences
+    rows = [
+        [number, titles[number], *ledger_cells(record)]
+        for number, record in differences.items()
+    ]
+    seeds = len(results.ledger.seeds)
+    blocks: list[Block] = [
+        Text(
+            "The matched program with one difference left in, against the matched "
+            f"program: change of accuracy in points over {seeds} seeds, 95% interval "
+            "paired by seed. The test interval decides the verdict. It covers other "
+            "seeds, not other test images, and one of twenty misses 0 by chance."
+        ),
+        Table("", "lllllll", HEADER, rows),
+    ]
+    ablated = {n: r.ablation for n, r in differences.items() if r.ablation}
+    return [*blocks, _forest(ablated, titles)] if ablated else blocks
+
+
+def ledger_cells(record: DifferenceRecord) -> list[str]:
+    """What was measured, and the ablation, as cells of a row."""
+    probe, ablation = record.probe, record.ablation
+    size = f"{probe.what}: {probe.value:.3g} {probe.unit}".rstrip()
+    if probe.value is None:
+        size = f"not here: {probe.reason}"
+    if ablation is None:
+        return [size, DASH, DASH, DASH, DASH]
+    return [
+        size,
+        ablation.what,
+        with_interval(ablation.validation_change, ablation.validation_interval),
+        with_interval(ablation.test_change, ablation.test_interval),
+        ablation.verdict,
+    ]
+
+
+def _forest(ablated: dict[str, AblationRecord], titles: dict[str, str]) -> Plot:
+    """One row for each difference: mean change, its interval, each seed a dot."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot(xlabel="change of test accuracy, points")
+        axes.axvline(0, color=INK, linewidth=1)
+        for row, one in enumerate(ablated.values()):
+            color = COLORS[1] if one.verdict == "shown" else COLORS[0]
+            pairs = zip(one.matched, one.changed, strict=True)
+            seeds = [100 * (after.test - before.test) for before, after in pairs]
+            axes.plot(seeds, [row] * len(seeds), "|", color=FAINT, markersize=9)
+            axes.hlines(row, *(100 * end for end in one.test_interval), color=color)
+            axes.plot(100 * one.test_change, row, "o", color=color)
+        axes.set_yticks(range(len(ablated)), [f"{n} {titles[n]}" for n in ablated])
+        axes.invert_yaxis()
+        axes.grid(axis="x")
+
+    caption = (
+        "What each difference does to test accuracy: dot and line, the mean and its "
+        "95% interval, in the second colour where 0 lies outside; ticks, the seeds."
+    )
+    size = (7, 1 + 0.24 * len(ablated))
+    return Plot(render(draw, "ledger", caption, size), caption)

@@ -1,0 +1,144 @@
+"""The difference ledger: its statistics, its runs, its document, and the command."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.ledger.ablations import ABLATIONS, SEEDS, Ablation, judge, paired_t_interval
+from bench.ledger.document import BLOCK, fill_in
+from bench.ledger.ledger import check_numbers, choose, make_runs
+from bench.ledger.probes import PROBES
+from bench.report.titles import DOCUMENT, read_titles
+from shared.errors import UserError
+from shared.records import Results, SeedScores, read_results
+
+ROOT = Path(__file__).parents[2]
+STORED = ROOT / "reports/samples/differences-2-cores/results.json"
+
+
+def scores(*test: float) -> list[SeedScores]:
+    pairs = zip(SEEDS, test, strict=True)
+    return [SeedScores(seed=seed, validation=0.9, test=value) for seed, value in pairs]
+
+
+def test_paired_interval_is_the_hand_worked_one():
+    """Mean 0.02, standard deviation 0.00707, t 2.776 with 4 degrees of freedom."""
+    low, high = paired_t_interval(np.array([0.01, 0.02, 0.03, 0.02, 0.02]))
+    assert (low, high) == pytest.approx((0.02 - 0.00878, 0.02 + 0.00878), abs=1e-5)
+
+
+def test_interval_holds_the_rate_that_it_names():
+    random = np.random.default_rng(0)
+    drawn = random.normal(0, 1, (2000, len(SEEDS)))
+    outside = [low > 0 or high < 0 for low, high in map(paired_t_interval, drawn)]
+    assert 0.035 < np.mean(outside) < 0.065
+
+
+def test_change_common_to_all_seeds_is_shown_and_noise_is_not():
+    one = Ablation("keras", "head", "something")
+    base = scores(0.80, 0.82, 0.81, 0.79, 0.83)
+    lower = judge(one, base, scores(0.77, 0.80, 0.78, 0.77, 0.80))
+    assert lower.verdict == "shown"
+    assert lower.test_change == pytest.approx(-0.026)
+    assert judge(one, base, base).verdict == "not shown"
+    assert judge(one, base, scores(0.82, 0.80, 0.82, 0.79, 0.82)).verdict == "not shown"
+
+
+def test_seeds_must_be_the_same_on_both_sides():
+    base = scores(0.1, 0.2, 0.3, 0.4, 0.5)
+    with pytest.raises(ValueError, match="same"):
+        judge(ABLATIONS["D08"], base, base[::-1])
+
+
+def test_first_best_epoch_is_kept_by_accuracy_and_by_loss():
+    epochs = [
+        {"validation": 0.5, "loss": 1.0, "test": 0.1},
+        {"validation": 0.7, "loss": 0.9, "test": 0.2},
+        {"validation": 0.7, "loss": 0.5, "test": 0.3},
+        {"validation": 0.6, "loss": 0.4, "test": 0.4},
+    ]
+    seeds = [epochs] * len(SEEDS)
+    assert {one.test for one in choose(seeds)} == {0.2}
+    assert {one.test for one in choose(seeds, by_loss=True)} == {0.4}
+
+
+@pytest.mark.parametrize("number", ABLATIONS)
+def test_ablation_leaves_something_in_that_its_side_knows(number):
+    """Its switch, its reader, or a changed configuration; D15 and D17 need none."""
+    ablation = ABLATIONS[number]
+    matched, changed = make_runs(number, ablation)
+    assert (matched == changed) == (ablation.kind == "choice")
+    assert matched.switch is None
+    if ablation.kind in ("choice", "arms") or ablation.changes:
+        return
+    source = (ROOT / f"{ablation.arm}_impl/differences.py").read_text()
+    table = "READERS" if ablation.kind == "pixels" else "SWITCHES"
+    assert f'"{number}"' in re.search(rf"{table} = {{[^}}]*}}", source).group()
+
+
+def test_ledger_has_the_entries_of_the_document():
+    titles = read_titles(DOCUMENT.read_text())
+    assert len(titles) >= 25
+    assert list(titles) == list(PROBES)
+    assert set(ABLATIONS) <= set(titles)
+
+
+def test_unknown_number_is_refused():
+    with pytest.raises(UserError, match="D99"):
+        check_numbers(("D01", "D99"))
+    assert check_numbers(()) == tuple(PROBES)
+
+
+def test_unknown_number_ends_the_command(bench, tmp_path):
+    done = bench("differences", "D99", "--output", tmp_path / "run")
+    assert done.returncode == 2
+    assert "D99" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def stored() -> Results:
+    return read_results(STORED)
+
+
+def test_document_has_the_numbers_of_the_stored_run(stored):
+    """Written by `python -m bench differences --update-document`, never by hand."""
+    text = DOCUMENT.read_text()
+    assert len(BLOCK.findall(text)) == len(PROBES) + 1
+    assert fill_in(text, stored) == text
+
+
+def test_number_changed_by_hand_is_found(stored):
+    text = DOCUMENT.read_text()
+    planted = re.sub(r"(?<=validation )[-+]\d+\.\d", "+9.9", text, count=1)
+    assert planted != text
+    assert fill_in(planted, stored) != planted
+
+
+def test_document_needs_every_difference(stored):
+    del stored.ledger.differences["D08"]
+    with pytest.raises(UserError, match="D08"):
+        fill_in(DOCUMENT.read_text(), stored)
+
+
+def test_stored_run_shows_the_drift_of_frozen_batch_norm(stored):
+    """[D01] The workshop's own code loses several points of accuracy to it."""
+    found = stored.ledger.differences["D01"].ablation
+    assert found.verdict == "shown"
+    assert found.test_change < -0.03
+
+
+@pytest.mark.slow
+def test_command_measures_some(bench, few_photos, real_weights, tmp_path):
+    inputs = ("--data", few_photos, "--weights", real_weights, "--output", tmp_path)
+    small = ("--epochs", 2, "--image-size-px", 96)
+    done = bench("differences", "D02", "D08", "D24", *inputs, *small)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ledger = read_results(tmp_path / "results.json").ledger
+    assert list(ledger.differences) == ["D02", "D08", "D24"]
+    for record in ledger.differences.values():
+        assert record.probe.value > 0
+        assert [one.seed for one in record.ablation.changed] == list(SEEDS)
+    assert "D24" in (tmp_path / "report.md").read_text()
