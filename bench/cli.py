@@ -169,15 +169,15 @@ class Export:
     """The file to write."""
 
     def execute(self, console: Console) -> int:
-        from bench.request import Request
+        from bench.request import Request, arm_of
         from shared.checkpoints import read_description
         from shared.files import atomic_path, require_writable
 
         if self.output.is_dir():
             raise UserError(f"--output {self.output}: a folder, give a file name.")
+        arm = arm_of(self.checkpoint)
         description = read_description(self.checkpoint)
         require_writable(self.output.parent)
-        arm = "pytorch" if self.checkpoint.suffix == ".safetensors" else "keras"
         with Display(console) as display, tempfile.TemporaryDirectory() as scratch:
             request = Request(
                 job="export_checkpoint",
@@ -191,6 +191,35 @@ class Export:
                 shutil.copyfile(done["path"], temporary)
         console.print(f"{self.output}: {', '.join(description.classes)}", markup=False)
         return DONE
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Convert a trained checkpoint of one side into the other side's.
+
+    Head, backbone, batch norm and optimizer state. Both are run on the same images, and
+    nothing is written unless they agree.
+    """
+
+    source: Positional[Path]
+    """best.safetensors (PyTorch) or best.weights.h5 (Keras) of a run."""
+    destination: Positional[Path]
+    """The file to write, .weights.h5 or .safetensors; a .json file goes beside it."""
+    data: str = "synthetic"
+    """Whose test images to compare on: a folder with the checkpoint's classes, or
+    'synthetic' for the embedded ones."""
+    skip_bad_images: bool = False
+    """Leave out files that cannot be decoded."""
+
+    def execute(self, console: Console) -> int:
+        from bench.convert import convert_file, print_conversion
+
+        with Display(console) as display:
+            conversion = convert_file(
+                self.source, self.destination, self.data, self.skip_bad_images, display
+            )
+        print_conversion(conversion, self.destination, console)
+        return DONE if conversion.passed else CHECK_FAILED
 
 
 @dataclass(frozen=True)
@@ -243,7 +272,10 @@ class Doctor:
         return DONE if examine(console) else ARM_NOT_RUN
 
 
-COMMANDS = (All, Parity, Differences, Prepare, Train, Export, Predict, Report, Doctor)
+COMMANDS = (
+    *(All, Parity, Differences),
+    *(Prepare, Train, Export, Convert, Predict, Report, Doctor),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

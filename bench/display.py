@@ -25,6 +25,7 @@ STAGES = {
     "evaluate": "evaluating on the test split",
     "export": "exporting to ONNX",
     "steps": "timing steps",
+    "convert": "converting and checking",
     "rungs": "computing what the rungs compare",
 }
 

@@ -6,9 +6,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from shared.config import Config
+from shared.errors import UserError
 
 # Arm: the package that holds its side of the pair.
 ARMS = {"pytorch": "pytorch_impl", "keras": "keras_impl"}
+SUFFIXES = {"pytorch": ".safetensors", "keras": ".weights.h5"}  # of its checkpoints
 
 
 class Task(BaseModel):
@@ -36,7 +38,21 @@ class Request(BaseModel):
     data: Path | None = None  # entry of the decode cache
     weights: Path | None = None
     checkpoint: Path | None = None
+    arrays: Path | None = None  # of the other side, .npz
     models: Path | None = None  # where checkpoints and graphs stay
     switches: tuple[str, ...] = ()  # differences to leave in, e.g. "D01"
     tasks: tuple[Task, ...] = ()
     folders: Path | None = None  # the same images as files, <split>/<class>/<name>
+
+
+def arm_of(checkpoint: Path) -> str:
+    """The arm that reads a checkpoint, by its suffix.
+
+    Raises:
+        UserError: it is of no arm.
+    """
+    for arm, suffix in SUFFIXES.items():
+        if checkpoint.name.endswith(suffix):
+            return arm
+    allowed = " or ".join(f"*{suffix} ({arm})" for arm, suffix in SUFFIXES.items())
+    raise UserError(f"{checkpoint}: not the name of a checkpoint. Give {allowed}.")

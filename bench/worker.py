@@ -19,6 +19,7 @@ import numpy as np
 
 from bench.ladder import Climber, climb
 from bench.request import ARMS, Request
+from bench.transfer import hand_over, take_over
 from shared.checkpoints import Description
 from shared.clock import Stages, now
 from shared.config import Config
@@ -209,7 +210,16 @@ def probe(worker: Worker) -> dict:
 
 JOBS = {
     job.__name__: job
-    for job in (train, time_phases, export_checkpoint, climb_ladder, read_pth, probe)
+    for job in (
+        train,
+        time_phases,
+        export_checkpoint,
+        climb_ladder,
+        hand_over,
+        take_over,
+        read_pth,
+        probe,
+    )
 }
 
 

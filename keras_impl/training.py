@@ -10,8 +10,8 @@ from keras import ops
 from keras_impl.checkpoint import save_checkpoint
 from keras_impl.inference import predict_head_logits, predict_logits
 from keras_impl.model import Classifier, named_variables
-from shared.architecture import to_torch_layout
-from shared.checkpoints import Description
+from shared.architecture import to_keras_layout, to_torch_layout
+from shared.checkpoints import MOMENTS, Description, require_optimizer
 from shared.clock import now
 from shared.config import Config
 from shared.metrics import accuracy, cross_entropy
@@ -60,16 +60,73 @@ class _Adam(keras.optimizers.Adam):
         self.assign_sub(variable, learning_rate / correction_1 * momentum / divisor)
 
 
+def read_optimizer(model: Classifier, optimizer: keras.optimizers.Optimizer) -> Arrays:
+    """The optimizer's step and moments by the names of what it trains; copies.
+
+    Returns:
+        `step`, and `exp_avg/<name>` and `exp_avg_sq/<name>` in torchvision's names and
+        layout; all zero before the first step.
+    """
+    found: Arrays = {"step": np.array(optimizer.iterations, np.int64)}
+    for key, (name, slot) in _moments(model, optimizer).items():
+        found[key] = np.array(to_torch_layout(name, np.array(slot)), order="C")
+    return found
+
+
+def load_optimizer(
+    model: Classifier, optimizer: keras.optimizers.Optimizer, arrays: Arrays
+) -> None:
+    """Let the optimizer go on from where `read_optimizer` of either side read it.
+
+    Raises:
+        UserError: the state is of another optimizer or model.
+    """
+    moments = _moments(model, optimizer)
+    require_optimizer(
+        {name: array.shape for name, array in arrays.items()},
+        {
+            name: to_torch_layout(name, np.empty(slot.shape)).shape
+            for name, slot in moments.values()
+        },
+    )
+    optimizer.iterations.assign(arrays["step"])
+    for key, (name, slot) in moments.items():
+        slot.assign(to_keras_layout(name, arrays[key]))
+
+
+def _moments(
+    model: Classifier, optimizer: keras.optimizers.Optimizer
+) -> dict[str, tuple[str, keras.Variable]]:
+    """Name of each array that is trained, and its moment, by the moment's name."""
+    optimizer.build(model.trainable_variables)  # or it has none before the first step
+    found = {}
+    for name, variable in named_variables(model).items():
+        if variable.trainable:
+            index = optimizer._get_variable_index(variable)
+            slots = optimizer._momentums[index], optimizer._velocities[index]
+            for moment, slot in zip(MOMENTS, slots, strict=True):
+                found[f"{moment}/{name}"] = name, slot
+    return found
+
+
 def make_train_step(
-    network: keras.Model, config: Config, num_steps: int
+    model: Classifier,
+    config: Config,
+    num_steps: int,
+    optimizer_state: Arrays | None = None,
+    on_features: bool = False,
 ) -> Callable[[np.ndarray, np.ndarray], float]:
     """A function that does one update from one batch and returns the batch's loss.
 
     Args:
-        network: the classifier, or its head alone.
         num_steps: length of the schedule.
+        optimizer_state: what `read_optimizer` returned, to go on from there.
+        on_features: the inputs are the backbone's features, not images.
     """
+    network = model.head if on_features else model
     _compile(network, config, num_steps)
+    if optimizer_state:
+        load_optimizer(model, network.optimizer, optimizer_state)
 
     def train_step(inputs: np.ndarray, labels: np.ndarray) -> float:
         return float(network.train_on_batch(inputs, labels))
@@ -148,6 +205,7 @@ def train(
 
 def keep_checkpoints(
     model: Classifier,
+    optimizer: keras.optimizers.Optimizer,
     history: list[EpochRecord],
     description: Description,
     folder: Path,
@@ -155,10 +213,11 @@ def keep_checkpoints(
     """Save `last`, and `best` if this epoch's validation accuracy is a new maximum."""
     # [D15] keras.callbacks.ModelCheckpoint would watch the validation loss.
     record = history[-1]
-    save_checkpoint(model, folder, "last", description, record.epoch)
+    state = read_optimizer(model, optimizer)
+    save_checkpoint(model, folder, "last", description, record.epoch, state)
     earlier = [past.validation_accuracy for past in history[:-1]]
     if record.validation_accuracy > max(earlier, default=-1):
-        save_checkpoint(model, folder, "best", description, record.epoch)
+        save_checkpoint(model, folder, "best", description, record.epoch, state)
 
 
 def _compile(
@@ -241,5 +300,11 @@ class _EpochEnd(keras.callbacks.Callback):
             seconds=now() - self.start,
         )
         self.history.append(record)
-        keep_checkpoints(self.classifier, self.history, self.description, self.folder)
+        keep_checkpoints(
+            self.classifier,
+            self.model.optimizer,  # self.model is what fit() was called on
+            self.history,
+            self.description,
+            self.folder,
+        )
         self.report(record)

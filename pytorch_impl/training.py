@@ -1,5 +1,6 @@
 """Train the head: an explicit loop over epochs and batches."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torch.utils.data import DataLoader
 from pytorch_impl.checkpoint import save_checkpoint
 from pytorch_impl.inference import predict_head_logits, predict_logits
 from pytorch_impl.model import Classifier
-from shared.checkpoints import Description
+from shared.checkpoints import MOMENTS, Description, require_optimizer
 from shared.clock import now
 from shared.config import Config
 from shared.metrics import accuracy, cross_entropy
@@ -44,19 +45,79 @@ def make_optimizer(
         # [D29] The schedule moves the optimizer's rate after each step; in Keras the
         # optimizer asks its schedule before each.
         optimizer.register_step_post_hook(lambda *_: schedule.step())
+        optimizer.schedule = schedule  # for load_optimizer
     return optimizer
 
 
+def read_optimizer(model: Classifier, optimizer: torch.optim.Optimizer) -> Arrays:
+    """The optimizer's step and moments by the names of what it trains; copies.
+
+    Returns:
+        `step`, and `exp_avg/<name>` and `exp_avg_sq/<name>` in torchvision's names and
+        layout; all zero before the first step.
+    """
+    found: Arrays = {"step": np.array(0)}
+    for name, parameter in _trained(model).items():
+        state = optimizer.state[parameter]  # empty before the first step
+        found["step"] = np.array(int(state.get("step", 0)))
+        for moment in MOMENTS:
+            values = state.get(moment, torch.zeros_like(parameter))
+            found[f"{moment}/{name}"] = np.array(values.cpu(), order="C")
+    return found
+
+
+def load_optimizer(
+    model: Classifier, optimizer: torch.optim.Optimizer, arrays: Arrays
+) -> None:
+    """Let the optimizer go on from where `read_optimizer` of either side read it.
+
+    Raises:
+        UserError: the state is of another optimizer or model.
+    """
+    trained = _trained(model)
+    require_optimizer(
+        {name: array.shape for name, array in arrays.items()},
+        {name: tuple(parameter.shape) for name, parameter in trained.items()},
+    )
+    state = {  # by position among the parameters, as state_dict() has it
+        position: {"step": torch.tensor(float(arrays["step"]))}
+        | {moment: torch.tensor(arrays[f"{moment}/{name}"]) for moment in MOMENTS}
+        for position, name in enumerate(trained)
+    }
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+    if hasattr(optimizer, "schedule"):  # [D29] Keras's reads the optimizer's step
+        with warnings.catch_warnings(action="ignore"):  # of steps without an update
+            while optimizer.schedule.last_epoch < arrays["step"]:
+                optimizer.schedule.step()
+
+
+def _trained(model: Classifier) -> dict[str, nn.Parameter]:
+    """Every parameter that is not frozen, by its name in torchvision."""
+    return {
+        name.removeprefix("backbone."): parameter
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
 def make_train_step(
-    network: nn.Module, config: Config, num_steps: int
+    model: Classifier,
+    config: Config,
+    num_steps: int,
+    optimizer_state: Arrays | None = None,
+    on_features: bool = False,
 ) -> Callable[[np.ndarray, np.ndarray], float]:
     """A function that does one update from one batch and returns the batch's loss.
 
     Args:
-        network: the classifier, or its head alone.
         num_steps: length of the schedule.
+        optimizer_state: what `read_optimizer` returned, to go on from there.
+        on_features: the inputs are the backbone's features, not images.
     """
-    optimizer = make_optimizer(network, config, num_steps)
+    network = model.head if on_features else model
+    optimizer = make_optimizer(model, config, num_steps)
+    if optimizer_state:
+        load_optimizer(model, optimizer, optimizer_state)
 
     def train_step(inputs: np.ndarray, labels: np.ndarray) -> float:
         network.train()
@@ -81,9 +142,8 @@ def compute_gradients(
     loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(device))
     loss.backward()
     gradients = {
-        name.removeprefix("backbone."): array.grad.cpu().numpy()
-        for name, array in model.named_parameters()
-        if array.requires_grad
+        name: parameter.grad.cpu().numpy()
+        for name, parameter in _trained(model).items()
     }
     return float(loss.detach()), gradients
 
@@ -126,23 +186,25 @@ def train(
             seconds=now() - start,
         )
         history.append(record)
-        keep_checkpoints(model, history, description, folder)
+        keep_checkpoints(model, optimizer, history, description, folder)
         on_epoch(record)
     return history
 
 
 def keep_checkpoints(
     model: Classifier,
+    optimizer: torch.optim.Optimizer,
     history: list[EpochRecord],
     description: Description,
     folder: Path,
 ) -> None:
     """Save `last`, and `best` if this epoch's validation accuracy is a new maximum."""
     record = history[-1]
-    save_checkpoint(model, folder, "last", description, record.epoch)
+    state = read_optimizer(model, optimizer)
+    save_checkpoint(model, folder, "last", description, record.epoch, state)
     earlier = [past.validation_accuracy for past in history[:-1]]
     if record.validation_accuracy > max(earlier, default=-1):
-        save_checkpoint(model, folder, "best", description, record.epoch)
+        save_checkpoint(model, folder, "best", description, record.epoch, state)
 
 
 def _train_epoch(

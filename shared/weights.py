@@ -20,7 +20,12 @@ from shared.architecture import (
     conv_layers,
     to_torch_layout,
 )
-from shared.checkpoints import Description, read_description
+from shared.checkpoints import (
+    Description,
+    read_description,
+    require_classifier,
+    require_shapes,
+)
 from shared.config import Config
 from shared.errors import UserError
 from shared.files import atomic_path
@@ -131,19 +136,15 @@ def make_weights(
         UserError: an array is missing, has another shape, or is not finite; the first
             such array is named.
     """
+    require_shapes(
+        f"--weights {path}",
+        {name: np.shape(array) for name, array in state.items()},
+        backbone_shapes(),
+        f"MobileNetV2 of width 1.0 is wanted. {ALLOWED}",
+    )
     arrays: Arrays = {}
-    for name, shape in backbone_shapes().items():
-        if name not in state:
-            raise UserError(
-                f"--weights {path}: array '{name}' is missing among the "
-                f"{len(state)} found; this is not torchvision's MobileNetV2. {ALLOWED}"
-            )
+    for name in backbone_shapes():
         array = np.asarray(state[name], np.float32)
-        if array.shape != shape:
-            raise UserError(
-                f"--weights {path}: array '{name}' has shape {array.shape}, "
-                f"MobileNetV2 of width 1.0 has {shape}. {ALLOWED}"
-            )
         if not np.isfinite(array).all():
             raise UserError(f"--weights {path}: array '{name}' holds NaN or infinity.")
         arrays[name] = array
@@ -234,7 +235,8 @@ def read_checkpoint_arrays(path: Path) -> tuple[Arrays, Description]:
     """Arrays of a PyTorch checkpoint in the names that both sides load.
 
     Raises:
-        UserError: the checkpoint is missing, cut short, or of the other side.
+        UserError: the checkpoint is missing, cut short, of the other side, or of
+            another model.
     """
     if path.suffix != ".safetensors":
         raise UserError(f"{path}: not a .safetensors checkpoint of the PyTorch side.")
@@ -242,4 +244,6 @@ def read_checkpoint_arrays(path: Path) -> tuple[Arrays, Description]:
     arrays = {
         name.removeprefix("backbone."): array for name, array in load_file(path).items()
     }
+    shapes = {name: array.shape for name, array in arrays.items()}
+    require_classifier(path, shapes, description)
     return arrays, description

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,6 +52,18 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def real_images(real_data: Path, cache: Path) -> ImageData:
     """The real data set, decoded once for the session."""
     return prepare(str(real_data), make_config(), cache=cache)
+
+
+@pytest.fixture(scope="session")
+def few_photos(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of real photos, few of each."""
+    folder = tmp_path_factory.mktemp("photos") / "few"
+    for split, count in (("train", 14), ("validation", 5), ("test", 14)):
+        for label in ("hat", "pants", "shirt"):
+            (folder / split / label).mkdir(parents=True)
+            for path in sorted((real_data / split / label).iterdir())[:count]:
+                shutil.copy(path, folder / split / label)
+    return folder
 
 
 @pytest.fixture(scope="session")

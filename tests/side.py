@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from bench.worker import import_side
 from shared.checkpoints import Description
 from shared.config import make_config
 from shared.dataset import Split, open_cached
+from shared.errors import UserError
 from shared.records import EpochRecord
 from shared.weights import initial_head, read_weights
 
@@ -173,8 +175,9 @@ def checkpoints(side: Side) -> dict:
     loader = side.loader(side.test, description)
     predict = side.code.inference.predict_logits
     path = side.code.checkpoint.save_checkpoint(
-        model, side.folder, "round-trip", description, epoch=1
+        model, side.folder, "round-trip", description, epoch=1, optimizer_state={}
     )
+    assert side.code.checkpoint.load_optimizer_state(path) == {}
     loaded, restored = side.code.checkpoint.load_checkpoint(path)
     assert restored == description
     return {
@@ -183,10 +186,34 @@ def checkpoints(side: Side) -> dict:
     }
 
 
+def optimizers(side: Side) -> dict:
+    """Their state after two epochs as saved, after being loaded, and before training.
+
+    From cached features, where Keras compiles the head, and from images.
+    """
+    code, found = side.code, {}
+    for run in ("cached", "uncached"):
+        path = side.folder / run / f"last{code.checkpoint.SUFFIX}"
+        model, description = code.checkpoint.load_checkpoint(path)
+        optimizer = code.training.make_optimizer(model, description.config, 1)
+        states = {"fresh": code.training.read_optimizer(model, optimizer)}
+        states["saved"] = code.checkpoint.load_optimizer_state(path)
+        code.training.load_optimizer(model, optimizer, states["saved"])
+        states["loaded"] = code.training.read_optimizer(model, optimizer)
+        for key, state in states.items():
+            found |= {f"{run}_{key}_state/{n}": array for n, array in state.items()}
+        last = "exp_avg_sq/head.output.bias"
+        lacking = {n: array for n, array in states["saved"].items() if n != last}
+        with pytest.raises(UserError, match=f"'{last}' is missing"):
+            code.training.load_optimizer(model, optimizer, lacking)
+    return found
+
+
 def choice(side: Side) -> dict:
     """Which epoch `best` and `last` hold after accuracies with a tie at the top."""
     description = side.describe()
     model, history = side.build(description), []
+    optimizer = side.code.training.make_optimizer(model, description.config, 1)
     folder = side.folder / "choice"
     for epoch, accuracy in enumerate([0.5, 0.7, 0.7, 0.6], start=1):
         record = EpochRecord(
@@ -198,7 +225,9 @@ def choice(side: Side) -> dict:
             seconds=0,
         )
         history.append(record)
-        side.code.training.keep_checkpoints(model, history, description, folder)
+        side.code.training.keep_checkpoints(
+            model, optimizer, history, description, folder
+        )
     epochs = [
         json.loads((folder / f"{name}.json").read_text())["epoch"]
         for name in ("best", "last")
@@ -226,6 +255,7 @@ def main() -> None:
         gradients,
         training,
         checkpoints,
+        optimizers,
         choice,
         exports,
     ):

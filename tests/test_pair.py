@@ -4,12 +4,14 @@ import ast
 import re
 from pathlib import Path
 
+import h5py
 import numpy as np
 import onnx
 import pytest
 
 from bench.comparison import MAX_FEATURE_DIFF, MAX_LOGIT_DIFF
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
+from shared.checkpoints import MOMENTS, OPTIMIZER_STATE
 from shared.dataset import ImageData
 from shared.metrics import max_scaled_diff, relative_distance
 from shared.numpy_backbone import compute_features
@@ -233,6 +235,46 @@ def test_checkpoint_gives_the_same_logits_bit_for_bit(sides, arm):
     saved, loaded = (sides[arm].arrays[f"{key}_logits"] for key in ("saved", "loaded"))
     assert saved.std() > 0.1
     np.testing.assert_array_equal(loaded, saved)
+
+
+def optimizer_state(sides, arm, key):
+    found = sides[arm].arrays.items()
+    prefix = f"{key}_state/"
+    return {n.removeprefix(prefix): a for n, a in found if n.startswith(prefix)}
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("run", ["cached", "uncached"])
+def test_optimizer_state_comes_back_bit_for_bit(sides, arm, run):
+    """[D33] The same names whichever side saved it, and whatever Keras compiled."""
+    fresh, saved, loaded = (
+        optimizer_state(sides, arm, f"{run}_{key}")
+        for key in ("fresh", "saved", "loaded")
+    )
+    moments = {f"{moment}/{name}" for name in HEAD for moment in MOMENTS}
+    assert fresh.keys() == saved.keys() == loaded.keys() == moments | {"step"}
+    assert saved["step"] == 2 * 3  # epochs of three batches
+    for name, array in saved.items():
+        assert np.abs(array).max() > 0
+        assert not fresh[name].any()
+        np.testing.assert_array_equal(loaded[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("run", ["cached", "uncached"])
+def test_optimizers_agree(sides, run):
+    pytorch, keras = (optimizer_state(sides, arm, f"{run}_saved") for arm in ARMS)
+    for name, array in pytorch.items():
+        assert relative_distance(keras[name], array) <= 1e-4, name
+
+
+@pytest.mark.parametrize("run", ["cached", "uncached"])
+def test_keras_checkpoint_holds_one_optimizer(sides, run):
+    """[D33] Not a second one at the place that save_weights() chooses."""
+    names = []
+    with h5py.File(sides["keras"].folder / run / "last.weights.h5") as file:
+        file.visit(names.append)
+    assert [name for name in names if name.endswith("optimizer")] == []
+    assert len([name for name in names if name.startswith(OPTIMIZER_STATE)]) == 11
 
 
 @pytest.mark.parametrize("arm", ARMS)

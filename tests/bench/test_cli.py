@@ -17,6 +17,7 @@ COMMANDS = (
     "prepare",
     "train",
     "export",
+    "convert",
     "predict",
     "report",
     "doctor",

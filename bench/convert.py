@@ -1,0 +1,282 @@
+"""Convert a checkpoint of one side into the other's, and prove that it is the same."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bench.display import Display
+from bench.inputs import prepare_data
+from bench.processes import run_worker
+from bench.request import Request, arm_of
+from bench.transfer import MODEL, OPTIMIZER, STEPPED, below
+from shared.checkpoints import (
+    Description,
+    read_description,
+    read_record,
+    record_file,
+    write_description,
+)
+from shared.dataset import ImageData
+from shared.errors import UserError
+from shared.files import atomic_path, require_writable
+from shared.metrics import max_scaled_diff, relative_distance, top1_agreement
+from shared.weights import Arrays
+
+TIME_LIMIT_S = 3600
+LOGIT_TOLERANCE = 1e-5  # as on the parity ladder
+STEP_TOLERANCE = 1e-6  # by norm: what an element gains or loses by rounding is its own
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One comparison of the two sides.
+
+    Attributes:
+        value: the worst difference, as a share of the source's.
+        first_failed: the first array, in the order of the layers, that is off by more
+            than `tolerance`.
+    """
+
+    name: str
+    value: float
+    tolerance: float
+    first_failed: str | None
+
+    @property
+    def passed(self) -> bool:
+        return self.first_failed is None
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted checkpoint and what shows that it is the same.
+
+    Attributes:
+        checkpoint: the file written, in the scratch folder.
+        counts: how many arrays of each part were carried over.
+    """
+
+    checkpoint: Path
+    counts: dict[str, int]
+    differences: tuple[Difference, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(difference.passed for difference in self.differences)
+
+
+def convert(
+    source: Path,
+    images: Path,
+    scratch: Path,
+    on_event: Callable[[str, dict], None],
+    time_limit_s: float,
+) -> Conversion:
+    """Carry a checkpoint to the other side, in a process of each, and compare the two.
+
+    The other side's checkpoint is written, loaded again, and run on the same images.
+
+    Args:
+        images: entry of the decode cache; some of its test images are used.
+        scratch: where the converted checkpoint and large arrays go.
+        on_event: told the arm and each event of its worker.
+        time_limit_s: for each of the two processes.
+
+    Raises:
+        UserError: the checkpoint cannot be used.
+        ArmFailed: a side could not do its part.
+    """
+    config = read_description(source).config.model_copy(update={"device": "cpu"})
+    giver = arm_of(source)
+    taker = {"pytorch": "keras", "keras": "pytorch"}[giver]
+
+    def work(job: str, arm: str, **more: Path) -> dict:
+        request = Request(
+            job=job,
+            arm=arm,
+            config=config,
+            scratch=scratch.resolve() / arm,
+            data=images.resolve(),
+            checkpoint=source.resolve(),
+            **more,
+        )
+        return run_worker(request, lambda event: on_event(arm, event), time_limit_s)
+
+    given = work("hand_over", giver)["arrays"]
+    reference = dict(np.load(given))
+    _require_finite(source, reference)
+    done = work("take_over", taker, arrays=given)
+    return Conversion(
+        checkpoint=Path(done["checkpoint"]),
+        counts=_count(reference),
+        differences=tuple(compare(dict(np.load(done["arrays"])), reference)),
+    )
+
+
+def compare(found: Arrays, reference: Arrays) -> Iterator[Difference]:
+    """What the destination holds and does, against the source.
+
+    Args:
+        found, reference: as `bench.transfer` stores them.
+    """
+    for name, prefix, measure, tolerance in (
+        ("weights", MODEL, _largest_change, 0.0),
+        ("optimizer state", OPTIMIZER, _largest_change, 0.0),
+        ("logits", "logits", max_scaled_diff, LOGIT_TOLERANCE),
+        ("classes not predicted alike", "logits", _disagreement, 0.0),
+        ("head after one more step", STEPPED, relative_distance, STEP_TOLERANCE),
+    ):
+        names = [key for key in reference if key.startswith(prefix)]
+        measured = {key: measure(found[key], reference[key]) for key in names}
+        failed = [key for key in names if not measured[key] <= tolerance]
+        if measured:
+            yield Difference(
+                name, max(measured.values()), tolerance, failed[0] if failed else None
+            )
+
+
+def _largest_change(values: np.ndarray, reference: np.ndarray) -> float:
+    """Largest difference of an element, which may well be of an array of zeros."""
+    return float(np.abs(values - reference).max())
+
+
+def _disagreement(logits: np.ndarray, reference: np.ndarray) -> float:
+    return 1 - top1_agreement(logits, reference)
+
+
+def _require_finite(source: Path, arrays: Arrays) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise UserError(
+                f"{source}: '{name}' holds NaN or infinity, so that nothing can be "
+                "compared. Train again, with a lower learning rate."
+            )
+
+
+def _count(arrays: Arrays) -> dict[str, int]:
+    """How many arrays of each part there are."""
+    model = below(MODEL, arrays)
+    head = sum(name.startswith("head.") for name in model)
+    kernels = sum(array.ndim == 4 for array in model.values())
+    return {
+        "backbone": kernels,
+        "batch norm": len(model) - kernels - head,
+        "head": head,
+        "optimizer state": len(below(OPTIMIZER, arrays)),
+    }
+
+
+def convert_file(
+    source: Path,
+    destination: Path,
+    data: str,
+    skip_bad_images: bool,
+    display: Display,
+) -> Conversion:
+    """Convert `source` and put the result in place of `destination` if they agree.
+
+    Args:
+        data: 'synthetic', or a folder with the checkpoint's classes.
+
+    Raises:
+        UserError: an input is at fault; nothing is written.
+        ArmFailed: a side could not do its part; nothing is written.
+    """
+    if arm_of(source) == arm_of(destination):
+        raise UserError(
+            f"{source} and {destination} are of the same kind. Give a .safetensors and "
+            "a .weights.h5 file; to keep a second one, copy it with its .json file."
+        )
+    description = read_description(source)
+    require_replaceable(destination, description)
+    images = _prepare_images(data, description, skip_bad_images, display)
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        conversion = convert(
+            source, images.folder, Path(scratch), display.on_event, TIME_LIMIT_S
+        )
+        if conversion.passed:
+            with atomic_path(destination) as temporary:
+                shutil.copyfile(conversion.checkpoint, temporary)
+            write_description(destination, description, read_record(source).epoch)
+    return conversion
+
+
+def require_replaceable(destination: Path, description: Description) -> None:
+    """Check that a checkpoint of this description may be written there.
+
+    Raises:
+        UserError: the folder cannot be written, or what is there is no earlier
+            checkpoint of the same name, classes and head size.
+    """
+    require_writable(next(f for f in destination.absolute().parents if f.exists()))
+    beside = record_file(destination)
+    if not beside.exists():
+        if destination.exists():
+            raise UserError(
+                f"{destination}: is there and no checkpoint, {beside.name} is missing. "
+                "Remove it or give another name."
+            )
+        return
+    there = read_record(destination)
+    if there.weights != destination.name:
+        raise UserError(
+            f"{destination}: its description would replace {beside}, which belongs to "
+            f"{there.weights}. Give another name or folder."
+        )
+    if _outputs(there) != _outputs(description):
+        raise UserError(
+            f"{destination}: a checkpoint of another classifier is there, with "
+            f"{_outputs(there)}; the source has {_outputs(description)}. Give another "
+            "name."
+        )
+
+
+def _outputs(description: Description) -> str:
+    classes = ", ".join(description.classes)
+    return f"inner_size {description.config.inner_size} and the classes {classes}"
+
+
+def _prepare_images(
+    data: str, description: Description, skip_bad_images: bool, display: Display
+) -> ImageData:
+    images = prepare_data(data, description.config, skip_bad_images, display)
+    if data != "synthetic" and images.classes != description.classes:
+        raise UserError(
+            f"--data {data}: its classes are {', '.join(images.classes)}, the "
+            f"checkpoint's {', '.join(description.classes)}. Give a folder with these "
+            "classes, or leave --data out for the embedded images."
+        )
+    return images
+
+
+def print_conversion(
+    conversion: Conversion, destination: Path, console: Console
+) -> None:
+    """Print what was carried over, the differences, and how to go on."""
+    parts = Table("Carried over", "Arrays")
+    for part, count in conversion.counts.items():
+        parts.add_row(part, str(count or "none: the source was saved without"))
+    console.print(parts)
+    table = Table("Compared", "Difference", "Tolerance", "Verdict")
+    for row in conversion.differences:
+        verdict = "agree" if row.passed else "DIFFER"
+        table.add_row(row.name, f"{row.value:.1e}", f"{row.tolerance:g}", verdict)
+    console.print(table)
+    failed = [row for row in conversion.differences if not row.passed]
+    if failed:
+        text = f"Not written: {destination}. The two sides differ\n" + "\n".join(
+            f"  in {row.name}, first at {row.first_failed}" for row in failed
+        )
+    else:
+        text = (
+            f"Written: {destination} and {record_file(destination).name}. In Python:\n"
+            f"  from {arm_of(destination)}_impl.checkpoint import load_checkpoint\n"
+            f'  model, description = load_checkpoint(Path("{destination}"))'
+        )
+    console.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,117 @@
+"""What each side does in a conversion; runs in a worker, one side in each.
+
+The arrays travel as one .npz file in torchvision's names and layout.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.ladder import spread
+from shared.checkpoints import Description, read_record
+from shared.dataset import Split, open_cached
+from shared.weights import Arrays
+
+if TYPE_CHECKING:
+    from bench.worker import Worker
+
+NUM_IMAGES = 32
+MODEL, OPTIMIZER, STEPPED = "model/", "optimizer/", "one more step/"
+
+
+def hand_over(worker: "Worker") -> dict:
+    """Load this side's checkpoint and store all that it holds and does."""
+    with worker.stage("convert"):
+        found = _examine(worker, worker.request.checkpoint, features=None)
+    return _store(worker, found)
+
+
+def take_over(worker: "Worker") -> dict:
+    """Write the other side's arrays as a checkpoint, and examine what was written."""
+    request, side = worker.request, worker.side
+    record = read_record(request.checkpoint)
+    given = dict(np.load(request.arrays))
+    with worker.stage("convert"):
+        model = side.model.build_model(below(MODEL, given), record.description)
+        path = side.checkpoint.save_checkpoint(
+            model,
+            request.scratch,
+            "converted",
+            record.description,
+            record.epoch,
+            below(OPTIMIZER, given),
+        )
+        found = _examine(worker, path, given["features"])
+    return _store(worker, found) | {"checkpoint": str(path)}
+
+
+def below(prefix: str, arrays: Arrays) -> Arrays:
+    """The arrays whose names begin with `prefix`, without it."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def _examine(worker: "Worker", path: Path, features: np.ndarray | None) -> Arrays:
+    """Arrays and optimizer state of a checkpoint, its logits, and one more step.
+
+    Args:
+        features: what to take the step on, None for this side's own: the heads are to
+            learn from the same.
+    """
+    side = worker.side
+    model, description = side.checkpoint.load_checkpoint(path)
+    state = side.checkpoint.load_optimizer_state(path)
+    sample = spread(open_cached(worker.request.data).splits["test"], NUM_IMAGES)
+    changes = {"batch_size": NUM_IMAGES, "dropout": 0.0}  # masks differ [D17]
+    config = description.config.model_copy(update=changes)
+    description = description.model_copy(update={"config": config})
+    images = _only_batch(side, sample, description)
+    arrays = side.model.read_arrays(model)
+    found = {MODEL + name: array for name, array in arrays.items()}
+    found["logits"] = side.inference.predict_batch(model, images)
+    if features is None:
+        features = side.inference.predict_batch(model.backbone, images)
+    found["features"] = features
+    if state:
+        found |= {OPTIMIZER + name: array for name, array in state.items()}
+        found |= _take_step(side, arrays, description, state, features)
+    return found
+
+
+def _only_batch(
+    side: SimpleNamespace, sample: Split, description: Description
+) -> np.ndarray:
+    """The sample's images, normalised, in this side's layout."""
+    images, _ = next(iter(side.dataset.make_loader(sample, description)))
+    return np.asarray(images)
+
+
+def _take_step(
+    side: SimpleNamespace,
+    arrays: Arrays,
+    description: Description,
+    state: Arrays,
+    features: np.ndarray,
+) -> Arrays:
+    """The head after one more training step."""
+    # Any labels will do for a step, and the images may be of other classes.
+    labels = np.arange(len(features)) % len(description.classes)
+    model = side.model.build_model(arrays, description)
+    num_steps = 2 * (int(state["step"]) + 1)  # the middle of a schedule
+    train_step = side.training.make_train_step(
+        model, description.config, num_steps, state, on_features=True
+    )
+    train_step(features, labels)
+    arrays = side.model.read_arrays(model)
+    return {STEPPED + n: a for n, a in arrays.items() if n.startswith("head.")}
+
+
+def _store(worker: "Worker", found: Arrays) -> dict:
+    path = worker.request.scratch / "arrays.npz"
+    np.savez(path, **found)
+    return {"arrays": str(path)}
