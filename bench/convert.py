@@ -60,10 +60,12 @@ class Conversion:
     Attributes:
         checkpoint: the file written, in the scratch folder.
         counts: how many arrays of each part were carried over.
+        logits: of the same images, by the destination's side and by the source's.
     """
 
     checkpoint: Path
     counts: dict[str, int]
+    logits: tuple[np.ndarray, np.ndarray]
     differences: tuple[Difference, ...]
 
     @property
@@ -112,10 +114,12 @@ def convert(
     reference = dict(np.load(given))
     _require_finite(source, reference)
     done = work("take_over", taker, arrays=given)
+    found = dict(np.load(done["arrays"]))
     return Conversion(
         checkpoint=Path(done["checkpoint"]),
         counts=_count(reference),
-        differences=tuple(compare(dict(np.load(done["arrays"])), reference)),
+        logits=(found["logits"], reference["logits"]),
+        differences=tuple(compare(found, reference)),
     )
 
 

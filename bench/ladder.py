@@ -72,7 +72,7 @@ def climb(climber: Climber) -> Arrays:
     """
     parts = [see_inputs, run_forward, take_gradients, take_one_step, fine_tune]
     if climber.description.config.precision == "float32":
-        parts += [train_with_schedule, train_all_epochs, export_trained]
+        parts += [train_all_epochs, train_with_schedule, export_trained]
     return {name: array for part in parts for name, array in part(climber).items()}
 
 
@@ -80,11 +80,13 @@ def see_inputs(climber: Climber) -> Arrays:
     """Pixels, normalised images, and augmented ones, all (N, H, W, 3)."""
     description = climber.description
     plain, _ = climber.batches(description)
+    shuffled, _ = climber.batches(description, training=True)
     moved, _ = climber.batches(climber.configured(augment=True), training=True)
     mean, std = np.array(description.mean), np.array(description.std)
     return {
         "pixels": climber.sample.images,
         "normalised input": _channels_last(climber, plain),
+        "order of the images": shuffled.mean(axis=(1, 2, 3)),
         # as shares of the range of pixel values, so that the tolerance is one too
         "augmented batch": _channels_last(climber, moved) * std + mean,
     }
@@ -133,19 +135,6 @@ def fine_tune(climber: Climber) -> Arrays:
     return {f"one fine-tuning step/{name}": array for name, array in arrays.items()}
 
 
-def train_with_schedule(climber: Climber) -> Arrays:
-    """The head after AdamW went down a whole cosine schedule on the sample."""
-    changed = {"epochs": 5, "schedule": "cosine", "weight_decay": DECAY}
-    model, description = climber.build(), climber.configured(**changed)
-    loaders = _feature_loaders(
-        climber, model, description, climber.sample, climber.sample
-    )
-    climber.side.training.train(
-        model, *loaders, description, climber.folder / "scheduled", lambda _record: None
-    )
-    return climber.head(model, "AdamW, cosine schedule")
-
-
 def train_all_epochs(climber: Climber) -> Arrays:
     """The head, losses and validation logits of each epoch; the buffers at the end."""
     side, description, model = climber.side, climber.description, climber.build()
@@ -167,6 +156,19 @@ def train_all_epochs(climber: Climber) -> Arrays:
         if "running" in name:
             found[f"buffers/{name}"] = array
     return found
+
+
+def train_with_schedule(climber: Climber) -> Arrays:
+    """The head after AdamW went down a whole cosine schedule on the sample."""
+    changed = {"epochs": 5, "schedule": "cosine", "weight_decay": DECAY}
+    model, description = climber.build(), climber.configured(**changed)
+    loaders = _feature_loaders(
+        climber, model, description, climber.sample, climber.sample
+    )
+    climber.side.training.train(
+        model, *loaders, description, climber.folder / "scheduled", lambda _record: None
+    )
+    return climber.head(model, "AdamW, cosine schedule")
 
 
 def export_trained(climber: Climber) -> Arrays:

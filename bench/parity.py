@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.convert import convert
 from bench.ladder import NUM_IMAGES, spread
 from bench.onnx_runtime import OnnxClassifier
+from bench.request import SUFFIXES
 from bench.run import Run, work
 from shared.files import write_atomically
 from shared.metrics import max_scaled_diff, relative_distance
@@ -88,6 +90,12 @@ def _buffers(sides: Sides) -> Iterator[Pair]:
                 yield f"{arm} {name}", array, sides["start"][name]
 
 
+def _checkpoints(sides: Sides) -> Iterator[Pair]:
+    """The other side's logits with a side's checkpoint, against its own."""
+    for arm in ARMS:
+        yield f"{arm}'s checkpoint", sides[arm]["crossed logits"], sides[arm]["saved"]
+
+
 def _graphs(sides: Sides) -> Iterator[Pair]:
     """onnxruntime's logits against the framework's own, and graph against graph."""
     for arm in ARMS:
@@ -99,6 +107,8 @@ def _graphs(sides: Sides) -> Iterator[Pair]:
 RUNGS = (
     Rung("pixels", "{images} images", _across("pixels"), 0.0),
     Rung("normalised input", "{images} images", _across("normalised input"), 1e-6),
+    # An image is known by its mean, which rounding leaves alone and a shuffle does not.
+    Rung("order of the images", "first epoch", _across("order of the images"), 1e-5),
     Rung("augmented batch", "{images} images", _across("augmented batch"), 1e-4),
     # The worst of 63,000 elements of a block may be off by more than rounding leaves
     # to the block as a whole; in float64 no element is.
@@ -114,13 +124,14 @@ RUNGS = (
     # its weight by a share of the learning rate, on each side in its own way.
     Rung(STEP, "the head after it", _across(STEP), 1e-6, exact=True),
     Rung(FINE_TUNING, "all; batch norm learns", _across(FINE_TUNING), 1e-6, exact=True),
-    Rung(SCHEDULE, "the head after it", _across(SCHEDULE), 1e-4, by_norm=True),
     Rung("one epoch", "{last}", _head_after(0), 1e-4, by_norm=True),
     Rung("half the epochs", "{last}", _head_after(0.5), 1e-4, by_norm=True),
     Rung("all epochs", "{last}", _head_after(1), 1e-4, by_norm=True),
+    Rung(SCHEDULE, "the head after it", _across(SCHEDULE), 1e-4, by_norm=True),
     Rung("epoch losses", "training, validation", _across("epoch losses"), 1e-5),
     Rung("validation predictions", "each image and epoch", _predictions, 0.0),
     Rung("batch-norm buffers", "before, after training", _buffers, 0.0),
+    Rung("checkpoint", "saved by one, loaded by the other", _checkpoints, 1e-5),
     Rung("ONNX", "each graph, and across", _graphs, 1e-4),
 )
 
@@ -142,12 +153,24 @@ def climb(run: Run) -> ParityRecord:
                 run, "climb_ladder", arm, scratch, config=config, switches=switches
             )
             sides[precision][arm] = dict(np.load(done["path"]))
-    sample = spread(run.data.splits["test"], NUM_IMAGES["float32"]).images
     for arm in ARMS:
-        run.display.show(f"parity: {arm}'s graph in onnxruntime")
-        graph = OnnxClassifier(run.scratch / f"{arm}-float32" / "model.onnx")
-        sides["float32"][arm]["ONNX logits"] = graph.all_logits(sample, ONNX_BATCH)
+        _use_elsewhere(run, arm, sides["float32"][arm])
     return compare(sides)
+
+
+def _use_elsewhere(run: Run, arm: str, found: Arrays) -> None:
+    """A side's trained classifier in the other framework, and in onnxruntime."""
+    scratch = run.scratch / f"{arm}-float32"
+    run.display.say(f"parity: {arm}'s checkpoint on the other side")
+    conversion = convert(
+        *(scratch / f"last{SUFFIXES[arm]}", run.data.folder, scratch / "crossed"),
+        *(run.display.on_event, run.options.time_limit_s),
+    )
+    found["crossed logits"], found["saved"] = conversion.logits
+    run.display.show(f"parity: {arm}'s graph in onnxruntime")
+    sample = spread(run.data.splits["test"], NUM_IMAGES["float32"]).images
+    graph = OnnxClassifier(scratch / "model.onnx")
+    found["ONNX logits"] = graph.all_logits(sample, ONNX_BATCH)
 
 
 def _switches(run: Run, arm: str) -> tuple[str, ...]:

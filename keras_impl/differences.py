@@ -10,6 +10,7 @@ from keras import layers
 from PIL import Image
 
 from keras_impl import augmentation, dataset, model, training
+from shared.architecture import DEPTHWISE
 from shared.config import Config
 from shared.errors import UserError
 from shared.sampling import AUGMENTATION, stream
@@ -62,16 +63,9 @@ def _turn_depthwise_kernels() -> AbstractContextManager:
 
     def to_keras_layout(name: str, array: np.ndarray) -> np.ndarray:
         array = matched(name, array)
-        return array.swapaxes(0, 1) if array.ndim == 4 else array
+        return array.swapaxes(0, 1) if name in DEPTHWISE else array
 
     return patch.object(model, "to_keras_layout", to_keras_layout)
-
-
-def _scale_to_one() -> AbstractContextManager:
-    """[D06] Pixels in [-1, 1], whatever the weights were trained on."""
-    return patch.object(
-        dataset, "normalise", lambda images, _description: images / 127.5 - 1
-    )
 
 
 def _take_own_adam() -> AbstractContextManager:
@@ -159,7 +153,6 @@ SWITCHES = {
     "D02": _take_own_epsilon,
     "D03": _pad_bottom_and_right,
     "D05": _turn_depthwise_kernels,
-    "D06": _scale_to_one,
     "D08": _take_own_adam,
     "D11": _reflect_at_the_border,
     "D12": _zoom_about_the_centre,

@@ -11,7 +11,9 @@ from torch import nn
 from torchvision.transforms import v2
 
 from pytorch_impl import augmentation, dataset, model, training
+from shared.checkpoints import Description
 from shared.errors import UserError
+from shared.weights import IMAGENET_MEAN, IMAGENET_STD, KERAS_MEAN, KERAS_STD
 
 
 def switched_on(difference: str) -> AbstractContextManager:
@@ -40,6 +42,20 @@ def _swap_axes() -> AbstractContextManager:
     """[D04] swapaxes(1, 3) for permute(0, 3, 1, 2): every image lies on its side."""
     matched = dataset.normalise
     return patch.object(dataset, "normalise", lambda x, *rest: matched(x.mT, *rest))
+
+
+def _scale_as_the_other() -> AbstractContextManager:
+    """[D06] ImageNet's mean and deviation for weights of [-1, 1], or the reverse."""
+    matched = dataset.normalise
+
+    def normalise(images: torch.Tensor, description: Description) -> torch.Tensor:
+        mean, std = IMAGENET_MEAN, IMAGENET_STD
+        if description.mean != KERAS_MEAN:
+            mean, std = KERAS_MEAN, KERAS_STD
+        wrong = description.model_copy(update={"mean": mean, "std": std})
+        return matched(images, wrong)
+
+    return patch.object(dataset, "normalise", normalise)
 
 
 def _keep_own_first_values() -> AbstractContextManager:
@@ -94,6 +110,7 @@ def _forget_scheduler_step() -> AbstractContextManager:
 SWITCHES = {
     "D01": _let_batch_norm_drift,
     "D04": _swap_axes,
+    "D06": _scale_as_the_other,
     "D07": _keep_own_first_values,
     "D09": _decay_by_gradient,
     "D10": _average_batch_means,

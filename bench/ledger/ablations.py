@@ -54,7 +54,7 @@ ABLATIONS = {
     "D03": Ablation("keras", "features", "padding bottom and right instead of around"),
     "D04": Ablation("pytorch", "features", "swapaxes instead of permute"),
     "D05": Ablation("keras", "features", "depthwise kernels transposed wrongly"),
-    "D06": Ablation("keras", "features", "[-1, 1] instead of the weights' own scale"),
+    "D06": Ablation("pytorch", "features", "the other framework's scale of pixels"),
     "D07": Ablation("pytorch", "head", "PyTorch's first values instead of Glorot's"),
     "D08": Ablation("keras", "head", "Keras's Adam instead of PyTorch's"),
     "D09": Ablation(
