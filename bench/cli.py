@@ -101,6 +101,11 @@ class Parity:
         # Dropout draws its masks apart on each side: the ladder climbs without it.
         settings = dataclasses.replace(self.settings, dropout=0.0)
         options = _options(self.inputs, settings)
+        if options.config.division != "matched":
+            raise UserError(
+                f"--division {options.config.division}: parity is the matched "
+                "division's; the two programs of the other differ by design."
+            )
         if set(options.arms) != set(ARMS):
             raise UserError(f"--arms {self.inputs.arms}: parity needs both arms.")
         with Display(console, options.output / "log.jsonl") as display:

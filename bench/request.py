@@ -20,6 +20,7 @@ class Request(BaseModel):
     config: Config
     scratch: Path  # where the result and large arrays go
     data: Path | None = None  # entry of the decode cache
+    folders: Path | None = None  # the same images as files, <split>/<class>/<name>
     weights: Path | None = None
     checkpoint: Path | None = None
     models: Path | None = None  # where checkpoints and graphs stay

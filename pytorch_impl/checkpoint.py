@@ -4,7 +4,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_model
 
-from pytorch_impl.model import Classifier, build_model
+from pytorch_impl.model import Classifier, build_idiomatic_model, build_model
 from shared.checkpoints import Description, read_description, write_description
 from shared.files import atomic_path
 
@@ -37,4 +37,6 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Description]:
         name.removeprefix("backbone."): tensor.numpy()
         for name, tensor in load_file(path).items()
     }
-    return build_model(state, description), description
+    idiomatic = description.config.division == "idiomatic"
+    build = build_idiomatic_model if idiomatic else build_model
+    return build(state, description), description

@@ -21,8 +21,9 @@ def set_up(config: Config) -> str:
         UserError: `device` is "cuda" and the framework finds no GPU.
     """
     torch.manual_seed(config.seed)
-    torch.backends.cudnn.allow_tf32 = False  # [D22]
-    torch.backends.cuda.matmul.allow_tf32 = False
+    if config.division == "matched":
+        torch.backends.cudnn.allow_tf32 = False  # [D22]
+        torch.backends.cuda.matmul.allow_tf32 = False
     torch.set_default_dtype(getattr(torch, config.precision))
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError(
@@ -55,6 +56,7 @@ class Classifier(nn.Module):
 
     def __init__(self, num_classes: int, config: Config) -> None:
         super().__init__()
+        self.division = config.division
         network = mobilenet_v2(weights=None)
         self.backbone = nn.Sequential(
             OrderedDict(
@@ -76,13 +78,15 @@ class Classifier(nn.Module):
         return self.head(self.backbone(images))
 
     def train(self, mode: bool = True) -> "Classifier":
-        """[D01] Batch norm of the frozen backbone stays in eval mode.
+        """[D01] Batch norm of the matched division's backbone stays in eval mode.
 
         requires_grad=False alone would not stop it from using and updating batch
-        statistics; in Keras trainable=False does.
+        statistics, and in the idiomatic division it does not; in Keras
+        trainable=False does.
         """
         super().train(mode)
-        self.backbone.eval()
+        if self.division == "matched":
+            self.backbone.eval()
         return self
 
 
@@ -103,6 +107,19 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     set_backbone_trainable(model, False)
     # Kernels for NHWC memory are the faster ones; shapes stay (N, C, H, W).
     return model.to(_device(config), memory_format=torch.channels_last)
+
+
+def build_idiomatic_model(arrays: Arrays, description: Description) -> Classifier:
+    """Build the classifier as the framework's guide does; its backbone is frozen.
+
+    Args:
+        arrays: the backbone in torchvision's names and layout, and a trained head if
+            there is one. Without it the head's first values are the framework's. [D07]
+    """
+    model = Classifier(len(description.classes), description.config)
+    load_arrays(model, read_arrays(model) | arrays)
+    set_backbone_trainable(model, False)  # [D01] all that the guide does
+    return model.to(_device(description.config))  # [D30] memory stays NCHW
 
 
 def set_backbone_trainable(model: Classifier, trainable: bool) -> None:

@@ -64,5 +64,10 @@ def read_description(weights: Path) -> Description:
     return description
 
 
+def read_epoch(weights: Path) -> int:
+    """The epoch that a finished checkpoint was taken after, counted from 1."""
+    return json.loads(_beside(weights).read_text())["epoch"]
+
+
 def _beside(weights: Path) -> Path:
     return weights.with_name(weights.name.split(".")[0] + ".json")
