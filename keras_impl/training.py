@@ -41,14 +41,6 @@ def make_optimizer(
     )
 
 
-def make_idiomatic_optimizer(
-    network: keras.Model,  # noqa: ARG001  Keras finds the variables in compile()
-    config: Config,
-) -> keras.optimizers.Optimizer:
-    """Adam as the framework has it: only the learning rate is given."""
-    return keras.optimizers.Adam(config.learning_rate)  # [D08]
-
-
 class _Adam(keras.optimizers.Adam):
     """[D08] Keras's Adam with epsilon where PyTorch and the paper have it."""
 
@@ -63,6 +55,14 @@ class _Adam(keras.optimizers.Adam):
         self.assign_add(velocity, (1 - self.beta_2) * (gradient**2 - velocity))
         divisor = ops.sqrt(velocity / correction_2) + self.epsilon
         self.assign_sub(variable, learning_rate / correction_1 * momentum / divisor)
+
+
+def make_idiomatic_optimizer(
+    network: keras.Model,  # noqa: ARG001  Keras finds the variables in compile()
+    config: Config,
+) -> keras.optimizers.Optimizer:
+    """Adam as the framework has it: only the learning rate is given."""
+    return keras.optimizers.Adam(config.learning_rate)  # [D08]
 
 
 def make_train_step(

@@ -105,7 +105,7 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     # [D03] torchvision pads stride-2 convolutions on both sides; Keras is made to.
     load_arrays(model, arrays)
     set_backbone_trainable(model, False)
-    # Kernels for NHWC memory are the faster ones; shapes stay (N, C, H, W).
+    # [D30] Kernels for NHWC memory are the faster ones; shapes stay (N, C, H, W).
     return model.to(_device(config), memory_format=torch.channels_last)
 
 

@@ -1,8 +1,6 @@
 """The parity ladder: it holds on real images, and a planted defect is named first."""
 
 import json
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,18 +78,6 @@ def test_first_diverging_block_is_named():
         arrays["float32"]["keras"][f"backbone features/block {block}"] += 1
     (failed,) = [rung for rung in compare(arrays, START).rungs if not rung.passed]
     assert failed.first_failed == "backbone features/block 07"
-
-
-@pytest.fixture(scope="module")
-def few_photos(real_data: Path, tmp_path_factory) -> Path:
-    """Three classes of real photos, few of each."""
-    folder = tmp_path_factory.mktemp("photos") / "few"
-    for split, count in (("train", 14), ("validation", 5), ("test", 5)):
-        for label in ("hat", "pants", "shirt"):
-            (folder / split / label).mkdir(parents=True)
-            for path in sorted((real_data / split / label).iterdir())[:count]:
-                shutil.copy(path, folder / split / label)
-    return folder
 
 
 @pytest.mark.slow
