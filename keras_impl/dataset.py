@@ -132,23 +132,22 @@ def make_idiomatic_loader(
         description.classes,
         "Keras's image_dataset_from_directory",  # [D32]
     )
-    transform = _make_transform(description, training)
-    batches = batches.map(
-        lambda images, labels: (transform(images), labels),
-        num_parallel_calls=tf.data.AUTOTUNE,  # [D31]
-    )
+    transforms = [_make_normalisation(description)]
+    if training and config.augment:
+        # [D20] Here and not in the model, which could then not be exported.
+        transforms.insert(0, make_idiomatic_augmentation(config))
+    for transform in transforms:
+        batches = batches.map(
+            lambda images, labels, transform=transform: (transform(images), labels),
+            num_parallel_calls=tf.data.AUTOTUNE,  # [D31]
+        )
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _make_transform(description: Description, training: bool) -> layers.Layer:
+def _make_normalisation(description: Description) -> layers.Normalization:
+    """[D06] Of pixel values 0 to 255; torchvision's Normalize takes 0 to 1."""
     mean, std = 255 * np.array(description.mean), 255 * np.array(description.std)
-    # [D06] Of pixel values 0 to 255; torchvision's Normalize takes 0 to 1.
-    normalise = layers.Normalization(mean=mean, variance=std**2)
-    if not (training and description.config.augment):
-        return normalise
-    # [D20] Here and not in the model, which could then not be exported.
-    augmentation = make_idiomatic_augmentation(description.config)
-    return layers.Pipeline([augmentation, normalise])
+    return layers.Normalization(mean=mean, variance=std**2)
 
 
 def make_feature_loader(

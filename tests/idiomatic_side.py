@@ -19,7 +19,7 @@ from shared.folders import link_images
 from shared.metrics import score_epoch
 from shared.weights import read_weights
 
-EPOCHS = 2
+EPOCHS = 4
 
 
 class Side:
