@@ -313,7 +313,8 @@ def _peak_rss_mib() -> float:
 def _die_with_runner() -> None:
     """A killed runner closes our standard input; nobody waits for the result then."""
     # sys.stdin would be locked while it reads, and a forked loader could not close it.
-    os.read(0, 1)
+    while os.read(0, 2**12):
+        pass
     os._exit(1)
 
 
