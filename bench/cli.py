@@ -100,6 +100,7 @@ class Parity:
     """Differences to leave in, such as keras:D02: see which rung finds them first."""
 
     def execute(self, console: Console) -> int:
+        _require_matched("parity", self.settings)
         if set(self.inputs.arms.split(",")) != set(ARMS):
             raise UserError(f"--arms {self.inputs.arms}: parity needs both arms.")
         for switch in self.switch:
@@ -127,6 +128,7 @@ class Differences:
         from bench.ledger.document import write_document
         from bench.ledger.ledger import check_numbers
 
+        _require_matched("differences", self.settings)
         numbers = check_numbers(self.numbers)
         if set(self.inputs.arms.split(",")) != set(ARMS):
             raise UserError(f"--arms {self.inputs.arms}: the ledger needs both arms.")
@@ -322,6 +324,14 @@ def _options(inputs: Inputs, settings: Settings, **parts: object):
         time_limit_s=_seconds(inputs.time_limit_minutes),
         **parts,
     )
+
+
+def _require_matched(command: str, settings: Settings) -> None:
+    if settings.division != "matched":
+        raise UserError(
+            f"--division {settings.division}: {command} is about the matched division; "
+            "the two programs of the other differ by design."
+        )
 
 
 def _output(inputs: Inputs) -> Path:

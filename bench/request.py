@@ -36,13 +36,13 @@ class Request(BaseModel):
     config: Config
     scratch: Path  # where the result and large arrays go
     data: Path | None = None  # entry of the decode cache
+    folders: Path | None = None  # the same images as files, <split>/<class>/<name>
     weights: Path | None = None
     checkpoint: Path | None = None
     arrays: Path | None = None  # of the other side, .npz
     models: Path | None = None  # where checkpoints and graphs stay
     switches: tuple[str, ...] = ()  # differences to leave in, e.g. "D01"
     tasks: tuple[Task, ...] = ()
-    folders: Path | None = None  # the same images as files, <split>/<class>/<name>
 
 
 def arm_of(checkpoint: Path) -> str:

@@ -41,6 +41,7 @@ class Run:
     data: ImageData
     weights: Weights
     weights_file: Path
+    folders: Path | None = None  # the images as files, for the idiomatic division
     start: float = field(default_factory=now)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     arms: dict[str, ArmRecord] = field(default_factory=dict)
@@ -75,6 +76,7 @@ def work(run: Run, job: str, arm: str, scratch: Path, **more: object) -> dict:
         arm=arm,
         scratch=scratch,
         data=run.data.folder.resolve(),
+        folders=run.folders,
         weights=run.weights_file,
         models=(options.output / "models").resolve(),
         **({"config": options.config} | more),

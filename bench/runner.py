@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from shared.clock import now
 from shared.config import ONNX_BATCH_SIZES, ONNX_OPSET
 from shared.errors import UserError
 from shared.files import atomic_path
+from shared.folders import link_images
 from shared.metrics import max_scaled_diff, top1_agreement
 from shared.records import (
     ArmRecord,
@@ -97,10 +99,19 @@ def _prepare(options: Options, display: Display, scratch: Path) -> Run:
     data = prepare_data(options.data, config, options.skip_bad_images, display)
     weights = prepare_weights(options.weights, config, data, display)
     run = Run(options, display, scratch, data, weights, store_weights(weights, scratch))
-    if config.device == "cuda":  # all of them, before one trains for nothing
-        for arm in options.arms:
-            work(run, "probe", arm, scratch / "probe")
+    if config.division == "idiomatic":
+        run.folders = link_images(data, scratch / "images")
+    if config.device == "cuda" or run.folders:
+        _probe(run)
     return run
+
+
+def _probe(run: Run) -> None:
+    """Let each arm look for its device and its images before one trains for nothing."""
+    for arm in run.options.arms:
+        # An arm that cannot even do this is reported when it comes to train.
+        with suppress(ArmFailed):
+            work(run, "probe", arm, run.scratch / "probe")
 
 
 def _do_everything(run: Run) -> None:
@@ -173,6 +184,12 @@ def _compare(run: Run, names: tuple[str, str]) -> None:
     seed = run.options.config.seed
     arms = run.arms[first], run.arms[second]
     run.comparison = compare_arms(names, arms, labels, seed)
+    if run.options.config.division == "idiomatic":
+        run.not_run.append(
+            "check of the backbone features, and exports across the two sides: the two "
+            "networks of the idiomatic division are not the same function"
+        )
+        return
     if run.options.config.features_are_cached:
         files = [run.scratch / name / "features.npy" for name in names]
         features = [np.load(file) for file in files]

@@ -17,10 +17,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from bench.divisions import Idiomatic, Matched
 from bench.ladder import Climber, climb
 from bench.request import ARMS, Request
 from bench.transfer import hand_over, take_over
-from shared.checkpoints import Description
+from shared.checkpoints import Description, read_record
 from shared.clock import Stages, now
 from shared.config import Config
 from shared.dataset import ImageData, Split, open_cached
@@ -35,7 +36,7 @@ from shared.records import (
     Mistake,
     ScoreRecord,
 )
-from shared.weights import Arrays, initial_head, read_checkpoint_arrays, read_weights
+from shared.weights import Arrays, read_checkpoint_arrays, read_weights
 
 _events = sys.stdout
 
@@ -68,8 +69,14 @@ class Worker:
         emit("stage", name=name)
         return self.stages.measure(name)
 
+    def program(self, data: ImageData) -> Matched | Idiomatic:
+        """The functions of the side that this run's division uses."""
+        if self.config.division == "idiomatic":
+            return Idiomatic(self.side, self.request.folders)
+        return Matched(self.side, data)
+
     def describe(self, data: ImageData) -> tuple[Description, Arrays]:
-        """Description of the classifier to train, and its first values."""
+        """Description of the classifier to train, and the first values given to it."""
         weights = read_weights(self.request.weights)
         description = Description(
             config=self.config,
@@ -77,8 +84,7 @@ class Worker:
             mean=weights.mean,
             std=weights.std,
         )
-        head = initial_head(self.config, len(data.classes))
-        return description, weights.arrays | head
+        return description, weights.arrays | self.program(data).first_head(self.config)
 
 
 def emit(event: str, **values: object) -> None:
@@ -94,28 +100,31 @@ def on_batch(done: int, total: int) -> None:
 def train(worker: Worker) -> dict:
     """Train, keep the best, evaluate it on the test split once, and export it."""
     data = open_cached(worker.request.data)
-    splits, side = data.splits, worker.side
+    splits, side, program = data.splits, worker.side, worker.program(data)
     with worker.stage("build"):
         description, arrays = worker.describe(data)
-        model = side.model.build_model(arrays, description)
-    loaders = _make_loaders(worker, model, splits, description)
+        model = program.build_model(arrays, description)
+    if worker.config.features_are_cached:
+        loaders = _make_feature_loaders(worker, model, splits, description)
+    else:
+        loaders = (
+            program.make_loader("train", description, training=True),
+            program.make_loader("validation", description),
+        )
     folder = worker.request.models / worker.request.arm
     with worker.stage("epochs"):
-        history = side.training.train(
-            model, *loaders, description, folder, _report_epoch
-        )
+        history = program.train(model, *loaders, description, folder, _report_epoch)
     checkpoint = folder / f"best{side.checkpoint.SUFFIX}"
-    model, validation, test = _evaluate(worker, checkpoint, splits["test"], loaders[1])
+    model, validation, test = _evaluate(worker, checkpoint, data, loaders[1])
     with worker.stage("export"):
         graph = worker.request.models / f"{worker.request.arm}.onnx"
         side.export.export_onnx(model, graph, description)
     classes = list(data.classes)
-    best = max(history, key=lambda record: record.validation_accuracy)
     record = ArmRecord(
         status="ok",
         device=worker.device,
         history=history,
-        best_epoch=best.epoch,
+        best_epoch=read_record(checkpoint).epoch,
         checkpoint=checkpoint.relative_to(worker.request.models.parent).as_posix(),
         validation=score(validation, splits["validation"].labels, classes),
         test=_score_test(test, splits["test"], classes),
@@ -131,14 +140,14 @@ def time_phases(worker: Worker) -> dict:
     """Milliseconds of the cold and steady phases of this one process."""
     config, side = worker.config, worker.side
     data = open_cached(worker.request.data)
+    program = worker.program(data)
     with worker.stage("build"):
         description, arrays = worker.describe(data)
-        model = side.model.build_model(arrays, description)
-    batch = next(iter(side.dataset.make_loader(data.splits["train"], description)))
+        model = program.build_model(arrays, description)
+    batch = next(iter(program.make_loader("train", description)))
     images, labels = (np.asarray(part) for part in batch)
     emit("stage", name="steps")
-    num_steps = 1 + config.timing_warmup_steps + config.timing_steps
-    train_step = side.training.make_train_step(model, config, num_steps)
+    train_step = program.make_train_step(model, config)
     training = _time_calls(lambda: train_step(images, labels), config)
     forward = _time_calls(lambda: side.inference.predict_batch(model, images), config)
     milliseconds = {name: [s * 1000] for name, s in worker.stages.seconds.items()}
@@ -204,7 +213,11 @@ def climb_ladder(worker: Worker) -> dict:
 
 
 def probe(worker: Worker) -> dict:
-    """Prove that the framework loads here, and say what it runs on."""
+    """Prove that the framework loads and finds the images; say what it runs on."""
+    data = open_cached(worker.request.data)
+    description, _ = worker.describe(data)
+    for split in data.splits:
+        worker.program(data).make_loader(split, description)
     return {"device": worker.device, "threads": worker.side.model.num_threads()}
 
 
@@ -232,20 +245,14 @@ def import_side(arm: str) -> SimpleNamespace:
     return SimpleNamespace(**modules)
 
 
-def _make_loaders(
+def _make_feature_loaders(
     worker: Worker, model, splits: dict[str, Split], description
 ) -> tuple:
-    """Training and validation batches: of images, or of features computed once."""
-    make_loader = worker.side.dataset.make_loader
-    if not worker.config.features_are_cached:
-        return (
-            make_loader(splits["train"], description, training=True),
-            make_loader(splits["validation"], description),
-        )
+    """Training and validation batches of features, computed once."""
     loaders = []
     with worker.stage("features"):
         for name in ("train", "validation"):
-            loader = make_loader(splits[name], description)
+            loader = worker.side.dataset.make_loader(splits[name], description)
             features = worker.side.inference.compute_features(model, loader, on_batch)
             if name == "validation":  # the runner compares the arms' features
                 np.save(worker.request.scratch / "features.npy", features)
@@ -258,9 +265,13 @@ def _make_loaders(
 
 
 def _evaluate(
-    worker: Worker, checkpoint: Path, test: Split, validation_loader
+    worker: Worker, checkpoint: Path, data: ImageData, validation_loader
 ) -> tuple:
-    """The best classifier as loaded from its file, and its logits of both splits."""
+    """The best classifier as loaded from its file, and its logits of both splits.
+
+    Stored for the ONNX check are those of the decoded test images, which onnxruntime
+    is given too; the idiomatic loaders decode and resize for themselves. [D18]
+    """
     side, inference = worker.side, worker.side.inference
     with worker.stage("evaluate"):
         model, description = side.checkpoint.load_checkpoint(checkpoint)
@@ -268,9 +279,12 @@ def _evaluate(
         if worker.config.features_are_cached:
             predict = inference.predict_head_logits
         validation_logits = predict(model, validation_loader)
-        test_loader = side.dataset.make_loader(test, description)
-        test_logits = inference.predict_logits(model, test_loader, on_batch)
-        np.save(worker.request.scratch / "test_logits.npy", test_logits)
+        test_loader = worker.program(data).make_loader("test", description)
+        test_logits = reference = inference.predict_logits(model, test_loader, on_batch)
+        if worker.config.division == "idiomatic":
+            decoded = side.dataset.make_loader(data.splits["test"], description)
+            reference = inference.predict_logits(model, decoded)
+        np.save(worker.request.scratch / "test_logits.npy", reference)
     return model, validation_logits, test_logits
 
 
@@ -317,7 +331,9 @@ def _peak_rss_mib() -> float:
 
 def _die_with_runner() -> None:
     """A killed runner closes our standard input; nobody waits for the result then."""
-    sys.stdin.buffer.read()
+    # sys.stdin would be locked while it reads, and a forked loader could not close it.
+    while os.read(0, 2**12):
+        pass
     os._exit(1)
 
 

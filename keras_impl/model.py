@@ -29,7 +29,8 @@ def set_up(config: Config) -> str:
     keras.utils.set_random_seed(config.seed)
     keras.config.set_floatx(config.precision)
     keras.config.set_dtype_policy(config.precision)
-    tf.config.experimental.enable_tensor_float_32_execution(False)  # [D22]
+    if config.division == "matched":
+        tf.config.experimental.enable_tensor_float_32_execution(False)  # [D22]
     gpus = tf.config.list_physical_devices("GPU")
     if config.device == "cuda" and not gpus:
         raise UserError(
@@ -71,7 +72,8 @@ class Classifier(keras.Model):
 
     def __init__(self, num_classes: int, config: Config) -> None:
         size = config.image_size_px
-        backbone = _build_backbone(config)
+        idiomatic = config.division == "idiomatic"
+        backbone = (_build_idiomatic_backbone if idiomatic else _build_backbone)(config)
         head = keras.Sequential(
             [
                 keras.Input((NUM_FEATURES,)),
@@ -83,7 +85,9 @@ class Classifier(keras.Model):
             name="head",
         )
         images = keras.Input((size, size, 3), name="input")
-        super().__init__(images, head(backbone(images)))
+        # The guide's training=False; trainable=False alone would do. [D01]
+        features = backbone(images, training=False) if idiomatic else backbone(images)
+        super().__init__(images, head(features))
         self.backbone = backbone
         self.head = head
 
@@ -137,6 +141,14 @@ def _build_backbone(config: Config) -> keras.Model:
     return keras.models.clone_model(network, clone_function=clone)
 
 
+def _build_idiomatic_backbone(config: Config) -> keras.Model:
+    """keras.applications' MobileNetV2 as it is, padding [D03] and epsilon [D02] too."""
+    size = config.image_size_px
+    return keras.applications.MobileNetV2(
+        input_shape=(size, size, 3), weights=None, include_top=False, pooling="avg"
+    )
+
+
 def build_model(arrays: Arrays, description: Description) -> Classifier:
     """Build the classifier with the given values; its backbone is frozen.
 
@@ -146,6 +158,19 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     model = Classifier(len(description.classes), description.config)
     load_arrays(model, arrays)
     set_backbone_trainable(model, False)
+    return model
+
+
+def build_idiomatic_model(arrays: Arrays, description: Description) -> Classifier:
+    """Build the classifier as the framework's guide does; its backbone is frozen.
+
+    Args:
+        arrays: the backbone in torchvision's names and layout, and a trained head if
+            there is one. Without it the head's first values are the framework's. [D07]
+    """
+    model = Classifier(len(description.classes), description.config)
+    load_arrays(model, read_arrays(model) | arrays)
+    set_backbone_trainable(model, False)  # [D01] batch norm stands still as well
     return model
 
 

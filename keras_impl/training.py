@@ -2,21 +2,30 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_impl.checkpoint import save_checkpoint
+from keras_impl.checkpoint import SUFFIX, save_checkpoint
 from keras_impl.inference import predict_head_logits, predict_logits
 from keras_impl.model import Classifier, named_variables
 from shared.architecture import to_keras_layout, to_torch_layout
-from shared.checkpoints import MOMENTS, Description, require_optimizer
+from shared.checkpoints import (
+    MOMENTS,
+    Description,
+    require_optimizer,
+    write_description,
+)
 from shared.clock import now
 from shared.config import Config
-from shared.metrics import accuracy, cross_entropy
+from shared.metrics import score_epoch
 from shared.records import EpochRecord
 from shared.weights import Arrays
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def make_optimizer(
@@ -58,6 +67,14 @@ class _Adam(keras.optimizers.Adam):
         self.assign_add(velocity, (1 - self.beta_2) * (gradient**2 - velocity))
         divisor = ops.sqrt(velocity / correction_2) + self.epsilon
         self.assign_sub(variable, learning_rate / correction_1 * momentum / divisor)
+
+
+def make_idiomatic_optimizer(
+    network: keras.Model,  # noqa: ARG001  Keras finds the variables in compile()
+    config: Config,
+) -> keras.optimizers.Optimizer:
+    """Adam as the framework has it: only the learning rate is given."""
+    return keras.optimizers.Adam(config.learning_rate)  # [D08]
 
 
 def read_optimizer(model: Classifier, optimizer: keras.optimizers.Optimizer) -> Arrays:
@@ -127,9 +144,23 @@ def make_train_step(
     _compile(network, config, num_steps)
     if optimizer_state:
         load_optimizer(model, network.optimizer, optimizer_state)
+    return _make_train_step(network)
 
+
+def make_idiomatic_train_step(
+    network: keras.Model, config: Config
+) -> Callable[[np.ndarray, np.ndarray], float]:
+    """As `make_train_step`, with the idiomatic optimizer."""
+    _compile_idiomatic(network, config)
+    return _make_train_step(network)
+
+
+def _make_train_step(
+    network: keras.Model,
+) -> Callable[[np.ndarray, np.ndarray], float]:
     def train_step(inputs: np.ndarray, labels: np.ndarray) -> float:
-        return float(network.train_on_batch(inputs, labels))
+        logs = network.train_on_batch(inputs, labels, return_dict=True)
+        return float(logs["loss"])
 
     return train_step
 
@@ -201,6 +232,70 @@ def train(
         verbose=0,
     )
     return callback.history
+
+
+def train_idiomatic(
+    model: Classifier,
+    train_loader: "tf.data.Dataset",
+    validation_loader: "tf.data.Dataset",
+    description: Description,
+    folder: Path,
+    on_epoch: Callable[[EpochRecord], None],
+) -> list[EpochRecord]:
+    """Train as the framework's guide does; the best and last checkpoint go to `folder`.
+
+    Best is the first epoch with the lowest validation loss. [D15]
+    """
+    best, epochs = folder / f"best{SUFFIX}", description.config.epochs
+    report = _EpochReport(on_epoch)
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        best, save_best_only=True, save_weights_only=True
+    )
+    _compile_idiomatic(model, description.config)
+    model.fit(
+        train_loader,
+        validation_data=validation_loader,
+        epochs=epochs,
+        callbacks=[report, checkpoint],
+        verbose=0,
+    )
+    chosen = min(report.history, key=lambda record: record.validation_loss)
+    write_description(best, description, chosen.epoch)
+    state = read_optimizer(model, model.optimizer)
+    save_checkpoint(model, folder, "last", description, epochs, state)
+    return report.history
+
+
+def _compile_idiomatic(network: keras.Model, config: Config) -> None:
+    network.compile(  # [D16] jit_compile is "auto"
+        optimizer=make_idiomatic_optimizer(network, config),
+        loss=_loss(),
+        metrics=["accuracy"],
+    )
+
+
+class _EpochReport(keras.callbacks.Callback):
+    """fit()'s own figures of each epoch: means over samples. [D10]"""
+
+    def __init__(self, on_epoch: Callable[[EpochRecord], None]) -> None:
+        super().__init__()
+        self.report = on_epoch
+        self.history: list[EpochRecord] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
+        self.start = now()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        record = EpochRecord(
+            epoch=epoch + 1,
+            train_loss=logs["loss"],
+            train_accuracy=logs["accuracy"],
+            validation_loss=logs["val_loss"],
+            validation_accuracy=logs["val_accuracy"],
+            seconds=now() - self.start,
+        )
+        self.history.append(record)
+        self.report(record)
 
 
 def keep_checkpoints(
@@ -290,15 +385,9 @@ class _EpochEnd(keras.callbacks.Callback):
         cached = self.description.config.features_are_cached
         predict = predict_head_logits if cached else predict_logits
         validation_logits = predict(self.classifier, self.validation_loader)
-        validation_labels = self.validation_loader.labels
-        record = EpochRecord(
-            epoch=epoch + 1,
-            train_loss=cross_entropy(logits, labels),
-            train_accuracy=accuracy(logits, labels),
-            validation_loss=cross_entropy(validation_logits, validation_labels),
-            validation_accuracy=accuracy(validation_logits, validation_labels),
-            seconds=now() - self.start,
-        )
+        validation = validation_logits, self.validation_loader.labels
+        seconds = now() - self.start
+        record = score_epoch(epoch + 1, (logits, labels), validation, seconds)
         self.history.append(record)
         keep_checkpoints(
             self.classifier,

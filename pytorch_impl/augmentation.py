@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from torchvision.transforms import v2
 
 from shared.augmentation import plan_matrix
 from shared.config import Config
@@ -30,4 +31,19 @@ def augment(
     )
     return F.grid_sample(
         images, grid, mode="bilinear", padding_mode="zeros", align_corners=True
+    )
+
+
+def make_idiomatic_augmentation(config: Config) -> v2.Transform:
+    """The framework's own random rotation, crop and flip, drawn anew for each image.
+
+    Takes Pillow images of any size and returns square ones.
+    """
+    size, scale = config.image_size_px, (config.crop_scale_min, 1)
+    return v2.Compose(
+        [
+            v2.RandomRotation(config.rotation_degrees),  # [D11] zero fill, nearest
+            v2.RandomResizedCrop(size, scale),  # [D12] Keras: RandomZoom
+            v2.RandomHorizontalFlip(),
+        ]
     )

@@ -10,7 +10,8 @@ from PIL import Image
 from torch import nn
 from torchvision.transforms import v2
 
-from pytorch_impl import augmentation, dataset, model, training
+from pytorch_impl import augmentation, dataset, model
+from shared import metrics
 from shared.checkpoints import Description
 from shared.errors import UserError
 from shared.weights import IMAGENET_MEAN, IMAGENET_STD, KERAS_MEAN, KERAS_STD
@@ -76,14 +77,14 @@ def _decay_by_gradient() -> AbstractContextManager:
 
 def _average_batch_means() -> AbstractContextManager:
     """[D10] The mean of the batches' means, as a loop adds it up."""
-    matched, size = training.cross_entropy, 32
+    matched, size = metrics.cross_entropy, 32
 
     def mean_of_means(logits: np.ndarray, labels: np.ndarray) -> float:
         cuts = range(size, len(labels), size)
         batches = zip(np.split(logits, cuts), np.split(labels, cuts), strict=True)
         return float(np.mean([matched(*batch) for batch in batches]))
 
-    return patch.object(training, "cross_entropy", mean_of_means)
+    return patch.object(metrics, "cross_entropy", mean_of_means)
 
 
 def _take_nearest_pixel() -> AbstractContextManager:

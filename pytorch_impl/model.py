@@ -21,8 +21,9 @@ def set_up(config: Config) -> str:
         UserError: `device` is "cuda" and the framework finds no GPU.
     """
     torch.manual_seed(config.seed)
-    torch.backends.cudnn.allow_tf32 = False  # [D22]
-    torch.backends.cuda.matmul.allow_tf32 = False
+    if config.division == "matched":
+        torch.backends.cudnn.allow_tf32 = False  # [D22]
+        torch.backends.cuda.matmul.allow_tf32 = False
     torch.set_default_dtype(getattr(torch, config.precision))
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError(
@@ -80,7 +81,8 @@ class Classifier(nn.Module):
         """[D01] Batch norm stays in eval mode, unless it is to learn.
 
         requires_grad=False alone would not stop it from using and updating batch
-        statistics; in Keras trainable=False does.
+        statistics, and in the idiomatic division it does not; in Keras
+        trainable=False does.
         """
         super().train(mode)
         self.backbone.train(mode and self.batch_norm_learns)
@@ -102,8 +104,22 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     # [D03] torchvision pads stride-2 convolutions on both sides; Keras is made to.
     load_arrays(model, arrays)
     set_backbone_trainable(model, False)
-    # Kernels for NHWC memory are the faster ones; shapes stay (N, C, H, W).
+    # [D30] Kernels for NHWC memory are the faster ones; shapes stay (N, C, H, W).
     return model.to(_device(config), memory_format=torch.channels_last)
+
+
+def build_idiomatic_model(arrays: Arrays, description: Description) -> Classifier:
+    """Build the classifier as the framework's guide does; its backbone is frozen.
+
+    Args:
+        arrays: the backbone in torchvision's names and layout, and a trained head if
+            there is one. Without it the head's first values are the framework's. [D07]
+    """
+    model = Classifier(len(description.classes), description.config)
+    load_arrays(model, read_arrays(model) | arrays)
+    set_backbone_trainable(model, False)
+    model.batch_norm_learns = True  # [D01] the guide stops at requires_grad=False
+    return model.to(_device(description.config))  # [D30] memory stays NCHW
 
 
 def set_backbone_trainable(

@@ -15,7 +15,7 @@ from pytorch_impl.model import Classifier
 from shared.checkpoints import MOMENTS, Description, require_optimizer
 from shared.clock import now
 from shared.config import Config
-from shared.metrics import accuracy, cross_entropy
+from shared.metrics import score_epoch
 from shared.records import EpochRecord
 from shared.weights import Arrays
 
@@ -47,6 +47,13 @@ def make_optimizer(
         optimizer.register_step_post_hook(lambda *_: schedule.step())
         optimizer.schedule = schedule  # for load_optimizer
     return optimizer
+
+
+def make_idiomatic_optimizer(
+    network: Classifier, config: Config
+) -> torch.optim.Optimizer:
+    """Adam as the framework has it: only the learning rate is given."""
+    return torch.optim.Adam(network.head.parameters(), lr=config.learning_rate)  # [D08]
 
 
 def read_optimizer(model: Classifier, optimizer: torch.optim.Optimizer) -> Arrays:
@@ -118,7 +125,19 @@ def make_train_step(
     optimizer = make_optimizer(model, config, num_steps)
     if optimizer_state:
         load_optimizer(model, optimizer, optimizer_state)
+    return _make_train_step(network, optimizer)
 
+
+def make_idiomatic_train_step(
+    network: Classifier, config: Config
+) -> Callable[[np.ndarray, np.ndarray], float]:
+    """As `make_train_step`, with the idiomatic optimizer."""
+    return _make_train_step(network, make_idiomatic_optimizer(network, config))
+
+
+def _make_train_step(
+    network: nn.Module, optimizer: torch.optim.Optimizer
+) -> Callable[[np.ndarray, np.ndarray], float]:
     def train_step(inputs: np.ndarray, labels: np.ndarray) -> float:
         network.train()
         batch = torch.from_numpy(inputs), torch.from_numpy(labels)
@@ -177,17 +196,39 @@ def train(
         logits, labels = _train_epoch(network, optimizer, train_loader)
         validation_logits = predict(model, validation_loader)
         validation_labels = validation_loader.dataset.labels
-        record = EpochRecord(
-            epoch=epoch,
-            train_loss=cross_entropy(logits, labels),
-            train_accuracy=accuracy(logits, labels),
-            validation_loss=cross_entropy(validation_logits, validation_labels),
-            validation_accuracy=accuracy(validation_logits, validation_labels),
-            seconds=now() - start,
-        )
+        validation = validation_logits, validation_labels
+        record = score_epoch(epoch, (logits, labels), validation, now() - start)
         history.append(record)
         keep_checkpoints(model, optimizer, history, description, folder)
         on_epoch(record)
+    return history
+
+
+def train_idiomatic(
+    model: Classifier,
+    train_loader: DataLoader,
+    validation_loader: DataLoader,
+    description: Description,
+    folder: Path,
+    on_epoch: Callable[[EpochRecord], None],
+) -> list[EpochRecord]:
+    """Train as the framework's guide does; the best and last checkpoint go to `folder`.
+
+    Best is the first epoch with the highest validation accuracy. [D15]
+    """
+    optimizer = make_idiomatic_optimizer(model, description.config)
+    history: list[EpochRecord] = []
+    for epoch in range(1, description.config.epochs + 1):
+        start = now()
+        # [D01] model.train() in here sets batch norm going, eval() in predict_logits
+        # stops it: the head learns from other features than it is validated on.
+        train_scores = _train_epoch(model, optimizer, train_loader)
+        validation_logits = predict_logits(model, validation_loader)
+        validation = validation_logits, np.array(validation_loader.dataset.targets)
+        # [D10] The guide's loop weighs each batch by its size: a mean over samples too.
+        history.append(score_epoch(epoch, train_scores, validation, now() - start))
+        keep_checkpoints(model, optimizer, history, description, folder)
+        on_epoch(history[-1])
     return history
 
 

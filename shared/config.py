@@ -10,13 +10,32 @@ ONNX_OPSET = 18  # the newest that both exporters write
 ONNX_BATCH_SIZES = (1, 7, 32)
 
 
+# Fields that one division alone reads; a run of the other refuses to change them.
+ONE_DIVISION = {
+    "matched": (
+        "flip_probability",
+        "batch_norm_epsilon",
+        "batch_norm_momentum",
+        "precision",
+        "adam_beta_1",
+        "adam_beta_2",
+        "weight_decay",
+        "adam_epsilon",
+        "schedule",
+        "cache_features",
+    ),
+    "idiomatic": ("loader_workers",),
+}
+
+
 class Config(BaseModel):
     """The resolved configuration of one run; stored with every result."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    division: Literal["matched"] = Field(
-        "matched", description="Same program on both sides, or each side's own idiom."
+    division: Literal["matched", "idiomatic"] = Field(
+        "matched",
+        description="Same program on both sides, or each as its guide writes it.",
     )
     seed: int = Field(
         0, ge=0, lt=2**31, description="Key of every random stream of the run."
@@ -31,6 +50,11 @@ class Config(BaseModel):
         description="Side of the square input; the ImageNet weights saw 224.",
     )  # fmt: skip
     batch_size: int = Field(32, ge=1, le=1024, description="Images in a batch.")
+    loader_workers: int = Field(
+        2, ge=0, le=64,
+        description="Processes of PyTorch's idiomatic DataLoader, which without any "
+        "decodes between two steps; Keras's tf.data chooses its threads itself.",
+    )  # fmt: skip
 
     # Augmentation of training images: the workshop's three
     augment: bool = Field(
@@ -97,18 +121,23 @@ class Config(BaseModel):
 
     @property
     def features_are_cached(self) -> bool:
-        """Augmented images differ in every epoch, so their features do too."""
-        return self.cache_features and not self.augment
+        """Augmented images differ in every epoch, so their features do too.
+
+        The idiomatic division trains on images: its backbones may drift. [D01]
+        """
+        matched = self.division == "matched"
+        return matched and self.cache_features and not self.augment
 
 
 def make_config(**values: object) -> Config:
     """Validate `values`; fields left out take their defaults.
 
     Raises:
-        UserError: an unknown field or a value out of range, all of them listed.
+        UserError: an unknown field, a value out of range, or one that this division
+            does not read, all of them listed.
     """
     try:
-        return Config(**values)
+        config = Config(**values)
     except ValidationError as error:
         lines = [
             f"  {'.'.join(map(str, problem['loc']))} = {problem['input']!r}: "
@@ -116,3 +145,19 @@ def make_config(**values: object) -> Config:
             for problem in error.errors()
         ]
         raise UserError("Configuration is not valid:\n" + "\n".join(lines)) from error
+    _require_read(config)
+    return config
+
+
+def _require_read(config: Config) -> None:
+    for division, names in ONE_DIVISION.items():
+        changed = [
+            f"{name} = {getattr(config, name)!r}"
+            for name in names
+            if getattr(config, name) != Config.model_fields[name].default
+        ]
+        if changed and division != config.division:
+            raise UserError(
+                f"{', '.join(changed)}: read by the {division} division alone. Leave "
+                f"it out of a run of the {config.division} one."
+            )

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +46,7 @@ class ImageData:
     skipped: tuple[tuple[str, str], ...]  # ('split/class/name.jpg', reason)
     folder: Path  # the cache entry, for open_cached
     notice: str | None = None  # why this is not the data set one would expect
+    source_folder: Path | None = None  # where the image files lie
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def prepare(
         skip_bad_images=skip_bad_images,
         progress=progress,
     )
-    return open_cached(entry, source.name, source.origin, source.notice)
+    found = open_cached(entry, source.name, source.origin, source.notice)
+    return replace(found, source_folder=source.folder)
 
 
 def open_cached(
@@ -94,8 +96,8 @@ def open_cached(
 ) -> ImageData:
     """Map a cache entry that `prepare` made (its `folder`), without reading it.
 
-    The entry holds content alone: `name`, `source` and `notice` are facts of the run
-    that found it, which a worker process does not report.
+    The entry holds content alone: `name`, `source`, `notice` and `source_folder` are
+    facts of the run that found it, which a worker process does not report.
 
     Raises:
         UserError: the entry is missing or damaged.

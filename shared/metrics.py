@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from shared.records import ClassScore, ScoreRecord
+from shared.records import ClassScore, EpochRecord, ScoreRecord
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -26,6 +26,28 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Share of samples whose largest logit is the label's; ties go to the first."""
     return float(np.mean(logits.argmax(axis=1) == labels))
+
+
+def score_epoch(
+    epoch: int,
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    seconds: float,
+) -> EpochRecord:
+    """Loss and accuracy of an epoch from (logits, labels) of both splits.
+
+    Args:
+        epoch: counted from 1.
+        train: each logit as it was when its batch was trained on.
+    """
+    return EpochRecord(
+        epoch=epoch,
+        train_loss=cross_entropy(*train),
+        train_accuracy=accuracy(*train),
+        validation_loss=cross_entropy(*validation),
+        validation_accuracy=accuracy(*validation),
+        seconds=seconds,
+    )
 
 
 def confusion_matrix(

@@ -55,21 +55,21 @@ def real_images(real_data: Path, cache: Path) -> ImageData:
 
 
 @pytest.fixture(scope="session")
+def few_images(real_images: ImageData) -> np.ndarray:
+    """37 real test images (37, 224, 224, 3) uint8: one whole batch and a rest of 5."""
+    return np.array(real_images.splits["test"].images[::10][:37])
+
+
+@pytest.fixture(scope="session")
 def few_photos(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three classes of real photos, few of each."""
     folder = tmp_path_factory.mktemp("photos") / "few"
-    for split, count in (("train", 14), ("validation", 5), ("test", 14)):
+    for split, count in (("train", 14), ("validation", 5), ("test", 5)):
         for label in ("hat", "pants", "shirt"):
             (folder / split / label).mkdir(parents=True)
             for path in sorted((real_data / split / label).iterdir())[:count]:
                 shutil.copy(path, folder / split / label)
     return folder
-
-
-@pytest.fixture(scope="session")
-def few_images(real_images: ImageData) -> np.ndarray:
-    """37 real test images (37, 224, 224, 3) uint8: one whole batch and a rest of 5."""
-    return np.array(real_images.splits["test"].images[::10][:37])
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,14 @@
 """Reports made from the result record alone."""
 
+import os
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.report.division import anchor
 from bench.report.sections import headline, make_sections
 from bench.report.terminal import print_summary
 from bench.report.words import banners, title
@@ -13,6 +16,8 @@ from shared.files import write_atomically
 from shared.records import Results
 
 __all__ = ["print_summary", "write_report"]
+
+DIFFERENCES = Path(__file__).parents[2] / "docs" / "differences.md"
 
 
 def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
@@ -22,6 +27,7 @@ def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
         "headline": headline(results),
         "banners": banners(results),
         "sections": make_sections(results),
+        "differences": quote(os.path.relpath(DIFFERENCES, folder)),
     }
     markdown = _environment(finalize=escape_markdown)
     html = _environment(autoescape=True)
@@ -40,7 +46,7 @@ def _environment(**settings) -> Environment:
         undefined=StrictUndefined,
         **settings,
     )
-    environment.filters["fenced"] = fenced
+    environment.filters |= {"fenced": fenced, "anchor": anchor}
     return environment
 
 

@@ -19,6 +19,14 @@ class Bullets:
 
 
 @dataclass(frozen=True)
+class Entries:
+    """Titles of docs/differences.md, each with a link to its place there."""
+
+    kind: ClassVar[str] = "entries"
+    titles: list[str]
+
+
+@dataclass(frozen=True)
 class Code:
     kind: ClassVar[str] = "code"
     code: str
@@ -67,7 +75,7 @@ class Row:
     blocks: list["Block"]
 
 
-Block = Text | Bullets | Code | Table | Plot | Gallery | Row
+Block = Text | Bullets | Entries | Code | Table | Plot | Gallery | Row
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from bench.report import plots
 from bench.report.blocks import Block, Row, Table, Text
+from bench.report.division import is_idiomatic, loading
 from bench.report.numbers import DASH, fixed, percent, short, tiny
 from bench.report.words import PHASES, STEADY_PHASES, timing_verdict
 from shared.records import OnnxRecord, Results
@@ -23,14 +24,24 @@ def timing(results: Results) -> list[Block]:
             "Cold phases happen once in a process and are paid before the first useful "
             "result; steady phases repeat for every batch after warm-up. The two are "
             "never added up, since which one matters depends on how long you train. "
-            "All steps here run on images; a run that computes the frozen backbone's "
-            "features once trains its epochs in much less time (see the stages below). "
-            f"{_allocator(results)}"
+            f"{_what_steps_leave_out(results)} {_allocator(results)}"
         ),
         Row(figures),
         _times(results, phases),
         Row(explained),
     ]
+
+
+def _what_steps_leave_out(results: Results) -> str:
+    if is_idiomatic(results):
+        return (
+            "All steps here run on one batch that is in memory; what loading images "
+            "costs is part of the epochs (see the stages below)."
+        )
+    return (
+        "All steps here run on images; a run that computes the frozen backbone's "
+        "features once trains its epochs in much less time (see the stages below)."
+    )
 
 
 def _allocator(results: Results) -> str:
@@ -98,7 +109,10 @@ def _meanings(phases: list[str]) -> Table:
 
 def stages(results: Results) -> list[Block]:
     tables = [_stage_seconds(results), _memory(results)]
-    return [Row(present)] if (present := [t for t in tables if t]) else []
+    if not (present := [t for t in tables if t]):
+        return []
+    note = loading(results)
+    return [Text(note), Row(present)] if note else [Row(present)]
 
 
 def _stage_seconds(results: Results) -> Table | None:

@@ -5,7 +5,17 @@ from operator import itemgetter
 import numpy as np
 
 from bench.report import plots
-from bench.report.blocks import Block, Bullets, Gallery, Picture, Row, Table, Text
+from bench.report.blocks import (
+    Block,
+    Bullets,
+    Entries,
+    Gallery,
+    Picture,
+    Row,
+    Table,
+    Text,
+)
+from bench.report.division import differences, is_idiomatic
 from bench.report.numbers import DASH, fixed, percent, wilson_interval
 from bench.report.words import accuracy_verdict, difference, shown_by, tested_arms
 from shared.records import Mistake, Results, ScoreRecord
@@ -15,7 +25,13 @@ MOST_PICTURES = 12  # an arm; more would be scrolled past
 
 
 def findings(results: Results) -> list[Block]:
-    return [Bullets(shown_by(results))]
+    blocks: list[Block] = [Bullets(shown_by(results))]
+    if is_idiomatic(results):
+        lead = (
+            "What sets the two programs apart, with its entry in docs/differences.md:"
+        )
+        blocks += [Text(lead), Entries(differences(results))]
+    return blocks
 
 
 def accuracy(results: Results) -> list[Block]:

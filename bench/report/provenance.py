@@ -3,6 +3,7 @@
 from bench.report.blocks import Block, Bullets, Code, Row, Table, Text
 from bench.report.numbers import DASH, fixed, tiny
 from bench.report.words import GLOSSARY, checks_summary, missing
+from shared.config import ONE_DIVISION
 from shared.records import DataRecord, EnvironmentRecord, Results
 
 MOST_SKIPPED = 50  # files named in the report; results.json names all
@@ -78,7 +79,13 @@ def _channels(values: list[float]) -> str:
 
 
 def settings(results: Results) -> list[Block]:
-    config = [[name, str(value)] for name, value in results.config.items()]
+    unread = {
+        name
+        for division, names in ONE_DIVISION.items()
+        for name in names
+        if division != results.division
+    }
+    config = [[n, str(value)] for n, value in results.config.items() if n not in unread]
     return [
         Row(
             [

@@ -1,5 +1,6 @@
 """What the record says, in plain words. Noise has no winner: that rule lives here."""
 
+from bench.report.division import BANNER, by_design, is_idiomatic
 from bench.report.numbers import p_value, percent, points, short, tiny
 from shared.records import (
     ArmRecord,
@@ -52,12 +53,13 @@ def title(results: Results) -> str:
         return f"Parity of PyTorch and Keras on {results.data.name}"
     *others, last = results.arms or ["no arm"]
     arms = f"{', '.join(others)} and {last}" if others else last
-    return f"{arms} on {results.data.name}"
+    division = ", idiomatic division" if is_idiomatic(results) else ""
+    return f"{arms} on {results.data.name}{division}"
 
 
 def banners(results: Results) -> list[str]:
     """Warnings that have to stand above everything else."""
-    found = []
+    found = [BANNER] if is_idiomatic(results) else []
     if results.data.source == "synthetic":
         found.append(
             "Synthetic data: the images are drawings embedded in this project, not "
@@ -117,7 +119,9 @@ def difference(comparison: ComparisonRecord) -> str:
 
 def shown_by(results: Results) -> list[str]:
     """The findings of the run, one sentence or two each."""
-    found = [_accuracies(tested_arms(results))] if results.arms else []
+    found = by_design(results)
+    if results.arms:
+        found.append(_accuracies(tested_arms(results)))
     if results.parity:
         found.append(_ladder(results.parity))
     if results.ledger:

@@ -6,6 +6,7 @@ import re
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from bench.report import print_summary, write_report
+from bench.report.division import anchor, differences
 from bench.report.numbers import fixed, percent, points, short, tiny, wilson_interval
 from shared.errors import UserError
 from shared.records import (
@@ -24,7 +26,8 @@ from shared.records import (
     read_results,
 )
 
-STORED = Path(__file__).parents[2] / "reports/samples/clothing-2-cores/results.json"
+ROOT = Path(__file__).parents[2]
+STORED = ROOT / "reports/samples/clothing-2-cores/results.json"
 CLAIMS = re.compile(r"\b(better|faster|slower|worse|wins?|winner)\b", re.IGNORECASE)
 
 
@@ -287,6 +290,67 @@ def test_a_shown_difference_is_named(results, tmp_path, low, high, better, faste
         assert f"{arms[faster]} is faster" in page
         assert f"{arms[1 - faster]} is faster" not in page.split("Accuracy")[0]
         assert "no difference shown" not in page
+
+
+def idiomatic(results: Results, **config: object) -> Results:
+    """The stored run as if it had been one of the idiomatic division."""
+    config = {"loader_workers": 2} | config
+    changed = {"division": "idiomatic", "config": results.config | config}
+    return results.model_copy(update=changed, deep=True)
+
+
+def test_idiomatic_division_is_named_everywhere(results, tmp_path):
+    shown = [*pages(results, tmp_path), summary(results)]
+    assert not any("idiomatic" in text.lower() for text in shown)
+    found = idiomatic(results)
+    markdown, html = pages(found, tmp_path)
+    for page in (markdown, html):
+        assert "pytorch and keras on clothing-dataset-small, idiomatic division" in page
+        assert "differ by design" in page.split("Accuracy")[0]
+        assert "Both arms start from the same values" not in page
+        assert "features once" not in page
+        assert "adam_epsilon" not in page.replace("\\", "")  # Keras's is another one
+    for text in (markdown, html, " ".join(summary(found).split())):
+        assert "Idiomatic division: each side" in text
+
+
+def test_idiomatic_report_takes_no_side(results, tmp_path):
+    noise = idiomatic(with_intervals(results, 0.98, 1.03), augment=True)
+    for text in [*pages(noise, tmp_path), summary(noise)]:
+        assert not CLAIMS.search(text)
+
+
+def test_differences_are_listed_with_their_titles(results, tmp_path):
+    document = (ROOT / "docs" / "differences.md").read_text()
+    headings = re.findall(r"^## (D\d\d .+)$", document, re.MULTILINE)
+    everything = idiomatic(results, augment=True, dropout=0.2)
+    everything.arms["keras"].device = "a GPU"
+    listed = differences(everything)
+    assert len(listed) == 15
+    assert set(listed) <= set(headings)
+    markdown, html = (path.read_text() for path in write_report(everything, tmp_path))
+    for title in listed:
+        assert unescape(html).count(title) == 1
+        assert f"[{title}](" in markdown
+    fewer = differences(idiomatic(results, augment=False, dropout=0.0))
+    assert {title[:3] for title in set(listed) - set(fewer)} == {
+        *("D11", "D12", "D17", "D22")
+    }
+
+
+def test_links_to_the_differences_lead_there(results, tmp_path):
+    folder = tmp_path / "a folder"
+    html = write_report(idiomatic(results), folder)[1].read_text()
+    links = [a for a in Loads(html).addresses if "differences.md" in a]
+    assert links
+    for link in links:
+        file, place = unquote(link).split("#")
+        assert (folder / file).resolve() == ROOT / "docs" / "differences.md"
+        assert re.fullmatch(r"d\d\d-[a-z0-9-]+", place)
+    assert anchor("D17 Dropout's masks") == "d17-dropouts-masks"
+    assert anchor("D03 Padding of stride-2 convolutions").endswith(
+        "stride-2-convolutions"
+    )
 
 
 def test_wilson_interval_is_the_published_one():

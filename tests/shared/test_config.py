@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.config import make_config
+from shared.config import ONE_DIVISION, Config, make_config
 from shared.errors import UserError
 
 
@@ -19,6 +19,26 @@ def test_every_fault_is_named():
         assert name in str(error.value)
 
 
+def test_fields_of_the_other_division_cannot_be_changed():
+    with pytest.raises(UserError) as error:
+        make_config(division="idiomatic", adam_epsilon=1e-7, precision="float64")
+    for words in ("adam_epsilon = 1e-07", "precision = 'float64'", "matched division"):
+        assert words in str(error.value)
+    with pytest.raises(UserError, match="loader_workers = 4"):
+        make_config(loader_workers=4)
+    assert make_config(division="idiomatic", loader_workers=4).loader_workers == 4
+
+
+def test_every_field_is_read_by_the_idiomatic_division_or_refused_there():
+    """A new field has to be taken up here or in ONE_DIVISION."""
+    assert set(Config.model_fields) - set(ONE_DIVISION["matched"]) == {
+        *("division", "seed", "device", "image_size_px", "batch_size", "epochs"),
+        *("augment", "rotation_degrees", "crop_scale_min", "loader_workers"),
+        *("inner_size", "dropout", "learning_rate"),
+        *("timing_rounds", "timing_warmup_steps", "timing_steps"),
+    }
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "fast"])
 def test_numbers_are_finite_numbers(value):
     with pytest.raises(UserError, match="learning_rate"):
@@ -29,3 +49,4 @@ def test_augmented_features_are_not_cached():
     assert make_config().features_are_cached
     assert not make_config(augment=True).features_are_cached
     assert not make_config(cache_features=False).features_are_cached
+    assert not make_config(division="idiomatic").features_are_cached

@@ -1,0 +1,50 @@
+"""The functions of a side that the two divisions have apart, under the same names."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from shared.checkpoints import Description
+from shared.config import Config
+from shared.dataset import ImageData
+from shared.weights import Arrays, initial_head
+
+
+class Matched:
+    """The same program on both sides, from the same decoded images."""
+
+    def __init__(self, side: SimpleNamespace, data: ImageData) -> None:
+        self.side, self.data = side, data
+        self.build_model = side.model.build_model
+        self.train = side.training.train
+
+    def make_train_step(self, model, config: Config):
+        """One update from a batch; the schedule's length is of no matter to a few."""
+        return self.side.training.make_train_step(model, config, config.timing_steps)
+
+    def make_loader(self, split: str, description: Description, training: bool = False):
+        """Batches of one split."""
+        images = self.data.splits[split]
+        return self.side.dataset.make_loader(images, description, training)
+
+    def first_head(self, config: Config) -> Arrays:
+        """First values of the head, where the program does not draw them itself."""
+        return initial_head(config, len(self.data.classes))
+
+
+class Idiomatic:
+    """Each side as its framework's guide writes it, from folders of image files."""
+
+    def __init__(self, side: SimpleNamespace, folders: Path) -> None:
+        self.side, self.folders = side, folders
+        self.build_model = side.model.build_idiomatic_model
+        self.make_train_step = side.training.make_idiomatic_train_step
+        self.train = side.training.train_idiomatic
+
+    def make_loader(self, split: str, description: Description, training: bool = False):
+        """Batches of one split."""
+        folder = self.folders / split
+        return self.side.dataset.make_idiomatic_loader(folder, description, training)
+
+    def first_head(self, config: Config) -> Arrays:  # noqa: ARG002
+        """None: each framework draws its own. [D07]"""
+        return {}

@@ -1,0 +1,81 @@
+"""What a report of the idiomatic division says about the division itself."""
+
+import re
+
+from shared.records import Results
+
+# Entries of docs/differences.md; a test compares the titles.
+ALWAYS = (
+    "D01 Frozen batch norm",
+    "D02 Batch norm's epsilon and momentum",
+    "D03 Padding of stride-2 convolutions",
+    "D07 First values of a dense layer",
+    "D08 Adam's epsilon",
+    "D14 Order of the training images",
+    "D15 Which checkpoint is the best",
+    "D16 Compilation",
+    "D18 Decoding and resizing images",
+    "D30 Memory format",
+    "D31 Loading in parallel",
+)
+WITH_AUGMENTATION = ("D11 Rotation", "D12 Random crop and zoom")
+WITH_DROPOUT = ("D17 Dropout's masks",)
+ON_A_GPU = ("D22 TF32 on a GPU",)
+
+BANNER = (
+    "Idiomatic division: each side is written as its framework's guide writes it, and "
+    "the two differ by design. These figures belong in no table with those of the "
+    "matched division."
+)
+
+
+def is_idiomatic(results: Results) -> bool:
+    return results.division == "idiomatic"
+
+
+def differences(results: Results) -> list[str]:
+    """Titles of what sets the two programs of this run apart, in the order of ids."""
+    config = results.config
+    on_gpu = any(arm.device not in (None, "cpu") for arm in results.arms.values())
+    return sorted(
+        ALWAYS
+        + (WITH_AUGMENTATION if config["augment"] else ())
+        + (WITH_DROPOUT if config["dropout"] else ())
+        + (ON_A_GPU if on_gpu else ())
+    )
+
+
+def anchor(title: str) -> str:
+    """Where GitHub puts a heading: "D01 Frozen batch norm" at d01-frozen-batch-norm."""
+    return re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
+
+
+def by_design(results: Results) -> list[str]:
+    """The findings that come before any figure; none in the matched division."""
+    if not is_idiomatic(results):
+        return []
+    found = [
+        "The two programs differ by design. They share the task: images, split, "
+        "backbone weights with their pixel scale, sizes of the head, epochs, learning "
+        "rate and batch size. Everything else is as each framework's guide has it, so "
+        "a difference between their results belongs to the whole list below and to no "
+        "single entry of it."
+    ]
+    if "pytorch" in results.arms:
+        found.append(
+            "PyTorch's side freezes the backbone's parameters as the transfer-learning "
+            "tutorial does, and that leaves batch norm running (D01): its head is "
+            "trained on features that drift with every batch."
+        )
+    return found
+
+
+def loading(results: Results) -> str:
+    """Where the time of loading images shows, and whose memory is not counted."""
+    if not is_idiomatic(results):
+        return ""
+    return (
+        "Images are decoded anew in every epoch: by PyTorch's loader in "
+        f"{results.config['loader_workers']} processes of its own, whose memory is not "
+        "counted here, by Keras's in threads of the training process."
+    )

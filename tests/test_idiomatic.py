@@ -1,0 +1,265 @@
+"""The idiomatic division: what each framework does by itself, and what it must not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.config import make_config
+from shared.dataset import ImageData, prepare
+from shared.errors import UserError
+from shared.folders import link_images, require_whole_split
+from shared.weights import read_weights
+from tests.idiomatic_side import EPOCHS
+
+ROOT = Path(__file__).parents[1]
+ARMS = ("pytorch", "keras")
+
+
+@pytest.fixture(scope="module")
+def photos(few_photos: Path, tmp_path_factory) -> ImageData:
+    return prepare(str(few_photos), make_config(), cache=tmp_path_factory.mktemp("c"))
+
+
+@pytest.fixture(scope="module")
+def sides(few_photos, real_weights, tmp_path_factory) -> dict[str, dict]:
+    """What tests/idiomatic_side.py stores, by arm; a process for each."""
+    found = {}
+    for arm in ARMS:
+        folder = tmp_path_factory.mktemp(arm)
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.idiomatic_side", arm]
+            + [str(path) for path in (few_photos, real_weights, folder)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-5000:]
+        found[arm] = dict(np.load(folder / "arrays.npz"))
+    return found
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_loader_has_every_image_in_the_order_of_the_split(sides, photos, arm):
+    labels = photos.splits["validation"].labels
+    np.testing.assert_array_equal(sides[arm]["labels"], labels)
+    assert sides[arm]["batch_sizes"].tolist() == [4, 4, 4, 3]
+    assert sides[arm]["images"].shape == (15, 224, 224, 3)
+
+
+def test_pixels_are_pillow_s_on_one_side_alone(sides):
+    """[D18] Keras resizes without antialias: no image is far off, none is equal."""
+    pytorch, keras = (
+        np.abs(sides[arm]["images"] - sides[arm]["decoded"]).mean(axis=(1, 2, 3))
+        for arm in ARMS
+    )
+    assert pytorch.max() < 1e-6
+    assert keras.min() > 0.002
+    assert keras.max() < 0.5
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_training_images_are_shuffled_anew_in_every_epoch(sides, photos, arm):
+    first, second = (sides[arm][f"train_labels_{epoch}"] for epoch in (1, 2))
+    labels = photos.splits["train"].labels
+    for found in (first, second):
+        np.testing.assert_array_equal(np.sort(found), labels)
+        assert (found != labels).any()
+    assert (first != second).any()
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_augmentation_changes_the_images_and_not_their_size(sides, arm):
+    first, second = (sides[arm][f"augmented_{epoch}"] for epoch in (1, 2))
+    assert first.shape == (42, 224, 224, 3)
+    assert np.abs(first.mean(axis=(1, 2, 3)) - second.mean(axis=(1, 2, 3))).max() > 0.1
+    limits = sides[arm]["images"].min() - 1, sides[arm]["images"].max() + 1
+    assert limits[0] < first.min() < first.max() < limits[1]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_backbone_is_the_given_one_and_the_head_the_framework_s(
+    sides, real_weights, arm
+):
+    for name, array in read_weights(real_weights).arrays.items():
+        np.testing.assert_array_equal(sides[arm][f"before/{name}"], array)
+    bias = sides[arm]["before/head.inner.bias"]
+    assert (bias == 0).all() == (arm == "keras")  # [D07]
+
+
+def test_networks_are_as_published(sides):
+    """Read from the classifier that load_checkpoint rebuilt."""
+    found = {arm: json.loads(str(sides[arm]["architecture"])) for arm in ARMS}
+    assert found["pytorch"] == {
+        "epsilons": [1e-5],
+        "paddings": [[1, 1]],
+        "trainable": 4,
+    }
+    assert found["keras"] == {
+        "epsilons": [1e-3],  # [D02]
+        "paddings": ["((0, 1), (0, 1))"],  # [D03]
+        "trainable": 4,
+    }
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_training_moves_the_head_and_pytorch_s_batch_norm(sides, arm):
+    """[D01] As the guide's code does: parameters stand still, PyTorch's buffers not."""
+    names = {name[6:] for name in sides[arm] if name.startswith("after/")}
+    moved = {
+        name
+        for name in names
+        if (sides[arm][f"after/{name}"] != sides[arm][f"before/{name}"]).any()
+    }
+    head = {name for name in names if name.startswith("head.")}
+    buffers = {name for name in names if "running" in name}
+    assert len(buffers) == 104
+    assert moved == (head | buffers if arm == "pytorch" else head)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_reported_figures_are_those_of_the_validation_images(sides, arm):
+    """[D10] fit()'s own means are means over samples, last smaller batch included."""
+    assert len(sides[arm]["reported"]) == EPOCHS
+    np.testing.assert_allclose(
+        sides[arm]["reported"], sides[arm]["recomputed"], rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_best_is_what_the_side_watches(sides, arm):
+    """[D15] PyTorch's loop validation accuracy, ModelCheckpoint validation loss."""
+    losses, accuracies = sides[arm]["reported"].T
+    best = accuracies.argmax() if arm == "pytorch" else losses.argmin()
+    assert sides[arm]["kept_epochs"].tolist() == [best + 1, EPOCHS]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_checkpoint_gives_the_same_logits(sides, arm):
+    assert sides[arm]["logits"].std() > 0.1
+    np.testing.assert_array_equal(sides[arm]["loaded_logits"], sides[arm]["logits"])
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_steps_reduce_the_loss(sides, arm):
+    losses = sides[arm]["losses"]
+    assert losses[-3:].mean() < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize(("arm", "suffix"), [("pytorch", ".gif"), ("keras", ".webp")])
+def test_file_that_a_loader_leaves_out_is_named(sides, arm, suffix):
+    """[D32] Neither framework would say a word."""
+    message = str(sides[arm]["refusal"])
+    assert "leaves out 1 file(s)" in message
+    assert suffix in message
+    assert "--division matched" in message
+
+
+def test_links_are_the_images_in_use(few_photos, tmp_path):
+    data = tmp_path / "data"
+    for split in ("train", "validation", "test"):
+        (data / split).parent.mkdir(exist_ok=True)
+        (data / split).symlink_to(few_photos / split)
+    (data / "validation").rename(data / "val")
+    found = prepare(str(data), make_config(), cache=tmp_path / "cache")
+    folder = link_images(found, tmp_path / "images")
+    for split, images in found.splits.items():
+        links = [path for path in folder.glob(f"{split}/*/*") if path.is_file()]
+        names = {path.relative_to(folder / split).as_posix() for path in links}
+        assert names == set(images.files)
+
+
+def test_bad_images_that_were_left_out_are_not_linked(few_photos, tmp_path):
+    data = link_images(
+        prepare(str(few_photos), make_config(), cache=tmp_path), tmp_path / "data"
+    )
+    (data / "train" / "hat" / "broken.jpg").write_text("no image")
+    found = prepare(str(data), make_config(), cache=tmp_path, skip_bad_images=True)
+    folder = link_images(found, tmp_path / "images")
+    assert not (folder / "train" / "hat" / "broken.jpg").exists()
+    assert len(list(folder.glob("train/*/*"))) == 42
+
+
+def test_labels_in_another_order_are_refused(tmp_path):
+    for name in ("hat", "shirt"):
+        (tmp_path / name).mkdir()
+    require_whole_split(tmp_path, [], ["hat", "shirt"], ("hat", "shirt"), "loader")
+    with pytest.raises(UserError, match="shirt, hat"):
+        require_whole_split(tmp_path, [], ["shirt", "hat"], ("hat", "shirt"), "loader")
+
+
+@pytest.fixture(scope="module")
+def run(bench, few_photos, real_weights, tmp_path_factory) -> dict:
+    """Both arms from end to end, with augmentation and timing."""
+    folder = tmp_path_factory.mktemp("run") / "out"
+    done = bench(
+        *("all", "--division", "idiomatic", "--data", few_photos, "--augment"),
+        *("--weights", real_weights, "--epochs", EPOCHS, "--output", folder),
+        *("--timing-rounds", 2, "--timing-steps", 2, "--timing-warmup-steps", 0),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads((folder / "results.json").read_text())
+    return results | {"folder": folder, "said": " ".join(done.stdout.split())}
+
+
+@pytest.mark.slow
+def test_run_is_complete_and_says_its_division(run):
+    assert (run["status"], run["division"]) == ("complete", "idiomatic")
+    for arm in run["arms"].values():
+        assert arm["status"] == "ok"
+        assert arm["test"]["images"] == 15
+        assert set(arm["timing"]) >= {"first_step", "train_step", "forward"}
+        assert arm["onnx"]["parity"]["max_scaled_diff"] <= 1e-4
+    assert set(run["comparison"]["timing"]) >= {"train_step", "forward"}
+    assert len(run["checks"]) == 6
+    assert all(check["passed"] for check in run["checks"])
+    assert "idiomatic division" in run["said"]
+
+
+@pytest.mark.slow
+def test_what_makes_no_sense_is_left_out_in_one_sentence(run):
+    assert run["comparison"]["features_max_scaled_diff"] is None
+    assert run["comparison"]["onnx_cross"] is None
+    (reason,) = run["not_run"]
+    assert "backbone features" in reason
+    assert reason in (run["folder"] / "report.md").read_text()
+
+
+@pytest.mark.slow
+def test_best_epoch_is_the_checkpoint_s(run):
+    for name, arm in run["arms"].items():
+        best = json.loads((run["folder"] / "models" / name / "best.json").read_text())
+        assert arm["best_epoch"] == best["epoch"]
+        assert best["config"]["division"] == "idiomatic"
+
+
+def test_parity_is_the_matched_division_s(bench, few_photos, tmp_path):
+    output = tmp_path / "out"
+    inputs = ("--data", few_photos, "--division", "idiomatic", "--output", output)
+    done = bench("parity", *inputs)
+    assert done.returncode == 2
+    assert "matched" in done.stderr
+    assert not output.exists()
+
+
+@pytest.mark.slow
+def test_unreadable_format_stops_the_run_before_any_training(
+    bench, few_photos, real_weights, tmp_path
+):
+    data = link_images(
+        prepare(str(few_photos), make_config(), cache=tmp_path), tmp_path / "data"
+    )
+    odd = next((data / "test" / "hat").iterdir())
+    odd.rename(odd.with_suffix(".webp"))
+    done = bench(
+        *("train", "--division", "idiomatic", "--data", data),
+        *("--weights", real_weights, "--output", tmp_path / "out"),
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"test/hat/{odd.stem}.webp" in done.stderr
+    assert "epoch" not in done.stdout
+    assert not (tmp_path / "out").exists()
