@@ -24,3 +24,5 @@ class Request(BaseModel):
     checkpoint: Path | None = None
     models: Path | None = None  # where checkpoints and graphs stay
     switches: tuple[str, ...] = ()  # differences to leave in, e.g. "D01"
+    differences: tuple[str, ...] = ()  # to probe; empty means all
+    photos: Path | None = None  # folder of the test split's image files

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from bench.ladder import Climber, climb
+from bench.ledger.jobs import probe_differences, probe_freed_memory
 from bench.request import ARMS, Request
 from shared.checkpoints import Description
 from shared.clock import Stages, now
@@ -209,7 +210,10 @@ def probe(worker: Worker) -> dict:
 
 JOBS = {
     job.__name__: job
-    for job in (train, time_phases, export_checkpoint, climb_ladder, read_pth, probe)
+    for job in (
+        *(train, time_phases, export_checkpoint, climb_ladder, read_pth, probe),
+        *(probe_differences, probe_freed_memory),
+    )
 }
 
 

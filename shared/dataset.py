@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +46,7 @@ class ImageData:
     skipped: tuple[tuple[str, str], ...]  # ('split/class/name.jpg', reason)
     folder: Path  # the cache entry, for open_cached
     notice: str | None = None  # why this is not the data set one would expect
+    root: Path | None = None  # folder of the image files; a worker does not know it
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def prepare(
         skip_bad_images=skip_bad_images,
         progress=progress,
     )
-    return open_cached(entry, source.name, source.origin, source.notice)
+    data = open_cached(entry, source.name, source.origin, source.notice)
+    return replace(data, root=source.folder)
 
 
 def open_cached(

@@ -209,6 +209,15 @@ class ParityRecord(Record):
         return next((rung for rung in self.rungs if not rung.passed), None)
 
 
+class ProbeRecord(Record):
+    """How large one entry of docs/differences.md is on this machine."""
+
+    what: str
+    value: float | None
+    unit: str
+    reason: str | None  # why there is no value
+
+
 class Results(Record):
     schema_version: Literal[1] = SCHEMA_VERSION
     status: Literal["complete", "partial"]

@@ -1,0 +1,1 @@
+"""The difference ledger: what each entry of docs/differences.md amounts to here."""
