@@ -30,9 +30,15 @@ class ArmFailed(Exception):
 
 
 def run_worker(
-    request: Request, on_event: Callable[[dict], None], time_limit_s: float
+    request: Request,
+    on_event: Callable[[dict], None],
+    time_limit_s: float,
+    environment: dict[str, str] = ENVIRONMENT,
 ) -> dict:
     """Run one job to its end in a process of its own and return its result.
+
+    Args:
+        environment: variables that the process gets besides ours.
 
     Raises:
         UserError: the job found the user's input at fault.
@@ -44,7 +50,7 @@ def run_worker(
     result = request.scratch / "result.json"
     result.unlink(missing_ok=True)
     with tempfile.TemporaryFile("w+") as errors:
-        code, late = _supervise(file, errors, on_event, time_limit_s)
+        code, late = _supervise(file, errors, on_event, time_limit_s, environment)
         errors.seek(0)
         said = errors.read()
     if said.strip():
@@ -64,6 +70,7 @@ def _supervise(
     errors,
     on_event: Callable[[dict], None],
     time_limit_s: float,
+    environment: dict[str, str],
 ) -> tuple[int, bool]:
     """Exit code of the worker, and whether its time ran out."""
     late = threading.Event()
@@ -74,7 +81,7 @@ def _supervise(
         stderr=errors,
         text=True,
         cwd=PROJECT,
-        env=os.environ | ENVIRONMENT,
+        env=os.environ | environment,
     ) as process:
         timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
         timer.start()

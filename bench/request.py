@@ -43,6 +43,7 @@ class Request(BaseModel):
     models: Path | None = None  # where checkpoints and graphs stay
     switches: tuple[str, ...] = ()  # differences to leave in, e.g. "D01"
     tasks: tuple[Task, ...] = ()
+    differences: tuple[str, ...] = ()  # to probe; empty means all
 
 
 def arm_of(checkpoint: Path) -> str:

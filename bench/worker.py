@@ -19,6 +19,8 @@ import numpy as np
 
 from bench.divisions import Idiomatic, Matched
 from bench.ladder import Climber, climb
+from bench.ledger.jobs import probe_differences, probe_freed_memory
+from bench.ledger.study import compute_features, train_heads
 from bench.request import ARMS, Request
 from bench.transfer import hand_over, take_over
 from shared.checkpoints import Description, read_record
@@ -224,14 +226,9 @@ def probe(worker: Worker) -> dict:
 JOBS = {
     job.__name__: job
     for job in (
-        train,
-        time_phases,
-        export_checkpoint,
-        climb_ladder,
-        hand_over,
-        take_over,
-        read_pth,
-        probe,
+        *(train, time_phases, export_checkpoint, hand_over, take_over, read_pth, probe),
+        *(climb_ladder, probe_differences, probe_freed_memory),
+        *(compute_features, train_heads),
     )
 }
 

@@ -22,11 +22,11 @@ class BadImage(ValueError):
 
 
 def decode_image(source: Path | BinaryIO, size_px: int) -> np.ndarray:
-    """Decode one image and squeeze it to a square, as the workshop does.
+    """Decode one image and squeeze it to a square, as the workshop does. [D25]
 
     Returns:
         uint8 (H, W, 3) in [0, 255], H = W = `size_px`, red first, EXIF orientation
-        applied, bilinear with Pillow's antialiasing. [D18]
+        applied, bilinear with Pillow's antialiasing. [D18] [D24]
 
     Raises:
         BadImage: unreadable, empty, truncated, not an image, more than MAX_PIXELS, or

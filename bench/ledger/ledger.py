@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from bench.ledger.ablations import ABLATIONS, SEEDS, Ablation, judge
 from bench.ledger.probes import PROBES, measure
 from bench.request import ARMS, Task
 from bench.run import Run, work
 from shared.errors import UserError
 from shared.folders import link_images
-from shared.records import DifferenceRecord, LedgerRecord, SeedScores
+from shared.records import DifferenceRecord, LedgerRecord, ProbeRecord, SeedScores
 
 Features = tuple[str, str]  # arm, and "matched", "augmented" or a difference's number
 CHANGED_SPLITS = {
@@ -53,6 +55,7 @@ def check_numbers(numbers: tuple[str, ...]) -> tuple[str, ...]:
 def keep_ledger(run: Run) -> LedgerRecord:
     """Probe the differences that the run names, and ablate those that can matter."""
     numbers = run.options.differences
+    run.folders = link_images(run.data, run.scratch / "images")
     probes = _probe(run, numbers)
     ablated = {number: ABLATIONS[number] for number in numbers if number in ABLATIONS}
     runs = {number: make_runs(number, one) for number, one in ablated.items()}
@@ -110,15 +113,13 @@ def choose(seeds: list[list[dict]], by_loss: bool = False) -> list[SeedScores]:
     ]
 
 
-def _probe(run: Run, numbers: tuple[str, ...]) -> dict:
-    arrays = {
-        arm: work(
-            *(run, "probe_differences", arm, run.scratch / f"{arm}-probes"),
-            differences=numbers,
-        )
-        for arm in ARMS
-    }
-    return measure({arm: Path(done["path"]) for arm, done in arrays.items()}, numbers)
+def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
+    arrays = {}
+    for arm in ARMS:
+        scratch = run.scratch / f"{arm}-probes"
+        done = work(run, "probe_differences", arm, scratch, differences=numbers)
+        arrays[arm] = dict(np.load(done["path"]))
+    return measure(arrays, numbers)
 
 
 def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
@@ -151,9 +152,7 @@ def _compute(run: Run, arm: str, needed: set[Features]) -> dict[str, Path]:
         return {}
     tasks = [_feature_task(name) for name in ["matched", *own]]
     scratch = run.scratch / f"{arm}-features"
-    folders = link_images(run.data, run.scratch / "images")
-    done = work(run, "compute_features", arm, scratch, tasks=tasks, folders=folders)
-    return done["paths"]
+    return work(run, "compute_features", arm, scratch, tasks=tasks)["paths"]
 
 
 def _feature_task(name: str) -> Task:

@@ -1,0 +1,85 @@
+"""The worker's job for the ledger: run one side's probes and store their arrays."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.ladder import spread
+from bench.processes import ENVIRONMENT, run_worker
+from bench.request import ARMS, Request
+from shared.dataset import open_cached
+from shared.sample import Sample
+from shared.weights import Arrays
+
+NUM_IMAGES = 69  # two whole batches of 32 and a rest of 5
+NUM_PHOTOS = 12
+FREED_MEMORY = "D21"
+GLIBC = dict.fromkeys(ENVIRONMENT, str(2**17))  # where its thresholds start
+GLIBC_LIMIT_S = 600
+
+
+def probe_differences(worker) -> dict:
+    """Store what this side does by itself at each difference that is asked for."""
+    sample, probes = _make_sample(worker), _import_probes(worker.request)
+    found: Arrays = {}
+    for difference in worker.request.differences or tuple(probes):
+        with worker.stage(f"probe {difference}"):
+            arrays = probes[difference](sample)
+            if difference == FREED_MEMORY:
+                arrays = _add_glibc(worker.request, arrays)
+        found |= {f"{difference}/{name}": array for name, array in arrays.items()}
+    return _store(worker.request, found)
+
+
+def probe_freed_memory(worker) -> dict:
+    """Store the arrays of D21 alone, in a process started for it."""
+    probe = _import_probes(worker.request)[FREED_MEMORY]
+    return _store(worker.request, probe(_make_sample(worker)))
+
+
+def _import_probes(request: Request) -> dict[str, Callable[[Sample], Arrays]]:
+    """Here alone, so that no timed job waits for what only probes import."""
+    return importlib.import_module(f"{ARMS[request.arm]}.probes").PROBES
+
+
+def _add_glibc(request: Request, arrays: Arrays) -> Arrays:
+    """The arrays of this process, and those of one where malloc is left alone."""
+    if not GLIBC:
+        return {}
+    scratch = request.scratch / "glibc"
+    changed = {"job": probe_freed_memory.__name__, "scratch": scratch}
+    child = request.model_copy(update=changed)
+    done = run_worker(child, lambda _event: None, GLIBC_LIMIT_S, GLIBC)
+    return arrays | {f"glibc/{n}": a for n, a in np.load(done["path"]).items()}
+
+
+def _make_sample(worker) -> Sample:
+    """A few test images and their files, spread over the classes."""
+    request = worker.request
+    data = open_cached(request.data)
+    description, arrays = worker.describe(data)
+    images = spread(data.splits["test"], NUM_IMAGES)
+    files = [request.folders / "test" / name for name in images.files]
+    photos = [file for file in files if _is_colour_jpeg(file)]
+    return Sample(
+        images=images.images,
+        labels=images.labels,
+        photos=tuple(photos[:: max(1, len(photos) // NUM_PHOTOS)]),
+        arrays=arrays,
+        description=description,
+        folder=request.scratch,
+    )
+
+
+def _is_colour_jpeg(file: Path) -> bool:
+    with Image.open(file) as image:
+        return (image.format, image.mode) == ("JPEG", "RGB")
+
+
+def _store(request: Request, arrays: Arrays) -> dict:
+    path = request.scratch / "probes.npz"
+    np.savez(path, **arrays)
+    return {"path": str(path)}

@@ -1,0 +1,68 @@
+"""What the probes of the difference ledger look at: a few images and real weights."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from shared.checkpoints import Description
+from shared.weights import Arrays
+
+BATCH_SIZE = 32
+NUM_NUMBERED = 2048  # eight of the buffers that Keras shuffles in
+NUM_EPOCHS = 100  # three steps each
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Inputs of every probe, the same for both sides.
+
+    Attributes:
+        images: (N, H, W, 3) uint8, ordered by class.
+        labels: (N,) int64.
+        photos: JPEG files of various sizes, as they came; there may be none.
+        arrays: backbone and first head in torchvision's names and layout.
+        folder: for what a probe writes.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    photos: tuple[Path, ...]
+    arrays: Arrays
+    description: Description
+    folder: Path
+
+    @cached_property
+    def ramp(self) -> np.ndarray:
+        """A picture whose values are its pixels' places: (H, W, 3) float32.
+
+        Channel 0 rises from 0 to 1 from left to right, channel 1 from top to bottom;
+        upright, as most photos are.
+        """
+        rows, columns = np.mgrid[0:1:267j, 0:1:200j]
+        return np.stack([columns, rows, 0 * rows], axis=-1).astype(np.float32)
+
+    @cached_property
+    def endings(self) -> Path:
+        """A folder of classes, one, with a file for each ending that images have."""
+        folder = self.folder / "endings" / "class"
+        folder.mkdir(parents=True)
+        for ending in ENDINGS:
+            Image.new("RGB", (1, 1)).save(folder / f"image{ending}")
+        return folder.parent
+
+    @cached_property
+    def numbered(self) -> Path:
+        """A folder of classes, one, whose images of one pixel hold their number.
+
+        The number is red * 256 + green: the order of a data set can be read off.
+        """
+        folder = self.folder / "numbered" / "class"
+        folder.mkdir(parents=True)
+        for number in range(NUM_NUMBERED):
+            pixel = Image.new("RGB", (1, 1), (*divmod(number, 256), 0))
+            pixel.save(folder / f"{number:04}.png")
+        return folder.parent
