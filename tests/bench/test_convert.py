@@ -297,6 +297,6 @@ def test_conversion_as_a_function_of_an_older_checkpoint(
     assert list(conversion.counts.values()) == [52, 208, 4, 0]
     names = load_file(conversion.checkpoint).keys()
     assert not [name for name in names if name.startswith("optimizer_state")]
-    with Console(file=io.StringIO()) as console:
-        convert.print_conversion(conversion, tmp_path / "x.safetensors", console)
-        assert "none: the source was saved without" in console.file.getvalue()
+    said = io.StringIO()
+    convert.print_conversion(conversion, tmp_path / "x.safetensors", Console(file=said))
+    assert "none: the source was saved without" in said.getvalue()
