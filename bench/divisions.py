@@ -1,5 +1,6 @@
 """The functions of a side that the two divisions have apart, under the same names."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,14 +18,15 @@ class Matched:
         self.build_model = side.model.build_model
         self.train = side.training.train
 
-    def make_train_step(self, model, config: Config):
-        """One update from a batch; the schedule's length is of no matter to a few."""
-        return self.side.training.make_train_step(model, config, config.timing_steps)
-
     def make_loader(self, split: str, description: Description, training: bool = False):
         """Batches of one split."""
         images = self.data.splits[split]
         return self.side.dataset.make_loader(images, description, training)
+
+    def make_train_step(self, model, config: Config) -> Callable:
+        """A function that does one update from a batch, for as many as are timed."""
+        num_steps = 1 + config.timing_warmup_steps + config.timing_steps
+        return self.side.training.make_train_step(model, config, num_steps)
 
     def first_head(self, config: Config) -> Arrays:
         """First values of the head, where the program does not draw them itself."""
