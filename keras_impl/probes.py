@@ -183,9 +183,7 @@ def mode(sample: Sample) -> Arrays:
 def freed_memory(sample: Sample) -> Arrays:
     """[D21] Page faults of one batch, in a process started as this one was."""
     backbone, images = _backbone(sample), _images(sample)[:BATCH_SIZE]
-    backbone.predict_on_batch(
-        images
-    )  # the first pass of a process takes pages for good
+    backbone.predict_on_batch(images)  # the first pass takes pages for good
     before = getrusage(RUSAGE_SELF).ru_minflt
     features = backbone.predict_on_batch(images)
     faults = getrusage(RUSAGE_SELF).ru_minflt - before

@@ -58,11 +58,8 @@ def kernel_layout(sample: Sample) -> Arrays:
 def pixel_scale(sample: Sample) -> Arrays:
     """[D06] Inputs in the scale of the framework's published weights."""
     images = v2.functional.to_dtype(_pixels(sample)[:8], torch.float32, scale=True)
-    return {
-        "images": _channels_last(
-            v2.functional.normalize(images, IMAGENET_MEAN, IMAGENET_STD)
-        )
-    }
+    images = v2.functional.normalize(images, IMAGENET_MEAN, IMAGENET_STD)
+    return {"images": _channels_last(images)}
 
 
 def first_values(sample: Sample) -> Arrays:  # noqa: ARG001
@@ -170,7 +167,7 @@ def freed_memory(sample: Sample) -> Arrays:
     """[D21] Page faults of one batch, in a process started as this one was."""
     backbone, images = _backbone(sample).eval(), _images(sample)[:BATCH_SIZE]
     with torch.inference_mode():
-        backbone(images)  # the first pass of a process takes pages for good
+        backbone(images)  # the first pass takes pages for good
         before = getrusage(RUSAGE_SELF).ru_minflt
         features = backbone(images).numpy()
     faults = getrusage(RUSAGE_SELF).ru_minflt - before
