@@ -38,9 +38,10 @@ def ledger(results: Results) -> list[Block]:
 def ledger_cells(record: DifferenceRecord) -> list[str]:
     """What was measured, and the ablation, as cells of a row."""
     probe, ablation = record.probe, record.ablation
-    size = f"{probe.what}: {probe.value:.3g} {probe.unit}".rstrip()
     if probe.value is None:
-        size = f"not here: {probe.reason}"
+        size = f"{probe.what}: not measured, {probe.reason}"
+    else:
+        size = f"{probe.what}: {probe.value:.3g} {probe.unit}".rstrip()
     if ablation is None:
         return [size, DASH, DASH, DASH, DASH]
     return [
