@@ -84,10 +84,11 @@ class All:
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
     parity: bool = True
-    """Climb the parity ladder too (as long as all the rest)."""
+    """Climb the parity ladder too, in the matched division; takes as long again."""
 
     def execute(self, console: Console) -> int:
-        return _run(self.inputs, self.settings, console, climb=self.parity)
+        climb = self.parity and self.settings.division == "matched"
+        return _run(self.inputs, self.settings, console, climb=climb)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from bench.display import Display
 from bench.inputs import prepare_data
 from bench.processes import run_worker
 from bench.request import Request, arm_of
-from bench.transfer import MODEL, OPTIMIZER, STEPPED, below
+from bench.transfer import MODEL, OPTIMIZER, STEPPED, as_matched, below
 from shared.checkpoints import (
     Description,
     read_description,
@@ -197,7 +197,7 @@ def convert_file(
             f"{source} and {destination} are of the same kind. Give a .safetensors and "
             "a .weights.h5 file; to keep a second one, copy it with its .json file."
         )
-    description = read_description(source)
+    description = as_matched(_read_convertible(source))
     require_replaceable(destination, description)
     images = _prepare_images(data, description, skip_bad_images, display)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
@@ -209,6 +209,16 @@ def convert_file(
                 shutil.copyfile(conversion.checkpoint, temporary)
             write_description(destination, description, read_record(source).epoch)
     return conversion
+
+
+def _read_convertible(source: Path) -> Description:
+    description = read_description(source)
+    if description.config.division == "idiomatic" and arm_of(source) == "keras":
+        raise UserError(
+            f"{source}: of the idiomatic division, whose Keras network pads in a way "
+            "that PyTorch's has no layer for [D03]. Train it with --division matched."
+        )
+    return description
 
 
 def require_replaceable(destination: Path, description: Description) -> None:

@@ -32,19 +32,26 @@ def take_over(worker: "Worker") -> dict:
     """Write the other side's arrays as a checkpoint, and examine what was written."""
     request, side = worker.request, worker.side
     record = read_record(request.checkpoint)
+    description = as_matched(record.description)
     given = dict(np.load(request.arrays))
     with worker.stage("convert"):
-        model = side.model.build_model(below(MODEL, given), record.description)
+        model = side.model.build_model(below(MODEL, given), description)
         path = side.checkpoint.save_checkpoint(
             model,
             request.scratch,
             "converted",
-            record.description,
+            description,
             record.epoch,
             below(OPTIMIZER, given),
         )
         found = _examine(worker, path, given["features"])
     return _store(worker, found) | {"checkpoint": str(path)}
+
+
+def as_matched(description: Description) -> Description:
+    """The same classifier in the matched division, whose networks both sides have."""
+    config = description.config.model_copy(update={"division": "matched"})
+    return description.model_copy(update={"config": config})
 
 
 def below(prefix: str, arrays: Arrays) -> Arrays:

@@ -14,7 +14,8 @@ ALWAYS = (
     "D14 Order of the training images",
     "D15 Which checkpoint is the best",
     "D16 Compilation",
-    "D18 Decoding and resizing images",
+    "D18 Decoding of JPEG files",
+    "D24 Resizing to the network's size",
     "D30 Memory format",
     "D31 Loading in parallel",
 )

@@ -74,12 +74,13 @@ def _ladder(parity: ParityRecord) -> Table:
 
 
 def _ledger(ledger: LedgerRecord) -> Table:
+    """What was left in and what that did; the report has the sizes as well."""
     header = ("", "Left in", "Validation", "Test", "Verdict")
     table = Table(*header, box=box.SIMPLE_HEAD, pad_edge=False)
     for number, record in ledger.differences.items():
-        size, *ablation = ledger_cells(record)
-        row = ablation if record.ablation else [size, "", "", ""]
-        table.add_row(number, *map(Text, row))
+        if record.ablation:
+            _, *ablation = ledger_cells(record)
+            table.add_row(number, *map(Text, ablation))
     return table
 
 

@@ -22,7 +22,7 @@ def real_run(bench, real_data, real_weights, tmp_path_factory) -> dict:
     inputs = ("--data", real_data, "--weights", real_weights, "--output", folder)
     done = bench("all", *inputs, "--dropout", 0, *ONE_ROUND)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "All 10 checks passed" in done.stdout
+    assert "All 11 checks passed" in done.stdout
     return json.loads((folder / "results.json").read_text()) | {"folder": folder}
 
 
@@ -36,6 +36,17 @@ def test_both_arms_reach_the_expected_accuracy(real_run):
         assert arm["test"]["images"] == 372
         assert arm["memory"]["peak_rss_mib"] < 4096
     assert abs(real_run["comparison"]["test_accuracy_difference"]) <= 0.03
+
+
+@pytest.mark.slow
+def test_ladder_holds_through_ten_epochs(real_run):
+    rungs = {rung["name"]: rung for rung in real_run["parity"]["rungs"]}
+    assert all(rung["passed"] for rung in rungs.values())
+    assert "step 480" in rungs["half the epochs"]["compares"]
+    assert "epoch 10" in rungs["all epochs"]["compares"]
+    assert rungs["validation predictions"]["arrays"] == 10
+    exact = [rung for rung in rungs.values() if rung["precision"] == "float64"]
+    assert all(rung["max_scaled_diff"] < 1e-6 for rung in exact)
 
 
 @pytest.mark.slow

@@ -239,6 +239,14 @@ def test_weights_of_another_head_are_named(bench, run, arm, change, words, tmp_p
     assert all(word in done.stderr for word in words)
 
 
+def test_idiomatic_network_of_keras_has_no_counterpart(bench, run, tmp_path):
+    source = copy(run, "keras", tmp_path / "source")
+    idiomatic = {"config": make_config(division="idiomatic")}
+    description = read_record(source).description.model_copy(update=idiomatic)
+    write_description(source, description, epoch=1)
+    refused(bench, source, tmp_path / "x.safetensors", "[D03]", "matched")
+
+
 def test_diverged_weights_are_named(bench, run, few_photos, tmp_path):
     source = copy(run, "keras", tmp_path / "source")
     with h5py.File(source, "a") as file:
