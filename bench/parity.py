@@ -142,7 +142,8 @@ def climb(run: Run) -> ParityRecord:
     sides: dict[str, Sides] = {}
     for precision in ("float32", "float64"):
         # Each framework draws its own dropout masks [D17]: the ladder does without.
-        changed = {"precision": precision, "dropout": 0.0}
+        changed = {"precision": precision, "dropout": 0.0, "augment": False}
+        changed["cache_features"] = True
         config = run.options.config.model_copy(update=changed)
         sides[precision] = {"start": start}
         for arm in ARMS:

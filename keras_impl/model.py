@@ -103,14 +103,14 @@ class _BatchNorm(layers.BatchNormalization):
     learns = False
 
     def call(self, inputs, training=None, mask=None):
+        if not (training and self.learns):
+            return super().call(inputs, training=False, mask=mask)
         kept = self.momentum * self.moving_variance
-        learns = bool(training and self.learns)
-        outputs = super().call(inputs, training=learns, mask=mask)
-        if learns:
-            # [D23] Of the variance of n values Keras keeps the mean square, PyTorch
-            # n / (n - 1) times it.
-            n = ops.cast(ops.size(inputs) // inputs.shape[-1], kept.dtype)
-            self.moving_variance.assign_add((self.moving_variance - kept) / (n - 1))
+        outputs = super().call(inputs, training=True, mask=mask)
+        # [D23] Of the variance of n values Keras keeps the mean square, PyTorch
+        # n / (n - 1) times it.
+        n = ops.cast(ops.size(inputs) // inputs.shape[-1], kept.dtype)
+        self.moving_variance.assign_add((self.moving_variance - kept) / (n - 1))
         return outputs
 
 

@@ -81,8 +81,7 @@ class Classifier(nn.Module):
         """[D01] Batch norm stays in eval mode, unless it is to learn.
 
         requires_grad=False alone would not stop it from using and updating batch
-        statistics, and in the idiomatic division it does not; in Keras
-        trainable=False does.
+        statistics; in Keras trainable=False does.
         """
         super().train(mode)
         self.backbone.train(mode and self.batch_norm_learns)

@@ -5,6 +5,7 @@ parity ladder shows that both sides train the same ones, and PyTorch's take less
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from unittest.mock import patch
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def compute_features(worker) -> dict:
 def _features(study: Study, task: Task, name: str) -> np.ndarray:
     """(N, 1280) in the order of the split."""
     side, split = study.side, study.data.splits[name]
-    description = study.describe(task.changes)
+    description = study.describe({"augment": False} | task.changes)
     if task.reader:
         split = _read_again(study, task.reader, name)
     training = name == "train" and description.config.augment
@@ -110,12 +111,12 @@ def train_heads(worker) -> dict:
 
 
 def _train_head(study: Study, task: Task, seed: int) -> list[dict]:
-    changes = (
-        task.changes if task.features else task.changes | {"cache_features": False}
-    )
-    description = study.describe(changes, seed)
+    trains_on = {"augment": False, "cache_features": task.features is not None}
+    description = study.describe(trains_on | task.changes, seed)
     epochs: list[dict] = []
-    with study.switched(task):
+    # Nobody reads the checkpoints of a hundred runs, and writing them takes a while.
+    no_checkpoints = patch.object(study.side.training, "save_checkpoint")
+    with study.switched(task), no_checkpoints:
         model = study.build(description)
         loaders = _loaders(study, task, description)
         predict = study.side.inference.predict_logits

@@ -37,14 +37,12 @@ def headline(results: Results) -> dict[str, str]:
     """What stands under the title."""
     machine = results.environment
     started = datetime.fromisoformat(results.run.started_at)
+    devices = sorted({arm.device for arm in results.arms.values() if arm.device})
     return {
         "Data": results.data.name,
         "Weights": results.weights.source,
         "Machine": f"{machine.cpu}, {machine.cpu_count} cores",
-        "Ran on": ", ".join(
-            sorted({a.device for a in results.arms.values() if a.device})
-        )
-        or "nothing",
+        **({"Ran on": ", ".join(devices) or "nothing"} if results.arms else {}),
         "Date": f"{started:%Y-%m-%d %H:%M} UTC",
         "Division": results.division,
         "Status": results.status,

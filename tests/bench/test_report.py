@@ -326,7 +326,7 @@ def test_differences_are_listed_with_their_titles(results, tmp_path):
     everything = idiomatic(results, augment=True, dropout=0.2)
     everything.arms["keras"].device = "a GPU"
     listed = differences(everything)
-    assert len(listed) == 15
+    assert len(listed) == 16
     assert set(listed) <= set(headings)
     markdown, html = (path.read_text() for path in write_report(everything, tmp_path))
     for title in listed:
