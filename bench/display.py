@@ -48,6 +48,7 @@ class Display:
         )
         self._task = self._progress.add_task("", total=None, visible=False)
         self._line = ""
+        self._stages: dict[str, str] = {}  # of each arm, which may work side by side
         self._start = now()
 
     def __enter__(self) -> Self:
@@ -83,10 +84,10 @@ class Display:
         self.log({"arm": arm, **event})
         kind = event["event"]
         if kind == "stage":
-            self._stage = STAGES.get(event["name"], event["name"])
-            self.show(f"{arm}: {self._stage}")
+            self._stages[arm] = STAGES.get(event["name"], event["name"])
+            self.show(f"{arm}: {self._stages[arm]}")
         elif kind == "progress":
-            self.show(f"{arm}: {self._stage}", event["done"], event["total"])
+            self.show(f"{arm}: {self._stages[arm]}", event["done"], event["total"])
         elif kind == "epoch":
             self.say(
                 f"{arm}: epoch {event['epoch']}  accuracy "

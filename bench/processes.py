@@ -8,7 +8,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from bench.request import Request
 from shared.errors import UserError
@@ -27,6 +29,21 @@ ENVIRONMENT = (
 
 class ArmFailed(Exception):
     """A worker did not finish; the message is the reason."""
+
+
+_running: set[subprocess.Popen] = set()
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """Results of calls that run workers side by side; if one fails, all are stopped."""
+    with ThreadPoolExecutor() as pool:
+        futures = [pool.submit(call) for call in calls]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            for process in list(_running):
+                process.kill()
+            raise
 
 
 def run_worker(
@@ -85,12 +102,14 @@ def _supervise(
     ) as process:
         timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
         timer.start()
+        _running.add(process)
         try:
             for line in process.stdout:
                 on_event(json.loads(line))
             code = process.wait()
         finally:
             timer.cancel()
+            _running.discard(process)
             process.kill()  # nothing is left behind on Ctrl-C
     return code, late.is_set()
 

@@ -1,17 +1,22 @@
 """Measure every difference: its numerical size, and what it does to accuracy."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bench.ledger.ablations import ABLATIONS, SEEDS, Ablation, judge
 from bench.ledger.probes import PROBES, measure
+from bench.processes import together
 from bench.request import ARMS, Task
 from bench.run import Run, work
 from shared.errors import UserError
 from shared.folders import link_images
 from shared.records import DifferenceRecord, LedgerRecord, ProbeRecord, SeedScores
+from shared.weights import Arrays
 
 Features = tuple[str, str]  # arm, and "matched", "augmented" or a difference's number
 CHANGED_SPLITS = {
@@ -113,21 +118,27 @@ def choose(seeds: list[list[dict]], by_loss: bool = False) -> list[SeedScores]:
     ]
 
 
+def _on_both(call: Callable[[str], Any]) -> dict[str, Any]:
+    """What a call returns for each arm; they work side by side."""
+    found = together(*(partial(call, arm) for arm in ARMS))
+    return dict(zip(ARMS, found, strict=True))
+
+
 def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
-    arrays = {}
-    for arm in ARMS:
+    def probe(arm: str) -> Arrays:
         scratch = run.scratch / f"{arm}-probes"
         done = work(run, "probe_differences", arm, scratch, differences=numbers)
-        arrays[arm] = dict(np.load(done["path"]))
-    return measure(arrays, numbers)
+        return dict(np.load(done["path"]))
+
+    return measure(_on_both(probe), numbers)
 
 
 def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
     """Epochs by seed of every run, with the features that they need computed once."""
     needed = {one.features for one in runs if one.features}
-    paths = {arm: _compute(run, arm, needed) for arm in ARMS}
-    found = {}
-    for arm in ARMS:
+    paths = _on_both(lambda arm: _compute(run, arm, needed))
+
+    def train(arm: str) -> dict[HeadRun, list]:
         own = [one for one in runs if one.arm == arm]
         tasks = [
             Task(
@@ -138,11 +149,14 @@ def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
             )
             for one in sorted(own, key=lambda one: one.name)
         ]
-        if tasks:
-            scratch = run.scratch / f"{arm}-heads"
-            done = work(run, "train_heads", arm, scratch, tasks=tasks)
-            found |= {one: done["runs"][one.name] for one in own}
-    return found
+        if not tasks:
+            return {}
+        done = work(run, "train_heads", arm, run.scratch / f"{arm}-heads", tasks=tasks)
+        return {one: done["runs"][one.name] for one in own}
+
+    return {
+        one: epochs for own in _on_both(train).values() for one, epochs in own.items()
+    }
 
 
 def _compute(run: Run, arm: str, needed: set[Features]) -> dict[str, Path]:

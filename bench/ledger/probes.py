@@ -15,6 +15,7 @@ from shared.weights import Arrays
 
 Measure = Callable[[Arrays, Arrays], float]  # of PyTorch's arrays and Keras's
 GPU = "needs a GPU"
+TIME = "it changes time alone"
 JPEG = "needs JPEG files in colour among the test images"
 
 
@@ -228,14 +229,8 @@ PROBES: dict[str, Probe] = {
             100 * float(1 - keras["learning_rate"] / pytorch["learning_rate"])
         ),
     ),
-    "D30": Probe(
-        "pooled features with channels last in memory, PyTorch against itself",
-        "%",
-        lambda pytorch, _keras: (
-            100 * relative_distance(pytorch["moved"], pytorch["features"])
-        ),
-    ),
-    "D31": Probe("loading ahead of the steps", "", _gap(len), "it changes time alone"),
+    "D30": Probe("order of the axes in memory", "", _gap(len), TIME),
+    "D31": Probe("loading ahead of the steps", "", _gap(len), TIME),
     "D32": Probe(
         "endings of file names that one folder loader alone takes",
         "endings",

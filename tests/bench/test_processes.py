@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.processes import ArmFailed, run_worker
+from bench.processes import ArmFailed, run_worker, together
 from bench.request import Request
 from shared.config import make_config
 
@@ -39,6 +39,32 @@ def test_killed_worker_is_named(tmp_path):
 
     with pytest.raises(ArmFailed, match="killed by signal 9"):
         run_worker(request(tmp_path), kill, 60)
+
+
+def test_calls_side_by_side_come_back_in_order():
+    assert together(lambda: time.sleep(0.2) or 1, lambda: 2) == [1, 2]
+
+
+def test_a_failure_stops_what_runs_beside_it(tmp_path):
+    reasons = []
+
+    def beside() -> None:
+        try:
+            run_worker(request(tmp_path), lambda _: None, 60)
+        except ArmFailed as reason:
+            reasons.append(str(reason))
+            raise
+
+    def fail() -> None:
+        while not any(
+            "bench.worker" in child.cmdline() for child in psutil.Process().children()
+        ):
+            time.sleep(0.05)
+        raise ValueError("the first to fail")
+
+    with pytest.raises(ValueError, match="the first to fail"):
+        together(fail, beside)
+    assert "signal 9" in reasons[0]
 
 
 def test_a_stale_result_is_not_taken_for_a_new_one(tmp_path):
