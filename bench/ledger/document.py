@@ -28,7 +28,7 @@ def fill_in(text: str, results: Results) -> str:
         )
     head, *entries = re.split(r"(?m)^(?=## D\d\d )", BLOCK.sub("", text))
     filled = [
-        f"{entry.rstrip()}\n{_block(_sentences(differences[entry[3:6]]))}\n"
+        f"{entry.rstrip()}\n{_block(_sentences(differences[entry[3:6]]))}"
         for entry in entries
     ]
     return f"{head.rstrip()}\n{_block([_origin(results)])}\n" + "\n".join(filled)
