@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.worker import import_side
-from shared.checkpoints import Description, read_epoch
+from shared.checkpoints import Description, read_record
 from shared.config import make_config
 from shared.dataset import prepare
 from shared.errors import UserError
@@ -110,7 +110,7 @@ def training(side: Side) -> dict:
     found["recomputed"] = np.array(recomputed)
     suffix = side.code.checkpoint.SUFFIX
     found["kept_epochs"] = np.array(
-        [read_epoch(folder / f"{name}{suffix}") for name in ("best", "last")]
+        [read_record(folder / f"{name}{suffix}").epoch for name in ("best", "last")]
     )
     loaded, restored = side.code.checkpoint.load_checkpoint(folder / f"last{suffix}")
     assert restored == description

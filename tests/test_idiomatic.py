@@ -211,7 +211,7 @@ def test_run_is_complete_and_says_its_division(run):
     assert (run["status"], run["division"]) == ("complete", "idiomatic")
     for arm in run["arms"].values():
         assert arm["status"] == "ok"
-        assert arm["test"]["images"] == 42
+        assert arm["test"]["images"] == 15
         assert set(arm["timing"]) >= {"first_step", "train_step", "forward"}
         assert arm["onnx"]["parity"]["max_scaled_diff"] <= 1e-4
     assert set(run["comparison"]["timing"]) >= {"train_step", "forward"}
