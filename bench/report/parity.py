@@ -52,7 +52,8 @@ def _ladder(rungs: list[RungRecord]) -> Plot:
         colors = [COLORS[0] if rung.passed else COLORS[1] for rung in rungs]
         axes.hlines(rows, LOWEST, limits, color=FAINT, linewidth=5)
         axes.scatter(found, rows, c=colors, zorder=3)
-        axes.set_yticks(rows, [rung_cells(rung)[0] for rung in rungs])
+        axes.set_yticks(rows, [f"{r.name}, {r.precision}" for r in rungs])
+        axes.xaxis.set_major_formatter("{x:.0e}")
         axes.invert_yaxis()
         axes.grid(axis="x")
 
