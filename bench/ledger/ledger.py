@@ -35,6 +35,11 @@ class HeadRun:
     changes: tuple[tuple[str, object], ...] = ()
 
     @property
+    def source(self) -> str | None:
+        """The arm that computes the features; None: it trains on images."""
+        return self.features[0] if self.features else None
+
+    @property
     def name(self) -> str:
         """Unique among the runs of a ledger, and good for a progress line."""
         changed = [f"{name}={value}" for name, value in self.changes]
@@ -136,27 +141,40 @@ def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
 def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
     """Epochs by seed of every run, with the features that they need computed once."""
     needed = {one.features for one in runs if one.features}
-    paths = _on_both(lambda arm: _compute(run, arm, needed))
+    paths: dict[str, dict[str, Path]] = {}
 
-    def train(arm: str) -> dict[HeadRun, list]:
-        own = [one for one in runs if one.arm == arm]
-        tasks = [
-            Task(
-                name=one.name,
-                switch=one.switch,
-                changes=dict(one.changes),
-                features=one.features and paths[one.features[0]][one.features[1]],
-            )
-            for one in sorted(own, key=lambda one: one.name)
-        ]
-        if not tasks:
-            return {}
-        done = work(run, "train_heads", arm, run.scratch / f"{arm}-heads", tasks=tasks)
-        return {one: done["runs"][one.name] for one in own}
+    def work_alone(arm: str) -> dict[HeadRun, list]:
+        paths[arm] = _compute(run, arm, needed)
+        own = [one for one in runs if one.arm == arm and one.source in (None, arm)]
+        return _train_heads(run, arm, own, paths)
 
-    return {
-        one: epochs for own in _on_both(train).values() for one, epochs in own.items()
-    }
+    def work_across(arm: str) -> dict[HeadRun, list]:
+        across = [one for one in runs if one.arm == arm and one not in found]
+        return _train_heads(run, arm, across, paths)
+
+    found: dict[HeadRun, list] = {}
+    for step in (work_alone, work_across):
+        for epochs in _on_both(step).values():
+            found |= epochs
+    return found
+
+
+def _train_heads(
+    run: Run, arm: str, runs: list[HeadRun], paths: dict[str, dict[str, Path]]
+) -> dict[HeadRun, list]:
+    tasks = [
+        Task(
+            name=one.name,
+            switch=one.switch,
+            changes=dict(one.changes),
+            features=one.features and paths[one.features[0]][one.features[1]],
+        )
+        for one in sorted(runs, key=lambda one: one.name)
+    ]
+    if not tasks:
+        return {}
+    done = work(run, "train_heads", arm, run.scratch / f"{arm}-heads", tasks=tasks)
+    return {one: done["runs"][one.name] for one in runs}
 
 
 def _compute(run: Run, arm: str, needed: set[Features]) -> dict[str, Path]:
