@@ -78,6 +78,23 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """Time every phase of each arm in fresh processes, and compare the arms."""
+
+    inputs: OmitArgPrefixes[Inputs]
+    settings: OmitArgPrefixes[Settings]
+    control: bool = False
+    """Time each arm against itself: what this machine makes of no difference."""
+
+    def execute(self, console: Console) -> int:
+        if self.settings.timing_rounds < 1:
+            raise UserError("--timing-rounds 0: timing needs at least one round.")
+        what = "control" if self.control else "thorough"
+        parts = {"train": False, "climb": False, "timing": what}
+        return _run(self.inputs, self.settings, console, **parts)
+
+
+@dataclass(frozen=True)
 class All:
     """Train every arm, compare, time and export them, and write a report."""
 
@@ -110,7 +127,7 @@ class Parity:
                     f"--switch {switch}: give an arm and a difference, such as "
                     "keras:D02; docs/differences.md lists them."
                 )
-        parts = {"train": False, "switches": self.switch}
+        parts = {"train": False, "timing": None, "switches": self.switch}
         return _run(self.inputs, self.settings, console, **parts)
 
 
@@ -135,7 +152,8 @@ class Differences:
             raise UserError(f"--arms {self.inputs.arms}: the ledger needs both arms.")
         if self.update_document and self.numbers:
             raise UserError("--update-document: it takes all differences; name none.")
-        parts = {"train": False, "climb": False, "differences": numbers}
+        parts = {"train": False, "climb": False, "timing": None}
+        parts |= {"differences": numbers}
         inputs = dataclasses.replace(self.inputs, output=_output(self.inputs))
         status = _run(inputs, self.settings, console, **parts)
         if self.update_document and status == DONE:
@@ -276,7 +294,7 @@ class Doctor:
 
 
 COMMANDS = (
-    *(All, Parity, Differences),
+    *(All, Parity, Timing, Differences),
     *(Prepare, Train, Export, Convert, Predict, Report, Doctor),
 )
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from bench.statistics import (
+    MIN_ROUNDS,
     NO_DIFFERENCE,
     Rounds,
     compare_times,
@@ -17,6 +18,7 @@ from shared.records import (
     OnnxParity,
     ParityRecord,
     TimingComparison,
+    TimingRunRecord,
 )
 
 # Float32 keeps seven digits; 52 convolutions deep, a few of them are spent.
@@ -24,6 +26,7 @@ MAX_FEATURE_DIFF = 1e-5
 MAX_LOGIT_DIFF = 1e-4
 # Logits of an untrained network are all alike, and any tolerance passes.
 MIN_LOGIT_SPREAD = 0.1
+MAX_OVERHEAD = 0.01
 
 
 def compare_arms(
@@ -59,7 +62,7 @@ def compare_arms(
 def compare_timing(
     names: tuple[str, str], rounds: dict[str, dict[str, Rounds]]
 ) -> dict[str, TimingComparison]:
-    """Compare every phase that both arms measured in two processes or more.
+    """Compare every phase that both arms measured in five rounds or more.
 
     Args:
         rounds: samples by arm and phase.
@@ -68,7 +71,7 @@ def compare_timing(
     return {
         phase: compare_times(first[phase], second[phase], names)
         for phase in first
-        if min(len(first[phase]), len(second.get(phase, []))) >= 2
+        if len(first[phase].keys() & second.get(phase, {}).keys()) >= MIN_ROUNDS
     }
 
 
@@ -76,6 +79,7 @@ def make_checks(
     arms: dict[str, ArmRecord],
     comparison: ComparisonRecord | None,
     parity: ParityRecord | None = None,
+    timing: TimingRunRecord | None = None,
 ) -> list[Check]:
     """Everything about a run that passes or fails."""
     checks: list[Check] = []
@@ -92,7 +96,21 @@ def make_checks(
     if parity:
         failed = sum(not rung.passed for rung in parity.rungs)
         checks.append(_at_most("rungs of the parity ladder that fail", failed, 0))
+    if timing:
+        checks += _timing_checks(arms, timing)
     return checks
+
+
+def _timing_checks(arms: dict[str, ArmRecord], timing: TimingRunRecord) -> list[Check]:
+    return [
+        _at_most(
+            f"{name}: share of the timing itself in a step",
+            timing.overhead_ms[name] / arm.timing["train_step"].median_ms,
+            MAX_OVERHEAD,
+        )
+        for name, arm in arms.items()
+        if "train_step" in arm.timing
+    ]
 
 
 def _parity_checks(name: str, parity: OnnxParity | OnnxCross) -> list[Check]:

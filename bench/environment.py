@@ -10,7 +10,7 @@ import psutil
 
 from bench.processes import ENVIRONMENT
 from shared.machine import num_cores
-from shared.records import EnvironmentRecord
+from shared.records import EnvironmentRecord, MachineState
 
 PACKAGES = (
     "torch", "torchvision", "tensorflow", "keras", "onnx", "onnxruntime", "onnxscript",
@@ -32,6 +32,34 @@ def describe_environment(threads: dict[str, int | None]) -> EnvironmentRecord:
         variables=ENVIRONMENT,
         commit=_commit(),
     )
+
+
+def describe_state() -> MachineState:
+    """Load, clocks and temperatures now."""
+    clock = psutil.cpu_freq()
+    gpu = _output(
+        "nvidia-smi",
+        "--query-gpu=clocks.sm,temperature.gpu",
+        "--format=csv,noheader,nounits",
+    )
+    gpu_mhz, gpu_celsius = map(float, gpu.split(",")) if gpu else (None, None)
+    return MachineState(
+        load_average=psutil.getloadavg()[0],
+        cpu_mhz=clock.current if clock else None,
+        cpu_celsius=_cpu_celsius(),
+        gpu_mhz=gpu_mhz,
+        gpu_celsius=gpu_celsius,
+    )
+
+
+def _cpu_celsius() -> float | None:
+    """The hottest sensor of the processor; None where the machine tells nothing."""
+    if not hasattr(psutil, "sensors_temperatures"):  # macOS
+        return None
+    sensors = psutil.sensors_temperatures()
+    names = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
+    found = [sensor.current for name in names for sensor in sensors.get(name, [])]
+    return max(found, default=None)
 
 
 def _cpu_name() -> str:

@@ -54,9 +54,17 @@ class OnnxClassifier:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits (N, classes) float32 of images (N, H, W, 3) uint8, as one batch."""
+        return self.run(self.prepare(images))
+
+    def prepare(self, images: np.ndarray) -> np.ndarray:
+        """The graph's input: images (N, H, W, 3) uint8, scaled, in its layout."""
         inputs = scale_pixels(images, self._mean, self._std)
         if self._layout == "NCHW":
             inputs = np.ascontiguousarray(inputs.transpose(0, 3, 1, 2))
+        return inputs
+
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        """Logits (N, classes) float32 of prepared inputs."""
         return self._session.run(["logits"], {"input": inputs})[0]
 
     def all_logits(self, images: np.ndarray, batch_size: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.request import Request
 from shared.errors import UserError
+from shared.machine import num_cores
 
 PROJECT = Path(__file__).parent.parent
 # [D21] glibc gives large blocks back to the kernel when they are freed, and the next
@@ -44,6 +45,16 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
             for process in list(_running):
                 process.kill()
             raise
+
+
+def share_cores(workers: int) -> dict[str, str]:
+    """Variables of a worker that shares the machine with others at work beside it.
+
+    Two frameworks with a thread for every core wait for each other's at each barrier,
+    and together they take longer than one after the other.
+    """
+    threads = str(max(1, num_cores() // workers))
+    return {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads}
 
 
 def run_worker(

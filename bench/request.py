@@ -43,6 +43,7 @@ class Request(BaseModel):
     models: Path | None = None  # where checkpoints and graphs stay
     switches: tuple[str, ...] = ()  # differences to leave in, e.g. "D01"
     tasks: tuple[Task, ...] = ()
+    thorough: bool = False  # time every phase, the long ones too
     differences: tuple[str, ...] = ()  # to probe; empty means all
 
 

@@ -3,14 +3,22 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from bench.display import Display
-from bench.processes import run_worker
+from bench.processes import ENVIRONMENT, run_worker
 from bench.request import Request
+from bench.timing.rounds import Measured
 from shared.clock import now
 from shared.config import Config
 from shared.dataset import ImageData
-from shared.records import ArmRecord, ComparisonRecord, LedgerRecord, ParityRecord
+from shared.records import (
+    ArmRecord,
+    ComparisonRecord,
+    LedgerRecord,
+    ParityRecord,
+    TimingRunRecord,
+)
 from shared.weights import Weights
 
 
@@ -27,6 +35,7 @@ class Options:
     time_limit_s: float = 7200
     train: bool = True  # train, evaluate, export and time the arms
     climb: bool = True  # the parity ladder
+    timing: Literal["short", "thorough", "control"] | None = "short"
     differences: tuple[str, ...] = ()  # of the ledger
     switches: tuple[str, ...] = ()  # e.g. "keras:D02", left in for the ladder
 
@@ -49,6 +58,10 @@ class Run:
     comparison: ComparisonRecord | None = None
     parity: ParityRecord | None = None
     ledger: LedgerRecord | None = None
+    timing: TimingRunRecord | None = None
+    measured: Measured = field(default_factory=Measured)
+    images_in: dict[str, int] = field(default_factory=dict)  # by timed phase
+    devices: dict[str, str] = field(default_factory=dict)  # of the timed arms
     not_run: list[str] = field(default_factory=list)
     failures: int = 0
     complete: bool = False
@@ -64,7 +77,14 @@ class Run:
         self.failures += 1
 
 
-def work(run: Run, job: str, arm: str, scratch: Path, **more: object) -> dict:
+def work(
+    run: Run,
+    job: str,
+    arm: str,
+    scratch: Path,
+    environment: dict[str, str] = ENVIRONMENT,
+    **more: object,
+) -> dict:
     """Let a worker do a job of this run; returns its result.
 
     Raises:
@@ -82,5 +102,8 @@ def work(run: Run, job: str, arm: str, scratch: Path, **more: object) -> dict:
         **({"config": options.config} | more),
     )
     return run_worker(
-        request, lambda event: run.display.on_event(arm, event), options.time_limit_s
+        request,
+        lambda event: run.display.on_event(arm, event),
+        options.time_limit_s,
+        environment,
     )

@@ -27,7 +27,8 @@ from bench.parity import ARMS as LADDER_ARMS
 from bench.parity import climb, write_parity
 from bench.processes import ArmFailed
 from bench.run import Options, Run, work
-from bench.timing import measure_times
+from bench.timing.control import run_control
+from bench.timing.timing import measure_times
 from shared.clock import now
 from shared.config import ONNX_BATCH_SIZES, ONNX_OPSET
 from shared.errors import UserError
@@ -75,7 +76,7 @@ def run_benchmark(options: Options, display: Display) -> Results:
         try:
             _do_everything(run)
         except BaseException as error:
-            if not (run.finished or run.parity or run.ledger):
+            if not (run.finished or run.parity or run.ledger or run.timing):
                 raise
             claim.keep = True  # what is finished is worth it
             run.not_run.append(f"the rest: {_in_words(error)}")
@@ -123,7 +124,10 @@ def _do_everything(run: Run) -> None:
             _compare(run, (run.finished[0], run.finished[1]))
         else:
             run.not_run.append("comparison: it needs two arms that ran")
-        measure_times(run)
+    if run.options.timing == "control":
+        run_control(run)
+    elif run.options.timing:
+        measure_times(run, thorough=run.options.timing == "thorough")
     if run.options.climb:
         _climb(run)
     if run.options.differences:
@@ -266,7 +270,8 @@ def _record(run: Run) -> Results:
         comparison=run.comparison,
         parity=run.parity,
         ledger=run.ledger,
-        checks=make_checks(run.arms, run.comparison, run.parity),
+        timing=run.timing,
+        checks=make_checks(run.arms, run.comparison, run.parity, run.timing),
         not_run=run.not_run,
     )
     write_results(results, options.output / "results.json")

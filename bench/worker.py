@@ -22,10 +22,10 @@ from bench.ladder import Climber, climb
 from bench.ledger.jobs import probe_differences, probe_freed_memory
 from bench.ledger.study import compute_features, train_heads
 from bench.request import ARMS, Request
+from bench.timing.phases import time_phases
 from bench.transfer import hand_over, take_over
 from shared.checkpoints import Description, read_record
-from shared.clock import Stages, now
-from shared.config import Config
+from shared.clock import Stages
 from shared.dataset import ImageData, Split, open_cached
 from shared.errors import UserError
 from shared.files import write_atomically
@@ -68,8 +68,19 @@ class Worker:
 
     def stage(self, name: str):
         """Time a block under `name`, and say that it begins."""
-        emit("stage", name=name)
+        self.announce(name)
         return self.stages.measure(name)
+
+    def announce(self, name: str) -> None:
+        """Say what begins."""
+        emit("stage", name=name)
+
+    def memory(self) -> MemoryRecord:
+        """The most that this process has taken so far."""
+        return MemoryRecord(
+            peak_rss_mib=_peak_rss_mib(),
+            peak_device_mib=self.side.model.peak_device_mib(),
+        )
 
     def program(self, data: ImageData) -> Matched | Idiomatic:
         """The functions of the side that this run's division uses."""
@@ -131,37 +142,9 @@ def train(worker: Worker) -> dict:
         validation=score(validation, splits["validation"].labels, classes),
         test=_score_test(test, splits["test"], classes),
         stages=worker.stages.seconds,
-        memory=MemoryRecord(
-            peak_rss_mib=_peak_rss_mib(), peak_device_mib=side.model.peak_device_mib()
-        ),
+        memory=worker.memory(),
     )
     return {"arm": record.model_dump(), "threads": side.model.num_threads()}
-
-
-def time_phases(worker: Worker) -> dict:
-    """Milliseconds of the cold and steady phases of this one process."""
-    config, side = worker.config, worker.side
-    data = open_cached(worker.request.data)
-    program = worker.program(data)
-    with worker.stage("build"):
-        description, arrays = worker.describe(data)
-        model = program.build_model(arrays, description)
-    batch = next(iter(program.make_loader("train", description)))
-    images, labels = (np.asarray(part) for part in batch)
-    emit("stage", name="steps")
-    train_step = program.make_train_step(model, config)
-    training = _time_calls(lambda: train_step(images, labels), config)
-    forward = _time_calls(lambda: side.inference.predict_batch(model, images), config)
-    milliseconds = {name: [s * 1000] for name, s in worker.stages.seconds.items()}
-    return {
-        "batch_size": len(labels),
-        "phases": {
-            **milliseconds,
-            "first_step": training[:1],
-            "train_step": training[1:],
-            "forward": forward[1:],
-        },
-    }
 
 
 def export_checkpoint(worker: Worker) -> dict:
@@ -306,19 +289,6 @@ def _score_test(logits: np.ndarray, split: Split, classes: list[str]) -> ScoreRe
         for i in surest
     ]
     return record
-
-
-def _time_calls(call, config: Config) -> list[float]:
-    """Milliseconds of the first call and of the steady ones after the warm-up.
-
-    Every call returns a number that Python holds, so the device has finished.
-    """
-    samples = []
-    for _ in range(1 + config.timing_warmup_steps + config.timing_steps):
-        start = now()
-        call()
-        samples.append((now() - start) * 1000)
-    return samples[:1] + samples[1 + config.timing_warmup_steps :]
 
 
 def _peak_rss_mib() -> float:

@@ -56,6 +56,14 @@ def peak_device_mib() -> float | None:
     return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20
 
 
+def synchronise() -> None:
+    """Wait until the device has done what it was asked to do."""
+    import tensorflow as tf
+
+    if tf.config.get_visible_devices("GPU"):
+        tf.test.experimental.sync_devices()
+
+
 def num_threads() -> int:
     """Threads that one operation may use."""
     import tensorflow as tf

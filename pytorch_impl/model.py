@@ -43,6 +43,12 @@ def peak_device_mib() -> float | None:
     return torch.cuda.max_memory_allocated() / 2**20 or None
 
 
+def synchronise() -> None:
+    """Wait until the device has done what it was asked to do."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def num_threads() -> int:
     """Threads that one operation may use."""
     return torch.get_num_threads()

@@ -110,11 +110,13 @@ class Config(BaseModel):
 
     # Timing
     timing_rounds: int = Field(
-        3, ge=0, le=100, description="Fresh processes per arm; 0 measures nothing."
-    )
+        5, ge=0, le=100,
+        description="Fresh processes per arm; ratios need 5, and 0 measures nothing.",
+    )  # fmt: skip
     timing_warmup_steps: int = Field(
-        2, ge=0, le=100, description="Steps after the first that are not kept."
-    )
+        20, ge=0, le=1000,
+        description="Steps until their times stand still, at most; not kept.",
+    )  # fmt: skip
     timing_steps: int = Field(
         6, ge=1, le=1000, description="Steady steps kept in each process."
     )

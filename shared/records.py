@@ -104,7 +104,16 @@ class TimingRecord(Record):
     median_ms: float
     iqr_ms: float
     samples_ms: list[float]
+    rounds: list[int] = []  # whose process measured each sample
     images_per_second: float | None = None  # at the median; absent for start-up phases
+
+    @property
+    def stability(self) -> Literal["steady", "noisy", "unstable"]:
+        """By the share of the interquartile range in the median: 10 %, 25 %."""
+        spread = self.iqr_ms / self.median_ms if self.median_ms else 0.0
+        if spread > 0.25:
+            return "unstable"
+        return "noisy" if spread > 0.1 else "steady"
 
 
 class MemoryRecord(Record):
@@ -148,6 +157,38 @@ class TimingComparison(Record):
     ratio: float  # first arm's median / second arm's median
     interval: Interval  # 95 %
     verdict: str  # "no difference shown" when the interval contains 1
+
+
+class MachineState(Record):
+    """What else the machine did, as far as it tells."""
+
+    load_average: float  # processes that ran or waited, mean of one minute
+    cpu_mhz: float | None
+    cpu_celsius: float | None
+    gpu_mhz: float | None = None
+    gpu_celsius: float | None = None
+
+
+class ControlRecord(Record):
+    """Each arm timed against itself: every ratio should be 1."""
+
+    started_at: str  # ISO 8601, UTC
+    rounds: int
+    machine: dict[str, Any]  # what has to be the same where its result is quoted
+    arms: dict[str, dict[str, TimingComparison]]  # by arm and phase
+
+
+class TimingRunRecord(Record):
+    """How the times of all arms were taken."""
+
+    rounds: int
+    order: list[list[str]]  # of the arms, shuffled in every round
+    before: MachineState
+    after: MachineState
+    overhead_ms: dict[str, float] = {}  # what timing adds to a call, by arm
+    memory: dict[str, MemoryRecord] = {}  # the most of an arm's processes
+    ratios: dict[str, dict[str, TimingComparison]] = {}  # the first arm's over others'
+    control: ControlRecord | None = None  # the last one of this machine
 
 
 class OnnxCross(Record):
@@ -266,6 +307,7 @@ class Results(Record):
     comparison: ComparisonRecord | None = None
     parity: ParityRecord | None = None
     ledger: LedgerRecord | None = None
+    timing: TimingRunRecord | None = None
     checks: list[Check] = []
     not_run: list[str] = []  # each: what, and why
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.ledger.ablations import ABLATIONS, SEEDS, Ablation, judge
 from bench.ledger.probes import PROBES, measure
-from bench.processes import together
+from bench.processes import ENVIRONMENT, share_cores, together
 from bench.request import ARMS, Task
 from bench.run import Run, work
 from shared.errors import UserError
@@ -19,6 +19,7 @@ from shared.records import DifferenceRecord, LedgerRecord, ProbeRecord, SeedScor
 from shared.weights import Arrays
 
 Features = tuple[str, str]  # arm, and "matched", "augmented" or a difference's number
+SIDE_BY_SIDE = ENVIRONMENT | share_cores(len(ARMS))
 CHANGED_SPLITS = {
     "augmentation": ("train",),
     "evaluation": ("validation", "test"),
@@ -132,7 +133,8 @@ def _on_both(call: Callable[[str], Any]) -> dict[str, Any]:
 def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
     def probe(arm: str) -> Arrays:
         scratch = run.scratch / f"{arm}-probes"
-        done = work(run, "probe_differences", arm, scratch, differences=numbers)
+        job = "probe_differences"
+        done = work(run, job, arm, scratch, SIDE_BY_SIDE, differences=numbers)
         return dict(np.load(done["path"]))
 
     return measure(_on_both(probe), numbers)
@@ -146,21 +148,23 @@ def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
     def work_alone(arm: str) -> dict[HeadRun, list]:
         paths[arm] = _compute(run, arm, needed)
         own = [one for one in runs if one.arm == arm and one.source in (None, arm)]
-        return _train_heads(run, arm, own, paths)
-
-    def work_across(arm: str) -> dict[HeadRun, list]:
-        across = [one for one in runs if one.arm == arm and one not in found]
-        return _train_heads(run, arm, across, paths)
+        return _train_heads(run, arm, own, paths, SIDE_BY_SIDE)
 
     found: dict[HeadRun, list] = {}
-    for step in (work_alone, work_across):
-        for epochs in _on_both(step).values():
-            found |= epochs
+    for epochs in _on_both(work_alone).values():
+        found |= epochs
+    for arm in ARMS:
+        across = [one for one in runs if one.arm == arm and one not in found]
+        found |= _train_heads(run, arm, across, paths, ENVIRONMENT)
     return found
 
 
 def _train_heads(
-    run: Run, arm: str, runs: list[HeadRun], paths: dict[str, dict[str, Path]]
+    run: Run,
+    arm: str,
+    runs: list[HeadRun],
+    paths: dict[str, dict[str, Path]],
+    environment: dict[str, str],
 ) -> dict[HeadRun, list]:
     tasks = [
         Task(
@@ -173,7 +177,8 @@ def _train_heads(
     ]
     if not tasks:
         return {}
-    done = work(run, "train_heads", arm, run.scratch / f"{arm}-heads", tasks=tasks)
+    scratch = run.scratch / f"{arm}-heads"
+    done = work(run, "train_heads", arm, scratch, environment, tasks=tasks)
     return {one: done["runs"][one.name] for one in runs}
 
 
@@ -184,7 +189,8 @@ def _compute(run: Run, arm: str, needed: set[Features]) -> dict[str, Path]:
         return {}
     tasks = [_feature_task(name) for name in ["matched", *own]]
     scratch = run.scratch / f"{arm}-features"
-    return work(run, "compute_features", arm, scratch, tasks=tasks)["paths"]
+    done = work(run, "compute_features", arm, scratch, SIDE_BY_SIDE, tasks=tasks)
+    return done["paths"]
 
 
 def _feature_task(name: str) -> Task:

@@ -1,110 +1,13 @@
-"""What the answers cost: time, memory, and the exported model files."""
+"""What the answers cost: stages, memory, and the exported model files."""
 
 from collections.abc import Callable
 
-from bench.report import plots
 from bench.report.blocks import Block, Row, Table, Text
-from bench.report.division import is_idiomatic, loading
-from bench.report.numbers import DASH, fixed, percent, short, tiny
-from bench.report.words import PHASES, STEADY_PHASES, timing_verdict
+from bench.report.division import loading
+from bench.report.numbers import DASH, fixed, percent, tiny
 from shared.records import OnnxRecord, Results
 
 Field = tuple[str, Callable[[OnnxRecord], str]]
-
-
-def timing(results: Results) -> list[Block]:
-    groups = _phase_groups(results)
-    if not groups:
-        return []
-    figures = [plots.timing(results, names, group) for group, names in groups.items()]
-    phases = [phase for names in groups.values() for phase in names]
-    explained = [table for table in (_ratios(results), _meanings(phases)) if table]
-    return [
-        Text(
-            "Cold phases happen once in a process and are paid before the first useful "
-            "result; steady phases repeat for every batch after warm-up. The two are "
-            "never added up, since which one matters depends on how long you train. "
-            f"{_what_steps_leave_out(results)} {_allocator(results)}"
-        ),
-        Row(figures),
-        _times(results, phases),
-        Row(explained),
-    ]
-
-
-def _what_steps_leave_out(results: Results) -> str:
-    if is_idiomatic(results):
-        return (
-            "All steps here run on one batch that is in memory; what loading images "
-            "costs is part of the epochs (see the stages below)."
-        )
-    return (
-        "All steps here run on images; a run that computes the frozen backbone's "
-        "features once trains its epochs in much less time (see the stages below)."
-    )
-
-
-def _allocator(results: Results) -> str:
-    names = ", ".join(results.environment.variables)
-    if not names:
-        return ""
-    return (
-        f"All arms ran with {names} set, so that freed memory is kept and used again: "
-        "the results are the same, but with glibc's own settings an arm can take "
-        "longer, PyTorch's most of all."
-    )
-
-
-def _phase_groups(results: Results) -> dict[str, list[str]]:
-    """The recorded phases as cold, steady and other ones; no group is empty."""
-    recorded = dict.fromkeys(p for arm in results.arms.values() for p in arm.timing)
-    groups = {
-        "cold": [p for p in PHASES if p in recorded and p not in STEADY_PHASES],
-        "steady": [p for p in STEADY_PHASES if p in recorded],
-        "other": [p for p in recorded if p not in PHASES],
-    }
-    return {group: names for group, names in groups.items() if names}
-
-
-def _times(results: Results, phases: list[str]) -> Table:
-    rows = [
-        [
-            phase,
-            name,
-            short(record.median_ms),
-            short(record.iqr_ms),
-            str(len(record.samples_ms)),
-            fixed(record.images_per_second, 1),
-        ]
-        for phase in phases
-        for name, record in plots.samples_of(results, phase).items()
-    ]
-    header = ["Phase", "Arm", "Median [ms]", "IQR [ms]", "Samples", "Images/s"]
-    return Table("Times", "llrrrr", header, rows)
-
-
-def _ratios(results: Results) -> Table | None:
-    found = results.comparison
-    if not found or not found.timing:
-        return None
-    rows = [
-        [
-            phase,
-            short(one.ratio),
-            " to ".join(map(short, one.interval)),
-            timing_verdict(one, found.arms),
-        ]
-        for phase, one in found.timing.items()
-    ]
-    first, second = found.arms
-    header = ["Phase", f"{first} / {second}", "95% interval", "Verdict"]
-    title = f"Ratio of times; above 1, {first} takes longer than {second}"
-    return Table(title, "lrrl", header, rows)
-
-
-def _meanings(phases: list[str]) -> Table:
-    rows = [[p, PHASES.get(p, "not described by this version")] for p in phases]
-    return Table("What the phases are", "ll", ["Phase", "What is timed"], rows)
 
 
 def stages(results: Results) -> list[Block]:

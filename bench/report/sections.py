@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from bench.report import cost, ledger, outcome, parity, provenance
+from bench.report import cost, ledger, outcome, parity, provenance, times
 from bench.report.blocks import Block, Section
 from shared.records import Results
 
@@ -16,7 +16,8 @@ CONTENT: dict[str, Callable[[Results], list[Block]]] = {
     "Confusion matrices": outcome.confusions,
     "Classes": outcome.classes,
     "Most confident mistakes": outcome.mistakes,
-    "Timing": cost.timing,
+    "Timing": times.timing,
+    "A/A control": times.control,
     "Stages and memory": cost.stages,
     "ONNX export": cost.onnx,
     "Checks": provenance.checks,

@@ -17,13 +17,26 @@ NO_DIFFERENCE = "no difference shown"
 
 PHASES = {
     "import": "loading the framework's Python package",
-    "build": "making the model and loading its weights",
+    "weights": "reading the weights file, and assigning every array of the model",
+    "build": "making the model, first values included",
     "first_step": "the first training step, which also traces, compiles and allocates",
     "train_step": "one training step on a batch of images: forward through the frozen "
     "backbone and the head, backward through the head, update",
     "forward": "one forward pass of the same batch, inference mode",
+    "evaluation": "logits of all validation images, loading included",
+    "input_pipeline": "loading a pass of training images, with nothing done to them",
+    "epoch": "a training epoch on images: loading, steps, validation",
+    "checkpoint": "writing a checkpoint with the optimizer's state",
+    "export": "exporting to ONNX, for the first time in the process",
+    "onnx_session": "opening the exported graph with onnxruntime",
+    "onnx_batch_1": "onnxruntime on one image",
+    "onnx_batch_32": "onnxruntime on a batch of images",
 }
-STEADY_PHASES = ("train_step", "forward")
+STEADY_PHASES = (
+    *("train_step", "forward", "evaluation", "input_pipeline", "epoch", "checkpoint"),
+    *("onnx_batch_1", "onnx_batch_32"),
+)
+HEADLINES = ("train_step", "forward", "epoch")
 
 GLOSSARY = {
     "Macro F1": "F1 is the harmonic mean of precision and recall of one class; macro "
@@ -31,8 +44,8 @@ GLOSSARY = {
     "common one.",
     "95% interval": "the values that are compatible with what was measured. For "
     "accuracies it is Wilson's and for their difference a resampling of the test "
-    "images, so neither covers another seed; for ratios of times it is Welch's, over "
-    "the processes that measured.",
+    "images, so neither covers another seed; for ratios of times it resamples the "
+    "rounds, in each of which both arms measured.",
     "McNemar p": "how probable a split at least this uneven would be, among the test "
     "images that one arm gets right and the other wrong, if both were equally good.",
     "Median and IQR": "the middle sample, and the width of the middle half of the "
@@ -49,6 +62,8 @@ GLOSSARY = {
 def title(results: Results) -> str:
     if not results.arms and results.ledger:
         return f"Differences between PyTorch and Keras on {results.data.name}"
+    if not results.arms and results.timing:
+        return f"Each arm timed against itself on {results.data.name}"
     if not results.arms and results.parity:
         return f"Parity of PyTorch and Keras on {results.data.name}"
     *others, last = results.arms or ["no arm"]
@@ -106,6 +121,14 @@ def timing_verdict(comparison: TimingComparison, arms: tuple[str, str]) -> str:
     return comparison.verdict if shown else NO_DIFFERENCE
 
 
+def time_ratios(results: Results) -> dict[tuple[str, str], dict]:
+    """Ratios by phase, the first arm's times over those of each other arm."""
+    if not results.timing or not results.arms:
+        return {}
+    first = next(iter(results.arms))
+    return {(first, other): r for other, r in results.timing.ratios.items()}
+
+
 def difference(comparison: ComparisonRecord) -> str:
     """The difference in test accuracy with its uncertainty, without judging it."""
     first, second = comparison.arms
@@ -120,8 +143,9 @@ def difference(comparison: ComparisonRecord) -> str:
 def shown_by(results: Results) -> list[str]:
     """The findings of the run, one sentence or two each."""
     found = by_design(results)
-    if results.arms:
-        found.append(_accuracies(tested_arms(results)))
+    scores = tested_arms(results)
+    if results.arms and (scores or not results.timing):
+        found.append(_accuracies(scores))
     if results.parity:
         found.append(_ladder(results.parity))
     if results.ledger:
@@ -132,8 +156,9 @@ def shown_by(results: Results) -> list[str]:
             f"The two predict the same class for "
             f"{percent(results.comparison.top1_agreement)} of the test images.",
             *_dropout(results),
-            *_timings(results.comparison),
         ]
+    for names, ratios in time_ratios(results).items():
+        found += [_timing(p, ratios[p], names) for p in HEADLINES if p in ratios]
     found += [_exports(results.arms), checks_summary(results)]
     if absent := missing(results):
         found.append(f"Not run: {len(absent)}, listed with reasons further down.")
@@ -203,13 +228,6 @@ def _judgement(comparison: ComparisonRecord) -> str:
         f"The interval excludes 0: {best} is better on these images, in this one run "
         f"with one seed. Verdict: {comparison.verdict}."
     )
-
-
-def _timings(comparison: ComparisonRecord) -> list[str]:
-    steady = [phase for phase in STEADY_PHASES if phase in comparison.timing]
-    return [
-        _timing(phase, comparison.timing[phase], comparison.arms) for phase in steady
-    ]
 
 
 def _timing(phase: str, timing: TimingComparison, arms: tuple[str, str]) -> str:

@@ -6,6 +6,8 @@ import pytest
 from bench.comparison import compare_arms, compare_timing, make_checks
 from bench.statistics import (
     NO_DIFFERENCE,
+    Rounds,
+    bootstrap_mean,
     compare_times,
     mcnemar_p,
     paired_interval,
@@ -17,16 +19,22 @@ from shared.records import ArmRecord
 NAMES = ("pytorch", "keras")
 
 
-def rounds(scale: float, seed: int) -> list[list[float]]:
-    """Three processes of six samples, with noise of three percent."""
+def rounds(scale: float, seed: int) -> Rounds:
+    """Five processes of six samples, with noise of three percent."""
     random = np.random.default_rng(seed)
-    return (scale * random.normal(1, 0.03, (3, 6))).tolist()
+    return numbered(scale * random.normal(1, 0.03, (5, 6)))
+
+
+def numbered(samples: np.ndarray) -> Rounds:
+    """Samples (rounds, samples) by the number of their round."""
+    return dict(enumerate(samples.tolist(), 1))
 
 
 def test_summary_is_median_and_interquartile_range():
-    found = summarise([[10, 20], [30, 40, 50]], images=32)
+    found = summarise({1: [10, 20], 3: [30, 40, 50]}, images=32)
     assert (found.median_ms, found.iqr_ms) == (30, 20)
     assert found.samples_ms == [10, 20, 30, 40, 50]
+    assert found.rounds == [1, 1, 3, 3, 3]
     assert found.images_per_second == pytest.approx(32 / 0.030)
 
 
@@ -38,24 +46,44 @@ def test_planted_slowdown_is_found():
     assert "pytorch" in compare_times(rounds(70, 1), rounds(100, 2), NAMES).verdict
 
 
-@pytest.mark.parametrize("processes", [2, 3, 5])
+@pytest.mark.parametrize("processes", [5, 10, 20])
 def test_equal_times_name_a_winner_in_one_case_of_twenty(processes):
     """Processes differ by three percent, and samples within one by one percent."""
     random = np.random.default_rng(0)
 
-    def measure() -> list[list[float]]:
+    def measure() -> Rounds:
         level = 100 * np.exp(random.normal(0, 0.03, (processes, 1)))
-        return (level * random.normal(1, 0.01, (processes, 6))).tolist()
+        return numbered(level * random.normal(1, 0.01, (processes, 6)))
 
-    cases = [compare_times(measure(), measure(), NAMES) for _ in range(600)]
+    cases = [compare_times(measure(), measure(), NAMES) for _ in range(400)]
     winners = np.mean([case.verdict != NO_DIFFERENCE for case in cases])
     assert winners < 0.08
 
 
-def test_one_process_says_nothing_about_spread():
-    with pytest.raises(ValueError, match="at least two processes"):
-        compare_times([[100.0, 101.0]], [[120.0, 121.0]], NAMES)
-    one = {"pytorch": {"import": [[100.0]]}, "keras": {"import": [[120.0], [121.0]]}}
+def test_bootstrap_interval_by_hand():
+    """Of 20 values t's 97.5 % quantile is 2.093 standard errors."""
+    values = np.random.default_rng(1).normal(5, 2, 20)
+    low, high = bootstrap_mean(values)
+    reach = 2.093 * values.std(ddof=1) / np.sqrt(20)
+    assert low == pytest.approx(values.mean() - reach, rel=0.02)
+    assert high == pytest.approx(values.mean() + reach, rel=0.02)
+
+
+def test_load_that_both_arms_of_a_round_meet_cancels():
+    load = np.array([[1.0], [1.5], [0.8], [1.2], [2.0]])
+    first = numbered(100 * load * np.ones((5, 3)))
+    second = numbered(110 * load * np.ones((5, 3)))
+    found = compare_times(first, second, NAMES)
+    assert found.ratio == pytest.approx(100 / 110)
+    assert found.interval == pytest.approx((100 / 110, 100 / 110))
+
+
+def test_four_rounds_say_too_little_about_spread():
+    first, second = rounds(100, 1), rounds(120, 2)
+    del first[2]
+    with pytest.raises(ValueError, match="needs 5 rounds"):
+        compare_times(first, second, NAMES)
+    one = {"pytorch": {"import": first}, "keras": {"import": second}}
     assert compare_timing(NAMES, one) == {}
 
 

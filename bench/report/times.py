@@ -1,0 +1,188 @@
+"""Times in a report: every phase of every arm, ratios, and what they rest on."""
+
+from bench.report import plots
+from bench.report.blocks import Block, Row, Table, Text
+from bench.report.division import is_idiomatic
+from bench.report.numbers import DASH, fixed, short
+from bench.report.words import PHASES, STEADY_PHASES, time_ratios, timing_verdict
+from shared.records import (
+    ControlRecord,
+    MachineState,
+    Results,
+    TimingComparison,
+    TimingRunRecord,
+)
+
+
+def timing(results: Results) -> list[Block]:
+    groups = _phase_groups(results)
+    if not groups:
+        return []
+    figures = [plots.timing(results, names, group) for group, names in groups.items()]
+    phases = [phase for names in groups.values() for phase in names]
+    ratios = [_ratio_table(*pair) for pair in time_ratios(results).items()]
+    return [
+        Text(
+            "Cold phases happen once in a process and are paid before the first useful "
+            "result; steady phases repeat for every batch after warm-up. The two are "
+            "never added up, since which one matters depends on how long you train. "
+            f"{_what_steps_leave_out(results)} {_allocator(results)}"
+        ),
+        Row(figures),
+        _times(results, phases),
+        Row([*ratios, _meanings(phases)]),
+        *(_conditions(results.timing) if results.timing else []),
+    ]
+
+
+def control(results: Results) -> list[Block]:
+    """A run of the control alone."""
+    if results.arms or not results.timing or not results.timing.control:
+        return []
+    return _conditions(results.timing)
+
+
+def _conditions(timing: TimingRunRecord) -> list[Block]:
+    """How the times were taken, and what this machine makes of no difference."""
+    took = ", ".join(f"{n} {1000 * ms:.1f}" for n, ms in timing.overhead_ms.items())
+    orders = "; ".join(", ".join(order) for order in timing.order)
+    return [
+        Text(
+            f"Taken in {timing.rounds} rounds, a fresh process for each arm in each, "
+            f"in this order: {orders}. Steady samples follow a warm-up that goes on "
+            f"until two windows of three calls agree to 5%. Timing itself adds, in "
+            f"microseconds a call: {took}."
+        ),
+        Row([_states(timing), *_memory(timing)]),
+        *_control(timing.control),
+    ]
+
+
+def _states(timing: TimingRunRecord) -> Table:
+    def told(state: MachineState) -> list[str]:
+        gpu = [fixed(state.gpu_mhz, 0), fixed(state.gpu_celsius, 0)]
+        cpu = [fixed(state.cpu_mhz, 0), fixed(state.cpu_celsius, 0)]
+        return [fixed(state.load_average, 2), *cpu, *gpu]
+
+    names = (
+        *("Load average, 1 minute", "CPU clock [MHz]", "CPU temperature [°C]"),
+        *("GPU clock [MHz]", "GPU temperature [°C]"),
+    )
+    told_twice = zip(names, told(timing.before), told(timing.after), strict=True)
+    rows = [list(row) for row in told_twice if set(row[1:]) != {DASH}]
+    return Table("The machine", "lrr", ["", "Before", "After"], rows)
+
+
+def _memory(timing: TimingRunRecord) -> list[Table]:
+    rows = [
+        [name, fixed(memory.peak_rss_mib, 0), fixed(memory.peak_device_mib, 0)]
+        for name, memory in timing.memory.items()
+    ]
+    header = ["Arm", "Process", "Accelerator"]
+    title = "Peak memory of a timing process [MiB]"
+    return [Table(title, "lrr", header, rows)] if rows else []
+
+
+def _control(control: ControlRecord | None) -> list[Block]:
+    if control is None:
+        return [
+            Text(
+                "No arm was timed against itself on this machine with these versions: "
+                "python -m bench timing --control does it."
+            )
+        ]
+    tables = [
+        Table(
+            f"{arm} against itself",
+            "lrrl",
+            ["Phase", "Ratio", "95% interval", ""],
+            [[*_ratio(p, one), _control_verdict(one)] for p, one in ratios.items()],
+        )
+        for arm, ratios in control.arms.items()
+    ]
+    return [
+        Text(
+            "A/A control: each arm against itself through the same rounds and "
+            f"statistics, {control.rounds} rounds, started {control.started_at}. Every "
+            "ratio should be 1; what one is off by, a difference between the arms may "
+            "be too. Of twenty 95% intervals one leaves 1 out by chance."
+        ),
+        Row(tables),
+    ]
+
+
+def _control_verdict(one: TimingComparison) -> str:
+    low, high = one.interval
+    return "contains 1" if low <= 1 <= high else "leaves 1 out"
+
+
+def _what_steps_leave_out(results: Results) -> str:
+    if is_idiomatic(results):
+        return (
+            "All steps here run on one batch that is in memory; what loading images "
+            "costs is part of the epochs (see the stages below)."
+        )
+    return (
+        "All steps here run on images; a run that computes the frozen backbone's "
+        "features once trains its epochs in much less time (see the stages below)."
+    )
+
+
+def _allocator(results: Results) -> str:
+    names = ", ".join(results.environment.variables)
+    if not names:
+        return ""
+    return (
+        f"All arms ran with {names} set, so that freed memory is kept and used again: "
+        "the results are the same, but with glibc's own settings an arm can take "
+        "longer, PyTorch's most of all."
+    )
+
+
+def _phase_groups(results: Results) -> dict[str, list[str]]:
+    """The recorded phases as cold, steady and other ones; no group is empty."""
+    recorded = dict.fromkeys(p for arm in results.arms.values() for p in arm.timing)
+    groups = {
+        "cold": [p for p in PHASES if p in recorded and p not in STEADY_PHASES],
+        "steady": [p for p in STEADY_PHASES if p in recorded],
+        "other": [p for p in recorded if p not in PHASES],
+    }
+    return {group: names for group, names in groups.items() if names}
+
+
+def _times(results: Results, phases: list[str]) -> Table:
+    rows = [
+        [
+            phase,
+            name,
+            short(record.median_ms),
+            short(record.iqr_ms),
+            str(len(record.samples_ms)),
+            fixed(record.images_per_second, 1),
+            record.stability,
+        ]
+        for phase in phases
+        for name, record in plots.samples_of(results, phase).items()
+    ]
+    header = ["Phase", "Arm", "Median [ms]", "IQR [ms]", "Samples", "Images/s", ""]
+    title = (
+        "Times; noisy: the IQR is more than 10% of the median, unstable: more than 25%"
+    )
+    return Table(title, "llrrrrl", header, rows)
+
+
+def _ratio_table(names: tuple[str, str], ratios: dict[str, TimingComparison]) -> Table:
+    first, second = names
+    rows = [[*_ratio(p, one), timing_verdict(one, names)] for p, one in ratios.items()]
+    header = ["Phase", f"{first} / {second}", "95% interval", "Verdict"]
+    title = f"Ratio of times; above 1, {first} takes longer than {second}"
+    return Table(title, "lrrl", header, rows)
+
+
+def _ratio(phase: str, one: TimingComparison) -> list[str]:
+    return [phase, short(one.ratio), " to ".join(map(short, one.interval))]
+
+
+def _meanings(phases: list[str]) -> Table:
+    rows = [[p, PHASES.get(p, "not described by this version")] for p in phases]
+    return Table("What the phases are", "ll", ["Phase", "What is timed"], rows)

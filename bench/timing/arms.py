@@ -1,0 +1,57 @@
+"""Time arms in rounds of fresh processes."""
+
+from collections.abc import Callable, Sequence
+
+from bench.environment import describe_state
+from bench.processes import ArmFailed
+from bench.run import Run, work
+from bench.timing.rounds import measure_in_rounds
+from shared.records import MemoryRecord, TimingRunRecord
+from shared.sampling import TIMING, stream
+
+
+def time_arms(
+    run: Run,
+    names: Sequence[str],
+    thorough: bool,
+    arm_of: Callable[[str], str] = lambda name: name,
+) -> None:
+    """Take samples into `run.measured`, and how they were taken into `run.timing`.
+
+    Args:
+        names: what to time, in processes of the arm that `arm_of` names.
+        thorough: the longer phases too: passes over images, files, onnxruntime.
+    """
+    config = run.options.config
+    rounds, state = config.timing_rounds, describe_state()
+    timing = run.timing = TimingRunRecord(
+        rounds=rounds, order=run.measured.order, before=state, after=state
+    )
+
+    def measure(name: str, number: int) -> dict[str, list[float]]:
+        run.display.say(f"timing round {number}/{rounds}: {name}")
+        scratch, arm = run.scratch / "timing", arm_of(name)
+        done = work(run, "time_phases", arm, scratch, thorough=thorough)
+        run.images_in |= done["images"]
+        run.devices[arm], run.threads[arm] = done["device"], done["threads"]
+        timing.overhead_ms[arm] = done["overhead_ms"]
+        memory = MemoryRecord(**done["memory"])
+        timing.memory[arm] = _larger(memory, timing.memory.get(arm))
+        timing.after = describe_state()
+        return done["phases"]
+
+    def miss(name: str, number: int, reason: ArmFailed) -> None:
+        run.miss(f"timing round {number} of {name}: {reason}")
+
+    random = stream(config.seed, TIMING)
+    measure_in_rounds(run.measured, names, rounds, random, measure, miss)
+
+
+def _larger(one: MemoryRecord, other: MemoryRecord | None) -> MemoryRecord:
+    if other is None:
+        return one
+    device = [m.peak_device_mib for m in (one, other) if m.peak_device_mib is not None]
+    return MemoryRecord(
+        peak_rss_mib=max(one.peak_rss_mib, other.peak_rss_mib),
+        peak_device_mib=max(device, default=None),
+    )

@@ -1,0 +1,60 @@
+"""A/A control: each arm against itself, through the same rounds and statistics.
+
+What it shows is how large a ratio this machine makes of nothing.
+"""
+
+from pydantic import ValidationError
+
+from bench.comparison import compare_timing
+from bench.environment import describe_environment
+from bench.run import Run
+from bench.timing.arms import time_arms
+from shared.files import cache_folder, write_atomically
+from shared.records import ControlRecord
+
+AGAIN = ", again"
+FILE = "control.json"
+
+
+def run_control(run: Run) -> None:
+    """Time every arm twice in each round and keep the ratios for later reports."""
+    arms = run.options.arms
+    names = [arm + suffix for arm in arms for suffix in ("", AGAIN)]
+    time_arms(run, names, True, lambda name: name.removesuffix(AGAIN))
+    samples = run.measured.samples
+    run.timing.control = ControlRecord(
+        started_at=run.started_at.isoformat(timespec="seconds"),
+        rounds=run.timing.rounds,
+        machine=_machine(run),
+        arms={arm: compare_timing((arm, arm + AGAIN), samples) for arm in arms},
+    )
+    write_atomically(
+        cache_folder() / FILE, run.timing.control.model_dump_json(indent=1) + "\n"
+    )
+
+
+def read_control(run: Run) -> ControlRecord | None:
+    """The last control of this machine with these versions and this device."""
+    try:
+        control = ControlRecord.model_validate_json((cache_folder() / FILE).read_text())
+    except (OSError, ValidationError):  # none yet, or one of another version
+        return None
+    return control if control.machine == _machine(run) else None
+
+
+def _machine(run: Run) -> dict:
+    """What a control holds for."""
+    machine = describe_environment(run.threads)
+    config = run.options.config
+    return {
+        "cpu": machine.cpu,
+        "cpu_count": machine.cpu_count,
+        "memory_bytes": machine.memory_bytes,
+        "gpu": machine.gpu,
+        "packages": machine.packages,
+        "variables": machine.variables,
+        "division": config.division,
+        "device": config.device,
+        "batch_size": config.batch_size,
+        "image_size_px": config.image_size_px,
+    }

@@ -1,0 +1,137 @@
+"""The worker's job for timing: every phase in one process, cold ones first."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from bench.timing.timer import Timer
+from shared.dataset import ImageData, Split, open_cached
+from shared.records import EpochRecord
+
+NUM_IMAGES = 512  # that a pass takes at most; 16 batches of 32
+NUM_EPOCHS = 2  # kept, after one to warm up
+ONNX_BATCHES = (1, 32)
+
+
+def time_phases(worker) -> dict:
+    """Milliseconds of the phases of this process; the longer ones where asked for."""
+    config, side = worker.config, worker.side
+    timer = Timer(
+        side.model.synchronise, config.timing_steps, config.timing_warmup_steps
+    )
+    data = _shorten(open_cached(worker.request.data))
+    program = worker.program(data)
+    with worker.stage("weights"):
+        description, arrays = worker.describe(data)
+    with worker.stage("build"):
+        model = program.build_model(arrays, description)
+    with worker.stage("weights"):
+        side.model.load_arrays(model, side.model.read_arrays(model) | arrays)
+    batch = next(iter(program.make_loader("train", description)))
+    images, labels = (np.asarray(part) for part in batch)
+    worker.announce("steps")
+    step = partial(program.make_train_step(model, config), images, labels)
+    predict = partial(side.inference.predict_batch, model, images)
+    phases = {name: [s * 1000] for name, s in worker.stages.seconds.items()} | {
+        "first_step": [timer.once(step)],
+        "train_step": timer.steady(step),
+        "forward": timer.steady(predict),
+    }
+    counts = dict.fromkeys(("first_step", "train_step", "forward"), len(labels))
+    if worker.request.thorough:
+        passes, images_in = _time_passes(worker, timer, program, model, description)
+        phases, counts = phases | passes, counts | images_in
+        files, images_in = _time_files(worker, timer, model, description, data)
+        phases, counts = phases | files, counts | images_in
+    return {
+        "phases": phases,
+        "images": counts,
+        "overhead_ms": timer.overhead(),
+        "device": worker.device,
+        "threads": side.model.num_threads(),
+        "memory": worker.memory().model_dump(),
+    }
+
+
+def _shorten(data: ImageData) -> ImageData:
+    """The first images of each split in an order of no class."""
+
+    def shorten(split: Split) -> Split:
+        step = -(-len(split.labels) // NUM_IMAGES)
+        return Split(split.images[::step], split.labels[::step], split.files[::step])
+
+    return replace(
+        data, splits={name: shorten(split) for name, split in data.splits.items()}
+    )
+
+
+def _time_passes(worker, timer: Timer, program, model, description) -> tuple:
+    """Passes over images: to score them, to load them, and to train on them."""
+    loaders = {
+        "validation": program.make_loader("validation", description),
+        "train": program.make_loader("train", description, training=True),
+    }
+    worker.announce("passes")
+    images = {name: _count(loader) for name, loader in loaders.items()}
+    predict = worker.side.inference.predict_logits
+    evaluation = _second(timer, lambda: predict(model, loaders["validation"]))
+    loading = _second(timer, lambda: _count(loaders["train"]))
+    epochs: list[EpochRecord] = []
+    several = description.config.model_copy(
+        update={"epochs": 1 + NUM_EPOCHS, "cache_features": False}
+    )
+    program.train(
+        *(model, loaders["train"], loaders["validation"]),
+        replace(description, config=several),
+        *(worker.request.scratch / "epochs", epochs.append),
+    )
+    phases = {
+        "evaluation": evaluation,
+        "input_pipeline": loading,
+        "epoch": [record.seconds * 1000 for record in epochs[1:]],
+    }
+    counts = {
+        "evaluation": images["validation"],
+        "input_pipeline": images["train"],
+        "epoch": sum(images.values()),
+    }
+    return phases, counts
+
+
+def _time_files(worker, timer: Timer, model, description, data: ImageData) -> tuple:
+    """Writing the classifier in both forms, and running the exported one."""
+    from bench.onnx_runtime import OnnxClassifier
+
+    side, scratch, config = worker.side, worker.request.scratch, worker.config
+    worker.announce("export")
+    optimizer = side.training.make_optimizer(model, config, config.epochs)
+    state = side.training.read_optimizer(model, optimizer)
+    write = partial(
+        side.checkpoint.save_checkpoint,
+        *(model, scratch, "timed", description, 1, state),
+    )
+    graph = scratch / "timed.onnx"
+    phases = {
+        "checkpoint": timer.steady(write),
+        "export": [
+            timer.once(lambda: side.export.export_onnx(model, graph, description))
+        ],
+        "onnx_session": [timer.once(lambda: OnnxClassifier(graph))],
+    }
+    classifier, counts = OnnxClassifier(graph), {}
+    for size in ONNX_BATCHES:
+        inputs = classifier.prepare(data.splits["test"].images[:size])
+        phases[f"onnx_batch_{size}"] = timer.steady(partial(classifier.run, inputs))
+        counts[f"onnx_batch_{size}"] = len(inputs)
+    return phases, counts
+
+
+def _second(timer: Timer, call) -> list[float]:
+    """A pass is long: one to warm up, one to keep."""
+    call()
+    return [timer.once(call)]
+
+
+def _count(loader) -> int:
+    return sum(len(labels) for _, labels in loader)

@@ -1,0 +1,61 @@
+"""Time calls: the first one apart, warm-up until steady, then the samples to keep."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from shared.clock import now
+
+WINDOW = 3  # calls whose median is compared with that of the calls before
+STEADY = 0.05  # largest relative change between two windows
+EMPTY_CALLS = 1000
+
+
+class Timer:
+    """Times calls of one process, in milliseconds.
+
+    Args:
+        synchronise: waits until the device has done all that was asked of it; called
+            before each reading of the clock.
+        samples: how many steady calls to keep.
+        most_warm_up: calls that warm-up may take at most.
+        clock: seconds; another one in tests.
+    """
+
+    def __init__(
+        self,
+        synchronise: Callable[[], None],
+        samples: int,
+        most_warm_up: int,
+        clock: Callable[[], float] = now,
+    ) -> None:
+        self._synchronise, self._clock = synchronise, clock
+        self._samples, self._most_warm_up = samples, most_warm_up
+
+    def once(self, call: Callable[[], object]) -> float:
+        """Milliseconds of one call, its work on the device included."""
+        self._synchronise()
+        start = self._clock()
+        call()
+        self._synchronise()
+        return (self._clock() - start) * 1000
+
+    def steady(self, call: Callable[[], object]) -> list[float]:
+        """Samples of a call that has been warmed up until its times stand still."""
+        warm_up: list[float] = []
+        while len(warm_up) < self._most_warm_up and not is_steady(warm_up):
+            warm_up.append(self.once(call))
+        return [self.once(call) for _ in range(self._samples)]
+
+    def overhead(self) -> float:
+        """Milliseconds that timing adds to a call: the median of empty ones."""
+        return float(np.median([self.once(lambda: None) for _ in range(EMPTY_CALLS)]))
+
+
+def is_steady(milliseconds: list[float]) -> bool:
+    """Whether the last calls took as long as the same number of calls before them."""
+    windows = [milliseconds[-2 * WINDOW : -WINDOW], milliseconds[-WINDOW:]]
+    if len(windows[0]) < WINDOW:
+        return False
+    before, after = map(np.median, windows)
+    return abs(after - before) <= STEADY * before

@@ -1,0 +1,153 @@
+"""The timing machinery on a clock that the tests hold in their hands."""
+
+import numpy as np
+import pytest
+
+from bench.processes import ArmFailed
+from bench.statistics import NO_DIFFERENCE, compare_times
+from bench.timing.rounds import Measured, measure_in_rounds
+from bench.timing.timer import Timer, is_steady
+from shared.records import TimingRecord
+
+ARMS = ("pytorch", "keras")
+ROUNDS = 5
+
+
+class FakeClock:
+    """Seconds that pass only when somebody lets them."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def spend(self, milliseconds: float) -> None:
+        self.seconds += milliseconds / 1000
+
+
+def take_rounds(slowdown: float, seed: int) -> Measured:
+    """Two arms with the noise of a real machine, Keras slower by a known factor."""
+    clock, random = FakeClock(), np.random.default_rng(seed)
+    timer = Timer(lambda: None, samples=6, most_warm_up=20, clock=clock)
+
+    def measure(arm: str, number: int) -> dict[str, list[float]]:
+        drift = 1 + 0.05 * number  # the whole machine becomes slower
+        process = random.normal(1, 0.005)
+        base = 100 * drift * process * (slowdown if arm == "keras" else 1)
+        calls = iter(range(1000))
+
+        def step() -> None:
+            cold = 3 if next(calls) < 2 else 1
+            clock.spend(base * cold * random.normal(1, 0.02))
+
+        return {"first_step": [timer.once(step)], "train_step": timer.steady(step)}
+
+    measured = Measured()
+    order = np.random.default_rng(seed)
+    measure_in_rounds(measured, ARMS, ROUNDS, order, measure, None)
+    return measured
+
+
+def compare(slowdown: float, seed: int):
+    samples = take_rounds(slowdown, seed).samples
+    return compare_times(*(samples[arm]["train_step"] for arm in ARMS), ARMS)
+
+
+def test_slowdown_of_five_percent_is_found_and_one_of_zero_is_not():
+    seeds = range(40)
+    slower = [compare(1.05, seed) for seed in seeds]
+    assert all(one.verdict == "pytorch takes less time" for one in slower)
+    assert np.mean([one.ratio for one in slower]) == pytest.approx(1 / 1.05, rel=0.01)
+    equal = [compare(1.0, seed) for seed in seeds]
+    assert sum(one.verdict != NO_DIFFERENCE for one in equal) <= 4
+
+
+def test_order_is_shuffled_and_recorded():
+    measured = take_rounds(1.0, seed=0)
+    assert len(measured.order) == ROUNDS
+    assert all(sorted(order) == sorted(ARMS) for order in measured.order)
+    assert len({tuple(order) for order in measured.order}) == 2
+    assert take_rounds(1.0, seed=0).order == measured.order
+
+
+def test_a_crashed_round_does_not_lose_the_others():
+    missed = []
+
+    def measure(arm: str, number: int) -> dict[str, list[float]]:
+        if (arm, number) == ("keras", 2):
+            raise ArmFailed("killed")
+        return {"forward": [float(number)]}
+
+    measured = Measured()
+    measure_in_rounds(
+        *(measured, ARMS, ROUNDS, np.random.default_rng(0), measure),
+        lambda *what: missed.append(what[:2]),
+    )
+    assert missed == [("keras", 2)]
+    assert sorted(measured.samples["keras"]["forward"]) == [1, 3, 4, 5]
+    assert sorted(measured.samples["pytorch"]["forward"]) == [1, 2, 3, 4, 5]
+
+
+def test_an_interrupted_measurement_keeps_what_it_has():
+    measured = Measured()
+
+    def measure(arm: str, number: int) -> dict[str, list[float]]:  # noqa: ARG001
+        if number == 3:
+            raise KeyboardInterrupt
+        return {"forward": [1.0]}
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_in_rounds(
+            measured, ARMS, ROUNDS, np.random.default_rng(0), measure, None
+        )
+    assert all(len(measured.samples[arm]["forward"]) == 2 for arm in ARMS)
+
+
+def test_warm_up_ends_when_times_stand_still():
+    clock, spent = FakeClock(), []
+
+    def step() -> None:
+        spent.append(max(100.0, 500 - 50 * len(spent)))
+        clock.spend(spent[-1])
+
+    samples = Timer(lambda: None, 4, 50, clock).steady(step)
+    assert samples == pytest.approx([100.0] * 4)
+    assert len(spent) < 25
+    never = Timer(lambda: None, 4, 7, clock)
+    before = len(spent)
+    never.steady(lambda: (spent.append(0), clock.spend(2.0 ** len(spent))))
+    assert len(spent) - before == 7 + 4
+
+
+def test_steady_is_judged_by_two_windows():
+    assert not is_steady([100] * 5)
+    assert is_steady([100] * 6)
+    assert is_steady([900, 100, 100, 100, 104, 104, 104])
+    assert not is_steady([100, 100, 100, 106, 106, 106])
+
+
+def test_device_is_waited_for_before_the_clock_is_read():
+    """The call returns at once; its work is done by the time synchronise returns."""
+    clock, asked = FakeClock(), []
+
+    def synchronise() -> None:
+        while asked:
+            clock.spend(asked.pop())
+
+    timer = Timer(synchronise, samples=3, most_warm_up=0, clock=clock)
+    asked.append(1000.0)  # of somebody else, before the call
+    assert timer.once(lambda: asked.append(80.0)) == pytest.approx(80)
+    assert timer.steady(lambda: asked.append(80.0)) == pytest.approx([80.0] * 3)
+
+
+def test_timing_itself_takes_no_time_worth_speaking_of():
+    assert Timer(lambda: None, 1, 0).overhead() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("iqr", "stability"), [(10, "steady"), (11, "noisy"), (26, "unstable")]
+)
+def test_spread_is_named(iqr, stability):
+    record = TimingRecord(median_ms=100, iqr_ms=iqr, samples_ms=[100])
+    assert record.stability == stability
