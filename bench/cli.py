@@ -11,6 +11,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from bench.display import Display
 from bench.processes import ArmFailed, run_worker
-from bench.request import ARMS
+from bench.request import ARMS, PAIR
 from shared.config import Config, make_config
 from shared.errors import UserError
 from shared.records import read_results
@@ -55,8 +56,9 @@ class Inputs:
     weights: str | None = None
     """.safetensors, .pth or .h5 file, or torchvision, keras, random. Without it:
     $BENCH_WEIGHTS, torchvision's by download, or random with no network."""
-    arms: str = ",".join(ARMS)
-    """Which sides to run, with commas between them."""
+    arms: str = ",".join(PAIR)
+    """Which sides to run, with commas between them: pytorch, keras (on TensorFlow),
+    keras-jax, keras-torch."""
     output: Path | None = None
     """Folder for results, report and models (default: reports/DATE-TIME)."""
     skip_bad_images: bool = False
@@ -119,10 +121,13 @@ class Parity:
 
     def execute(self, console: Console) -> int:
         _require_matched("parity", self.settings)
-        if set(self.inputs.arms.split(",")) != set(ARMS):
-            raise UserError(f"--arms {self.inputs.arms}: parity needs both arms.")
+        _, *others = arms = _parse_arms(self.inputs.arms)
+        if arms[0] != "pytorch" or len(others) != 1:
+            raise UserError(
+                f"--arms {self.inputs.arms}: parity needs pytorch and one other."
+            )
         for switch in self.switch:
-            if not re.fullmatch(rf"({'|'.join(ARMS)}):D\d\d", switch):
+            if not re.fullmatch(rf"({'|'.join(arms)}):D\d\d", switch):
                 raise UserError(
                     f"--switch {switch}: give an arm and a difference, such as "
                     "keras:D02; docs/differences.md lists them."
@@ -148,8 +153,10 @@ class Differences:
 
         _require_matched("differences", self.settings)
         numbers = check_numbers(self.numbers)
-        if set(self.inputs.arms.split(",")) != set(ARMS):
-            raise UserError(f"--arms {self.inputs.arms}: the ledger needs both arms.")
+        if set(self.inputs.arms.split(",")) != set(PAIR):
+            raise UserError(
+                f"--arms {self.inputs.arms}: the ledger needs {' and '.join(PAIR)}."
+            )
         if self.update_document and self.numbers:
             raise UserError("--update-document: it takes all differences; name none.")
         parts = {"train": False, "climb": False, "timing": None}
@@ -387,6 +394,10 @@ def _parse_arms(text: str) -> tuple[str, ...]:
         raise UserError(
             f"--arms {text}: allowed are {', '.join(ARMS)}, each once, with commas "
             "between them and no spaces."
+        )
+    if "keras-jax" in arms and not find_spec("jax"):
+        raise UserError(
+            "--arms keras-jax: JAX is not installed. Add it: pip install -e '.[jax]'"
         )
     return arms
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench.environment import describe_environment
 from bench.processes import ArmFailed, run_worker
-from bench.request import ARMS, Request
+from bench.request import PAIR, Request
 from shared.config import Config
 from shared.errors import UserError
 from shared.files import cache_folder, require_writable
@@ -25,7 +25,7 @@ def examine(console: Console) -> bool:
         f"{environment.cpu}, {environment.cpu_count} cores, "
         f"{environment.memory_bytes / 2**30:.1f} GiB, GPU: {environment.gpu or 'none'}"
     )
-    findings = [_examine_arm(arm) for arm in ARMS] + [_examine_cache()]
+    findings = [_examine_arm(arm) for arm in PAIR] + [_examine_cache()]
     for good, text in findings:
         mark = "[green]ok[/green]" if good else "[red]FAILED[/red]"
         console.print(f"{mark}  {text}")

@@ -13,8 +13,8 @@ from shared.machine import num_cores
 from shared.records import EnvironmentRecord, MachineState
 
 PACKAGES = (
-    "torch", "torchvision", "tensorflow", "keras", "onnx", "onnxruntime", "onnxscript",
-    "tf2onnx", "numpy", "pillow", "safetensors", "h5py", "scipy",
+    "torch", "torchvision", "tensorflow", "keras", "jax", "onnx", "onnxruntime",
+    "onnxscript", "tf2onnx", "numpy", "pillow", "safetensors", "h5py", "scipy",
 )  # fmt: skip
 
 

@@ -100,7 +100,9 @@ def run_forward(climber: Climber) -> Arrays:
     blocks = inference.compute_blocks(model, images)
     found = {f"backbone features/block {i:02}": v for i, v in enumerate(blocks)}
     loader = climber.side.dataset.make_loader(climber.sample, description)
-    found["backbone features/pooled"] = inference.compute_features(model, loader)
+    found["backbone features/pooled"] = inference.compute_features(
+        climber.side.model.fold_batch_norm(model), loader
+    )
     return found | {"logits": inference.predict_logits(model, loader)}
 
 
@@ -192,9 +194,12 @@ def _feature_loaders(
 ) -> list:
     """Features to train on and to validate with, in batches."""
     dataset, inference = climber.side.dataset, climber.side.inference
+    backbone = climber.side.model.fold_batch_norm(model)
     return [
         dataset.make_feature_loader(
-            inference.compute_features(model, dataset.make_loader(split, description)),
+            inference.compute_features(
+                backbone, dataset.make_loader(split, description)
+            ),
             split.labels,
             description,
             training,

@@ -9,14 +9,13 @@ import numpy as np
 from bench.convert import convert
 from bench.ladder import NUM_IMAGES, spread
 from bench.onnx_runtime import OnnxClassifier
-from bench.request import SUFFIXES
+from bench.request import BACKENDS, PAIR, SUFFIXES
 from bench.run import Run, work
 from shared.files import write_atomically
 from shared.metrics import max_scaled_diff, relative_distance
 from shared.records import ParityRecord, RungRecord
 from shared.weights import Arrays
 
-ARMS = ("pytorch", "keras")
 BACKBONE, NETWORK = "backbone features", "whole-network gradients"
 STEP, FINE_TUNING = "one optimizer step", "one fine-tuning step"
 SCHEDULE = "AdamW, cosine schedule"
@@ -55,7 +54,7 @@ def _across(prefix: str) -> Callable[[Sides], Iterator[Pair]]:
     """Keras's arrays against PyTorch's of the same name."""
 
     def pairs(sides: Sides) -> Iterator[Pair]:
-        pytorch, keras = (sides[arm] for arm in ARMS)
+        pytorch, keras = (sides[arm] for arm in PAIR)
         for name in pytorch:
             if name.startswith(prefix):
                 yield name, keras[name], pytorch[name]
@@ -84,7 +83,7 @@ def _predictions(sides: Sides) -> Iterator[Pair]:
 
 def _buffers(sides: Sides) -> Iterator[Pair]:
     """Each side's batch-norm buffers against their values before training."""
-    for arm in ARMS:
+    for arm in PAIR:
         for name, array in sides[arm].items():
             if name.startswith("buffers/"):
                 yield f"{arm} {name}", array, sides["start"][name]
@@ -92,13 +91,13 @@ def _buffers(sides: Sides) -> Iterator[Pair]:
 
 def _checkpoints(sides: Sides) -> Iterator[Pair]:
     """The other side's logits with a side's checkpoint, against its own."""
-    for arm in ARMS:
+    for arm in PAIR:
         yield f"{arm}'s checkpoint", sides[arm]["crossed logits"], sides[arm]["saved"]
 
 
 def _graphs(sides: Sides) -> Iterator[Pair]:
     """onnxruntime's logits against the framework's own, and graph against graph."""
-    for arm in ARMS:
+    for arm in PAIR:
         trained = sides[arm]["trained logits"]
         yield f"{arm}'s graph", sides[arm]["ONNX logits"], trained
     yield from _across("ONNX logits")(sides)
@@ -137,7 +136,11 @@ RUNGS = (
 
 
 def climb(run: Run) -> ParityRecord:
-    """Let both sides compute every rung, in float32 and float64, and compare them."""
+    """Let both sides compute every rung, in float32 and float64, and compare them.
+
+    The Keras side is the first arm of its code that the run has.
+    """
+    arms = "pytorch", next(arm for arm in run.options.arms if arm in BACKENDS)
     start = {f"buffers/{name}": array for name, array in run.weights.arrays.items()}
     sides: dict[str, Sides] = {}
     for precision in ("float32", "float64"):
@@ -146,17 +149,17 @@ def climb(run: Run) -> ParityRecord:
         changed["cache_features"] = True
         config = run.options.config.model_copy(update=changed)
         sides[precision] = {"start": start}
-        for arm in ARMS:
-            scratch = run.scratch / f"{arm}-{precision}"
+        for side, arm in zip(PAIR, arms, strict=True):
+            scratch = run.scratch / f"{side}-{precision}"
             run.display.say(f"parity: {arm} in {precision}")
             switches = _switches(run, arm)
             done = work(
                 run, "climb_ladder", arm, scratch, config=config, switches=switches
             )
-            sides[precision][arm] = dict(np.load(done["path"]))
-    for arm in ARMS:
+            sides[precision][side] = dict(np.load(done["path"]))
+    for arm in PAIR:
         _use_elsewhere(run, arm, sides["float32"][arm])
-    return compare(sides)
+    return compare(sides).model_copy(update={"arms": arms})
 
 
 def _use_elsewhere(run: Run, arm: str, found: Arrays) -> None:

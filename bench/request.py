@@ -8,8 +8,15 @@ from pydantic import BaseModel, ConfigDict
 from shared.config import Config
 from shared.errors import UserError
 
-# Arm: the package that holds its side of the pair.
-ARMS = {"pytorch": "pytorch_impl", "keras": "keras_impl"}
+# Arm: the package that holds its side of the pair. The Keras arms run the same code.
+ARMS = {
+    "pytorch": "pytorch_impl",
+    "keras": "keras_impl",
+    "keras-jax": "keras_impl",
+    "keras-torch": "keras_impl",
+}
+BACKENDS = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
+PAIR = ("pytorch", "keras")
 SUFFIXES = {"pytorch": ".safetensors", "keras": ".weights.h5"}  # of its checkpoints
 
 
@@ -23,6 +30,7 @@ class Task(BaseModel):
     reader: str | None = None  # a difference in how files become pixels
     changes: dict[str, Any] = {}  # of the configuration
     splits: tuple[str, ...] = ("train", "validation", "test")  # computed anew
+    folded: bool = True  # compute features with batch norm folded
     features: Path | None = None  # to train a head on
 
 

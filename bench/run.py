@@ -56,6 +56,7 @@ class Run:
     arms: dict[str, ArmRecord] = field(default_factory=dict)
     threads: dict[str, int | None] = field(default_factory=dict)
     comparison: ComparisonRecord | None = None
+    further: list[ComparisonRecord] = field(default_factory=list)
     parity: ParityRecord | None = None
     ledger: LedgerRecord | None = None
     timing: TimingRunRecord | None = None

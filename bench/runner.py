@@ -23,9 +23,9 @@ from bench.inputs import (
 from bench.ledger.ledger import keep_ledger
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from bench.output import claim_output
-from bench.parity import ARMS as LADDER_ARMS
 from bench.parity import climb, write_parity
 from bench.processes import ArmFailed
+from bench.request import BACKENDS, PAIR
 from bench.run import Options, Run, work
 from bench.timing.control import run_control
 from bench.timing.timing import measure_times
@@ -37,6 +37,7 @@ from shared.folders import link_images
 from shared.metrics import max_scaled_diff, top1_agreement
 from shared.records import (
     ArmRecord,
+    ComparisonRecord,
     DataRecord,
     OnnxCross,
     OnnxRecord,
@@ -121,7 +122,10 @@ def _do_everything(run: Run) -> None:
             _train(run, arm)
             _record(run)  # a later failure cannot take it away
         if len(run.finished) >= 2:
-            _compare(run, (run.finished[0], run.finished[1]))
+            first, second, *others = run.finished
+            run.comparison = _compare(run, (first, second))
+            _check_features(run, (first, second))
+            run.further = [_compare(run, (first, other)) for other in others]
         else:
             run.not_run.append("comparison: it needs two arms that ran")
     if run.options.timing == "control":
@@ -136,8 +140,9 @@ def _do_everything(run: Run) -> None:
 
 
 def _climb(run: Run) -> None:
-    if not set(LADDER_ARMS) <= set(run.options.arms):
-        run.not_run.append(f"parity ladder: it needs {' and '.join(LADDER_ARMS)}")
+    arms = run.options.arms
+    if "pytorch" not in arms or not set(BACKENDS) & set(arms):
+        run.not_run.append("parity ladder: it needs pytorch and a Keras arm")
         return
     try:
         run.parity = climb(run)
@@ -182,12 +187,15 @@ def _check_onnx(run: Run, arm: str) -> OnnxRecord:
     )
 
 
-def _compare(run: Run, names: tuple[str, str]) -> None:
+def _compare(run: Run, names: tuple[str, str]) -> ComparisonRecord:
     first, second = names
     labels = run.data.splits["test"].labels
     seed = run.options.config.seed
-    arms = run.arms[first], run.arms[second]
-    run.comparison = compare_arms(names, arms, labels, seed)
+    return compare_arms(names, (run.arms[first], run.arms[second]), labels, seed)
+
+
+def _check_features(run: Run, names: tuple[str, str]) -> None:
+    """Features of both backbones, and one classifier exported by both sides."""
     if run.options.config.division == "idiomatic":
         run.not_run.append(
             "check of the backbone features, and exports across the two sides: the two "
@@ -200,7 +208,8 @@ def _compare(run: Run, names: tuple[str, str]) -> None:
         run.comparison.features_max_scaled_diff = max_scaled_diff(*features)
     else:
         run.not_run.append("check of the backbone features: none were computed apart")
-    if set(names) == {"pytorch", "keras"} and all(arm.onnx for arm in arms):
+    exported = all(run.arms[name].onnx for name in names)
+    if set(names) == set(PAIR) and exported:
         _cross(run)
 
 
@@ -268,6 +277,7 @@ def _record(run: Run) -> Results:
         config=options.config.model_dump(),
         arms=run.arms,
         comparison=run.comparison,
+        further=run.further,
         parity=run.parity,
         ledger=run.ledger,
         timing=run.timing,

@@ -21,7 +21,7 @@ from bench.divisions import Idiomatic, Matched
 from bench.ladder import Climber, climb
 from bench.ledger.jobs import probe_differences, probe_freed_memory
 from bench.ledger.study import compute_features, train_heads
-from bench.request import ARMS, Request
+from bench.request import ARMS, BACKENDS, Request
 from bench.timing.phases import time_phases
 from bench.transfer import hand_over, take_over
 from shared.checkpoints import Description, read_record
@@ -43,7 +43,7 @@ from shared.weights import Arrays, read_checkpoint_arrays, read_weights
 _events = sys.stdout
 
 CHAPTERS = (
-    *("model", "dataset", "inference", "checkpoint", "training", "export"),
+    *("device", "model", "dataset", "inference", "checkpoint", "training", "export"),
     "differences",
 )
 NUM_MISTAKES = 8
@@ -59,7 +59,7 @@ class Worker:
         self.stages = Stages()
         with self.stage("import"):
             self.side = import_side(request.arm)
-        self.device = self.side.model.set_up(self.config)
+        self.device = self.side.device.set_up(self.config)
         self.switched_on = ExitStack()  # to the end of the process
         for difference in request.switches:
             self.switched_on.enter_context(
@@ -79,7 +79,7 @@ class Worker:
         """The most that this process has taken so far."""
         return MemoryRecord(
             peak_rss_mib=_peak_rss_mib(),
-            peak_device_mib=self.side.model.peak_device_mib(),
+            peak_device_mib=self.side.device.peak_device_mib(),
         )
 
     def program(self, data: ImageData) -> Matched | Idiomatic:
@@ -144,7 +144,7 @@ def train(worker: Worker) -> dict:
         stages=worker.stages.seconds,
         memory=worker.memory(),
     )
-    return {"arm": record.model_dump(), "threads": side.model.num_threads()}
+    return {"arm": record.model_dump(), "threads": side.device.num_threads()}
 
 
 def export_checkpoint(worker: Worker) -> dict:
@@ -203,7 +203,7 @@ def probe(worker: Worker) -> dict:
     description, _ = worker.describe(data)
     for split in data.splits:
         worker.program(data).make_loader(split, description)
-    return {"device": worker.device, "threads": worker.side.model.num_threads()}
+    return {"device": worker.device, "threads": worker.side.device.num_threads()}
 
 
 JOBS = {
@@ -218,8 +218,8 @@ JOBS = {
 
 def import_side(arm: str) -> SimpleNamespace:
     """The chapters of the arm's package, as attributes."""
-    if arm.startswith("keras"):
-        os.environ["KERAS_BACKEND"] = "tensorflow"
+    if arm in BACKENDS:
+        os.environ["KERAS_BACKEND"] = BACKENDS[arm]
     package = ARMS[arm]
     modules = {name: importlib.import_module(f"{package}.{name}") for name in CHAPTERS}
     return SimpleNamespace(**modules)
@@ -229,15 +229,16 @@ def _make_feature_loaders(
     worker: Worker, model, splits: dict[str, Split], description
 ) -> tuple:
     """Training and validation batches of features, computed once."""
-    loaders = []
+    loaders, side = [], worker.side
     with worker.stage("features"):
+        backbone = side.model.fold_batch_norm(model)
         for name in ("train", "validation"):
-            loader = worker.side.dataset.make_loader(splits[name], description)
-            features = worker.side.inference.compute_features(model, loader, on_batch)
+            loader = side.dataset.make_loader(splits[name], description)
+            features = side.inference.compute_features(backbone, loader, on_batch)
             if name == "validation":  # the runner compares the arms' features
                 np.save(worker.request.scratch / "features.npy", features)
             loaders.append(
-                worker.side.dataset.make_feature_loader(
+                side.dataset.make_feature_loader(
                     features, splits[name].labels, description, name == "train"
                 )
             )

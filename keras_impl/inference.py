@@ -8,10 +8,14 @@ from shared.progress import OnBatch, ignore
 
 
 def compute_features(
-    model: Classifier, loader: keras.utils.PyDataset, on_batch: OnBatch = ignore
+    backbone: keras.Model, loader: keras.utils.PyDataset, on_batch: OnBatch = ignore
 ) -> np.ndarray:
-    """The backbone's features of all images, (N, 1280) float32, in loader order."""
-    return _run(model.backbone, loader, on_batch)
+    """The backbone's features of all images, (N, 1280) float32, in loader order.
+
+    Args:
+        backbone: the classifier's, or what `fold_batch_norm` made of it.
+    """
+    return _run(backbone, loader, on_batch)
 
 
 def predict_logits(

@@ -63,10 +63,12 @@ class _Adam(keras.optimizers.Adam):
         # 1 - beta^step; as a difference it would lose digits in float32
         correction_1 = -ops.expm1(step * np.log(self.beta_1))
         correction_2 = -ops.expm1(step * np.log(self.beta_2))
-        self.assign_add(momentum, (1 - self.beta_1) * (gradient - momentum))
-        self.assign_add(velocity, (1 - self.beta_2) * (gradient**2 - velocity))
+        # JAX's arrays take no Keras variable on their right: subtract(), or it is first
+        self.assign_add(momentum, (1 - self.beta_1) * ops.subtract(gradient, momentum))
+        square = ops.square(gradient)
+        self.assign_add(velocity, (1 - self.beta_2) * ops.subtract(square, velocity))
         divisor = ops.sqrt(velocity / correction_2) + self.epsilon
-        self.assign_sub(variable, learning_rate / correction_1 * momentum / divisor)
+        self.assign_sub(variable, momentum * (learning_rate / correction_1) / divisor)
 
 
 def make_idiomatic_optimizer(
@@ -353,7 +355,7 @@ class _LogitsLog(keras.metrics.Metric):
         self.seen.assign_add(count)
 
     def result(self):
-        return self.seen
+        return self.seen + 0  # a tensor, which JAX asks for
 
 
 class _EpochEnd(keras.callbacks.Callback):

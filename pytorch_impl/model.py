@@ -5,53 +5,14 @@ from collections import OrderedDict
 import numpy as np
 import torch
 from torch import nn
+from torch.fx.experimental import optimization
 from torchvision.models import mobilenet_v2
 
+from pytorch_impl.device import find_device
 from shared.architecture import NUM_FEATURES
 from shared.checkpoints import Description
 from shared.config import Config
-from shared.errors import UserError
 from shared.weights import Arrays
-
-
-def set_up(config: Config) -> str:
-    """Seed the framework and choose its device; returns the device's name.
-
-    Raises:
-        UserError: `device` is "cuda" and the framework finds no GPU.
-    """
-    torch.manual_seed(config.seed)
-    if config.division == "matched":
-        torch.backends.cudnn.allow_tf32 = False  # [D22]
-        torch.backends.cuda.matmul.allow_tf32 = False
-    torch.set_default_dtype(getattr(torch, config.precision))
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            "--device cuda: PyTorch finds no CUDA GPU. Use --device cpu or auto, or "
-            "check the driver with nvidia-smi."
-        )
-    return torch.cuda.get_device_name() if _device(config) == "cuda" else "cpu"
-
-
-def _device(config: Config) -> str:
-    """[D19] PyTorch is told for each model and tensor; Keras takes a GPU by itself."""
-    return "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def peak_device_mib() -> float | None:
-    """Largest memory taken on the GPU so far, MiB; None without one."""
-    return torch.cuda.max_memory_allocated() / 2**20 or None
-
-
-def synchronise() -> None:
-    """Wait until the device has done what it was asked to do."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def num_threads() -> int:
-    """Threads that one operation may use."""
-    return torch.get_num_threads()
 
 
 class Classifier(nn.Module):
@@ -110,7 +71,7 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     load_arrays(model, arrays)
     set_backbone_trainable(model, False)
     # [D30] Kernels for NHWC memory are the faster ones; shapes stay (N, C, H, W).
-    return model.to(_device(config), memory_format=torch.channels_last)
+    return model.to(find_device(config), memory_format=torch.channels_last)
 
 
 def build_idiomatic_model(arrays: Arrays, description: Description) -> Classifier:
@@ -124,7 +85,7 @@ def build_idiomatic_model(arrays: Arrays, description: Description) -> Classifie
     load_arrays(model, read_arrays(model) | arrays)
     set_backbone_trainable(model, False)
     model.batch_norm_learns = True  # [D01] the guide stops at requires_grad=False
-    return model.to(_device(description.config))  # [D30] memory stays NCHW
+    return model.to(find_device(description.config))  # [D30] memory stays NCHW
 
 
 def set_backbone_trainable(
@@ -138,6 +99,16 @@ def set_backbone_trainable(
     """
     model.backbone.requires_grad_(trainable)
     model.batch_norm_learns = trainable and batch_norm_learns
+
+
+def fold_batch_norm(model: Classifier) -> nn.Module:
+    """The frozen backbone for inference, batch norm folded into its convolutions.
+
+    With fixed statistics batch norm is a factor and a sum for each channel, which the
+    convolution before it can do as well: equal features to rounding, in less time.
+    """
+    folded = optimization.fuse(model.backbone.eval())  # a copy
+    return folded.to(memory_format=torch.channels_last)  # [D30]
 
 
 def load_arrays(model: Classifier, arrays: Arrays) -> None:

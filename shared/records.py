@@ -242,6 +242,7 @@ class ParityRecord(Record):
     """`parity.json`: the ladder from the lowest rung to the highest."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
+    arms: tuple[str, str] = ("pytorch", "keras")
     rungs: list[RungRecord]
 
     @property
@@ -304,7 +305,8 @@ class Results(Record):
     weights: WeightsRecord
     config: dict[str, Any]
     arms: dict[str, ArmRecord]
-    comparison: ComparisonRecord | None = None
+    comparison: ComparisonRecord | None = None  # of the first two arms
+    further: list[ComparisonRecord] = []  # of the first arm with each one after them
     parity: ParityRecord | None = None
     ledger: LedgerRecord | None = None
     timing: TimingRunRecord | None = None

@@ -31,7 +31,7 @@ class Side:
         self.data = prepare(str(data), make_config(), cache=folder / "cache")
         self.files = link_images(self.data, folder / "images")
         self.weights = read_weights(weights)
-        self.code.model.set_up(self.describe().config)
+        self.code.device.set_up(self.describe().config)
 
     def describe(self, **values: object) -> Description:
         settings = {"division": "idiomatic", "epochs": EPOCHS, "batch_size": 4}

@@ -148,7 +148,7 @@ class Planter:
 
     def _climber(self, precision: str) -> ladder.Climber:
         config = make_config(**SETTINGS, precision=precision)
-        self.side.model.set_up(config)
+        self.side.device.set_up(config)
         weights, classes = self.weights, self.data.classes
         arrays = weights.arrays | initial_head(config, len(classes))
         description = Description(

@@ -31,7 +31,7 @@ class Side:
         self.weights = read_weights(weights)
         self.train = few(self.data.splits["train"], NUM_TRAIN)
         self.test = few(self.data.splits["test"], NUM_TEST)
-        self.code.model.set_up(make_config())
+        self.code.device.set_up(make_config())
 
     def describe(self, **values: object) -> Description:
         return Description(
@@ -89,7 +89,10 @@ def forward(side: Side) -> dict:
     model = side.build(description)
     loader = side.loader(side.test, description)
     found = {
-        "features": side.code.inference.compute_features(model, loader),
+        "features": side.code.inference.compute_features(model.backbone, loader),
+        "folded": side.code.inference.compute_features(
+            side.code.model.fold_batch_norm(model), loader
+        ),
         "logits": side.code.inference.predict_logits(model, loader),
     }
     return found | {
@@ -111,7 +114,7 @@ def gradients(side: Side) -> dict:
     let a gradient pass on one side alone, and in float32 some do.
     """
     description = side.describe(dropout=0.0, precision="float64")
-    side.code.model.set_up(description.config)
+    side.code.device.set_up(description.config)
     model, batch = side.build(description), side.batch("float64")
     found = {}
     for name, trainable in (("head", False), ("whole", True)):
@@ -120,7 +123,7 @@ def gradients(side: Side) -> dict:
         found[f"{name}_loss"] = np.array(loss)
         found |= {f"{name}_gradients/{key}": value for key, value in arrays.items()}
     after = side.code.model.read_arrays(model)
-    side.code.model.set_up(side.describe().config)
+    side.code.device.set_up(side.describe().config)
     return found | {f"after_gradients/{key}": value for key, value in after.items()}
 
 
@@ -143,7 +146,7 @@ def training(side: Side) -> dict:
             loaders = {
                 key: side.code.dataset.make_feature_loader(
                     side.code.inference.compute_features(
-                        model, side.loader(split, description)
+                        model.backbone, side.loader(split, description)
                     ),
                     split.labels,
                     description,

@@ -180,6 +180,13 @@ def test_backbones_agree_with_numpy(sides, real_images: ImageData, real_weights)
         assert max_scaled_diff(found[:3], reference) <= MAX_FEATURE_DIFF
 
 
+@pytest.mark.parametrize("arm", ARMS)
+def test_folding_batch_norm_leaves_the_features_as_they_are(sides, arm):
+    features, folded = sides[arm].arrays["features"], sides[arm].arrays["folded"]
+    assert not np.array_equal(folded, features)
+    assert max_scaled_diff(folded, features) <= MAX_FEATURE_DIFF
+
+
 def test_logits_agree(sides):
     pytorch, keras = both(sides, "logits")
     assert pytorch.std() > 0.1

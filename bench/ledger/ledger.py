@@ -11,7 +11,7 @@ import numpy as np
 from bench.ledger.ablations import ABLATIONS, SEEDS, Ablation, judge
 from bench.ledger.probes import PROBES, measure
 from bench.processes import ENVIRONMENT, share_cores, together
-from bench.request import ARMS, Task
+from bench.request import PAIR, Task
 from bench.run import Run, work
 from shared.errors import UserError
 from shared.folders import link_images
@@ -19,7 +19,7 @@ from shared.records import DifferenceRecord, LedgerRecord, ProbeRecord, SeedScor
 from shared.weights import Arrays
 
 Features = tuple[str, str]  # arm, and "matched", "augmented" or a difference's number
-SIDE_BY_SIDE = ENVIRONMENT | share_cores(len(ARMS))
+SIDE_BY_SIDE = ENVIRONMENT | share_cores(len(PAIR))
 CHANGED_SPLITS = {
     "augmentation": ("train",),
     "evaluation": ("validation", "test"),
@@ -126,8 +126,8 @@ def choose(seeds: list[list[dict]], by_loss: bool = False) -> list[SeedScores]:
 
 def _on_both(call: Callable[[str], Any]) -> dict[str, Any]:
     """What a call returns for each arm; they work side by side."""
-    found = together(*(partial(call, arm) for arm in ARMS))
-    return dict(zip(ARMS, found, strict=True))
+    found = together(*(partial(call, arm) for arm in PAIR))
+    return dict(zip(PAIR, found, strict=True))
 
 
 def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
@@ -153,7 +153,7 @@ def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
     found: dict[HeadRun, list] = {}
     for epochs in _on_both(work_alone).values():
         found |= epochs
-    for arm in ARMS:
+    for arm in PAIR:
         across = [one for one in runs if one.arm == arm and one not in found]
         found |= _train_heads(run, arm, across, paths, ENVIRONMENT)
     return found
@@ -205,5 +205,6 @@ def _feature_task(name: str) -> Task:
         name=name,
         switch=name,
         changes={"augment": True} if kind == "augmentation" else {},
+        folded=kind != "evaluation",  # eval() cannot be forgotten where none is needed
         splits=CHANGED_SPLITS.get(kind, ("train", "validation", "test")),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.request import ARMS
+from bench.request import PAIR
 from shared.metrics import relative_distance
 from shared.records import ProbeRecord
 from shared.weights import Arrays
@@ -56,7 +56,7 @@ def _measure_one(difference: str, arrays_by_arm: dict[str, Arrays]) -> ProbeReco
             for name, array in arrays_by_arm[arm].items()
             if name.startswith(prefix)
         }
-        for arm in ARMS
+        for arm in PAIR
     ]
     found = all(sides)
     if not found and not probe.needs:

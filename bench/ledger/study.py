@@ -35,7 +35,7 @@ class Study:
         if seed is not None:
             changes = changes | {"seed": seed}
         config = self.worker.config.model_copy(update=changes)
-        self.side.model.set_up(config)
+        self.side.device.set_up(config)
         return Description(
             config=config,
             classes=self.data.classes,
@@ -82,7 +82,10 @@ def _features(study: Study, task: Task, name: str) -> np.ndarray:
     with study.switched(task):
         model = study.build(description)
         loader = side.dataset.make_loader(split, description, training)
-        features = side.inference.compute_features(model, loader)
+        backbone = model.backbone
+        if task.folded:
+            backbone = side.model.fold_batch_norm(model)
+        features = side.inference.compute_features(backbone, loader)
     if not training:
         return features
     order = epoch_order(len(features), description.config.seed, epoch=1)

@@ -157,6 +157,7 @@ def shown_by(results: Results) -> list[str]:
             f"{percent(results.comparison.top1_agreement)} of the test images.",
             *_dropout(results),
         ]
+    found += [f"{difference(one)} {_judgement(one)}" for one in results.further]
     for names, ratios in time_ratios(results).items():
         found += [_timing(p, ratios[p], names) for p in HEADLINES if p in ratios]
     found += [_exports(results.arms), checks_summary(results)]

@@ -18,7 +18,7 @@ def time_phases(worker) -> dict:
     """Milliseconds of the phases of this process; the longer ones where asked for."""
     config, side = worker.config, worker.side
     timer = Timer(
-        side.model.synchronise, config.timing_steps, config.timing_warmup_steps
+        side.device.synchronise, config.timing_steps, config.timing_warmup_steps
     )
     data = _shorten(open_cached(worker.request.data))
     program = worker.program(data)
@@ -49,7 +49,7 @@ def time_phases(worker) -> dict:
         "images": counts,
         "overhead_ms": timer.overhead(),
         "device": worker.device,
-        "threads": side.model.num_threads(),
+        "threads": side.device.num_threads(),
         "memory": worker.memory().model_dump(),
     }
 

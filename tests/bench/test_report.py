@@ -20,10 +20,12 @@ from shared.config import ONE_DIVISION
 from shared.errors import UserError
 from shared.records import (
     ClassScore,
+    ControlRecord,
     Mistake,
     Results,
     ScoreRecord,
     SkippedImage,
+    TimingComparison,
     read_results,
 )
 
@@ -101,7 +103,7 @@ def with_intervals(results: Results, low: float, high: float) -> Results:
     changed = results.model_copy(deep=True)
     found = changed.comparison
     found.test_accuracy_interval = (low - 1, high - 1)
-    for ratio in found.timing.values():
+    for ratio in changed.timing.ratios["keras"].values():
         ratio.interval = (low, high)
         ratio.verdict = "pytorch is faster"
     found.verdict = "pytorch is better"
@@ -123,7 +125,7 @@ def test_every_number_group_is_shown(results, tmp_path):
     found = results.comparison
     expected += [points(found.test_accuracy_difference), percent(found.top1_agreement)]
     expected += [tiny(found.features_max_scaled_diff)]
-    expected += [short(one.ratio) for one in found.timing.values()]
+    expected += [short(one.ratio) for one in results.timing.ratios["keras"].values()]
     for page in pages(results, tmp_path):
         plain = page.replace("\\", "")
         assert [text for text in expected if text not in plain] == []
@@ -377,3 +379,46 @@ def test_unreadable_record_is_the_users_error(tmp_path, content):
         path.write_text(content)
     with pytest.raises(UserError, match=r"results\.json"):
         read_results(path)
+
+
+def make_control(results: Results) -> ControlRecord:
+    """Each arm against itself, off by half a percent."""
+    one = TimingComparison(ratio=1.005, interval=(0.98, 1.03), verdict="-")
+    arms = {name: dict.fromkeys(arm.timing, one) for name, arm in results.arms.items()}
+    return ControlRecord(started_at="2026-01-02", rounds=5, machine={}, arms=arms)
+
+
+def test_last_control_stands_beside_the_times(results, tmp_path):
+    results.timing.control = None
+    for page in pages(results, tmp_path):
+        assert "python -m bench timing --control" in page
+    results.timing.control = make_control(results)
+    for page in pages(results, tmp_path):
+        assert "keras against itself" in page
+        assert page.count("contains 1") >= len(results.arms["keras"].timing)
+    results.timing.control.arms["keras"]["forward"].interval = (1.01, 1.03)
+    assert "leaves 1 out" in pages(results, tmp_path)[0]
+
+
+def test_a_control_alone_has_a_report(results, tmp_path):
+    results.timing.control = make_control(results)
+    alone = results.model_copy(update={"arms": {}, "comparison": None, "parity": None})
+    for page in pages(alone, tmp_path):
+        assert "Each arm timed against itself" in page
+        assert "pytorch against itself" in page
+        assert "No arm was scored" not in page
+
+
+def test_times_that_spread_are_called_so(results, tmp_path):
+    record = results.arms["keras"].timing["forward"]
+    record.iqr_ms = 0.2 * record.median_ms
+    assert "noisy" in pages(results, tmp_path)[0].split("unstable: more than 25%")[1]
+    record.iqr_ms = 0.3 * record.median_ms
+    assert "unstable" in pages(results, tmp_path)[0].split("unstable: more than 25%")[1]
+
+
+def test_order_and_load_of_the_rounds_are_told(results, tmp_path):
+    orders = "; ".join(", ".join(order) for order in results.timing.order)
+    for page in pages(results, tmp_path):
+        assert orders in page
+        assert fixed(results.timing.before.load_average, 2) in page

@@ -1,0 +1,46 @@
+"""Where the framework computes: seed, device, memory, threads."""
+
+import torch
+
+from shared.config import Config
+from shared.errors import UserError
+
+
+def set_up(config: Config) -> str:
+    """Seed the framework and choose its device; returns the device's name.
+
+    Raises:
+        UserError: `device` is "cuda" and the framework finds no GPU.
+    """
+    torch.manual_seed(config.seed)
+    if config.division == "matched":
+        torch.backends.cudnn.allow_tf32 = False  # [D22]
+        torch.backends.cuda.matmul.allow_tf32 = False
+    torch.set_default_dtype(getattr(torch, config.precision))
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "--device cuda: PyTorch finds no CUDA GPU. Use --device cpu or auto, or "
+            "check the driver with nvidia-smi."
+        )
+    return torch.cuda.get_device_name() if find_device(config) == "cuda" else "cpu"
+
+
+def find_device(config: Config) -> str:
+    """[D19] PyTorch is told for each model and tensor; Keras takes a GPU by itself."""
+    return "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def peak_device_mib() -> float | None:
+    """Largest memory taken on the GPU so far, MiB; None without one."""
+    return torch.cuda.max_memory_allocated() / 2**20 or None
+
+
+def synchronise() -> None:
+    """Wait until the device has done what it was asked to do."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def num_threads() -> int:
+    """Threads that one operation may use."""
+    return torch.get_num_threads()
