@@ -87,11 +87,18 @@ class Timing:
     settings: OmitArgPrefixes[Settings]
     control: bool = False
     """Time each arm against itself: what this machine makes of no difference."""
+    scaling: bool = False
+    """Train on 1, 2, 4 and 8 times the images: how time and memory grow."""
 
     def execute(self, console: Console) -> int:
         if self.settings.timing_rounds < 1:
             raise UserError("--timing-rounds 0: timing needs at least one round.")
+        if self.control and self.scaling:
+            raise UserError("timing: give --control or --scaling, not both.")
         what = "control" if self.control else "thorough"
+        if self.scaling:
+            _require_matched("timing --scaling", self.settings)
+            what = "scaling"
         parts = {"train": False, "climb": False, "timing": what}
         return _run(self.inputs, self.settings, console, **parts)
 

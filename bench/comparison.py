@@ -1,5 +1,7 @@
 """Compare two arms, and decide which statements about a run hold."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bench.statistics import (
@@ -7,6 +9,7 @@ from bench.statistics import (
     NO_DIFFERENCE,
     Rounds,
     compare_times,
+    growth,
     mcnemar_p,
     paired_interval,
 )
@@ -17,6 +20,7 @@ from shared.records import (
     OnnxCross,
     OnnxParity,
     ParityRecord,
+    ScalingRecord,
     TimingComparison,
     TimingRunRecord,
 )
@@ -27,6 +31,9 @@ MAX_LOGIT_DIFF = 1e-4
 # Logits of an untrained network are all alike, and any tolerance passes.
 MIN_LOGIT_SPREAD = 0.1
 MAX_OVERHEAD = 0.01
+# Eight times the images may not need more memory than noise explains.
+MAX_MEMORY_GROWTH = 1.2
+MAX_TIME_EXPONENT = 1.1
 
 
 def compare_arms(
@@ -77,9 +84,10 @@ def compare_timing(
 
 def make_checks(
     arms: dict[str, ArmRecord],
-    comparison: ComparisonRecord | None,
+    comparisons: Sequence[ComparisonRecord] = (),
     parity: ParityRecord | None = None,
     timing: TimingRunRecord | None = None,
+    scaling: ScalingRecord | None = None,
 ) -> list[Check]:
     """Everything about a run that passes or fails."""
     checks: list[Check] = []
@@ -88,16 +96,20 @@ def make_checks(
             checks += _parity_checks(f"{name}: ONNX", arm.onnx.parity)
         elif arm.status == "ok":
             checks.append(_failed(f"{name}: ONNX runs"))
-    if comparison and comparison.features_max_scaled_diff is not None:
-        found = comparison.features_max_scaled_diff
-        checks.append(_at_most("backbone features", found, MAX_FEATURE_DIFF))
-    if comparison and comparison.onnx_cross:
-        checks += _parity_checks("ONNX across", comparison.onnx_cross)
+    for one in comparisons:
+        if one.features_max_scaled_diff is not None:
+            name = f"backbone features, {' against '.join(one.arms)}"
+            found = one.features_max_scaled_diff
+            checks.append(_at_most(name, found, MAX_FEATURE_DIFF))
+        if one.onnx_cross:
+            checks += _parity_checks("ONNX across", one.onnx_cross)
     if parity:
         failed = sum(not rung.passed for rung in parity.rungs)
         checks.append(_at_most("rungs of the parity ladder that fail", failed, 0))
     if timing:
         checks += _timing_checks(arms, timing)
+    if scaling:
+        checks += _scaling_checks(scaling)
     return checks
 
 
@@ -111,6 +123,22 @@ def _timing_checks(arms: dict[str, ArmRecord], timing: TimingRunRecord) -> list[
         for name, arm in arms.items()
         if "train_step" in arm.timing
     ]
+
+
+def _scaling_checks(scaling: ScalingRecord) -> list[Check]:
+    checks = []
+    for arm, points in scaling.by_arm.items():
+        if len(points) < 2:
+            continue
+        images = [point.images for point in points]
+        seconds = [point.training_s for point in points]
+        name = f"{arm}: exponent of training time by images"
+        checks.append(_at_most(name, growth(images, seconds), MAX_TIME_EXPONENT))
+        first, last = (points[i].memory.peak_private_mib for i in (0, -1))
+        if first and last:
+            name = f"{arm}: peak memory with the most images over that with the fewest"
+            checks.append(_at_most(name, last / first, MAX_MEMORY_GROWTH))
+    return checks
 
 
 def _parity_checks(name: str, parity: OnnxParity | OnnxCross) -> list[Check]:

@@ -17,6 +17,7 @@ from shared.records import (
     ComparisonRecord,
     LedgerRecord,
     ParityRecord,
+    ScalingRecord,
     TimingRunRecord,
 )
 from shared.weights import Weights
@@ -35,7 +36,7 @@ class Options:
     time_limit_s: float = 7200
     train: bool = True  # train, evaluate, export and time the arms
     climb: bool = True  # the parity ladder
-    timing: Literal["short", "thorough", "control"] | None = "short"
+    timing: Literal["short", "thorough", "control", "scaling"] | None = "short"
     differences: tuple[str, ...] = ()  # of the ledger
     switches: tuple[str, ...] = ()  # e.g. "keras:D02", left in for the ladder
 
@@ -60,6 +61,7 @@ class Run:
     parity: ParityRecord | None = None
     ledger: LedgerRecord | None = None
     timing: TimingRunRecord | None = None
+    scaling: ScalingRecord | None = None
     measured: Measured = field(default_factory=Measured)
     images_in: dict[str, int] = field(default_factory=dict)  # by timed phase
     devices: dict[str, str] = field(default_factory=dict)  # of the timed arms
@@ -68,9 +70,20 @@ class Run:
     complete: bool = False
 
     @property
+    def comparisons(self) -> list[ComparisonRecord]:
+        """All that were made, the first two arms' first."""
+        return [self.comparison, *self.further] if self.comparison else []
+
+    @property
     def finished(self) -> list[str]:
         """Arms that ran to their end."""
         return [name for name, arm in self.arms.items() if arm.status == "ok"]
+
+    @property
+    def has_results(self) -> bool:
+        """Whether anything is finished that is worth keeping."""
+        parts = (self.finished, self.parity, self.ledger, self.timing, self.scaling)
+        return any(parts)
 
     def miss(self, what: str) -> None:
         """Note what was asked for and has no result: the run is not complete."""
@@ -96,11 +109,10 @@ def work(
         job=job,
         arm=arm,
         scratch=scratch,
-        data=run.data.folder.resolve(),
         folders=run.folders,
         weights=run.weights_file,
         models=(options.output / "models").resolve(),
-        **({"config": options.config} | more),
+        **({"config": options.config, "data": run.data.folder.resolve()} | more),
     )
     return run_worker(
         request,

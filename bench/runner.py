@@ -28,6 +28,7 @@ from bench.processes import ArmFailed
 from bench.request import BACKENDS, PAIR
 from bench.run import Options, Run, work
 from bench.timing.control import run_control
+from bench.timing.scaling import measure_scaling
 from bench.timing.timing import measure_times
 from shared.clock import now
 from shared.config import ONNX_BATCH_SIZES, ONNX_OPSET
@@ -77,7 +78,7 @@ def run_benchmark(options: Options, display: Display) -> Results:
         try:
             _do_everything(run)
         except BaseException as error:
-            if not (run.finished or run.parity or run.ledger or run.timing):
+            if not run.has_results:
                 raise
             claim.keep = True  # what is finished is worth it
             run.not_run.append(f"the rest: {_in_words(error)}")
@@ -122,14 +123,13 @@ def _do_everything(run: Run) -> None:
             _train(run, arm)
             _record(run)  # a later failure cannot take it away
         if len(run.finished) >= 2:
-            first, second, *others = run.finished
-            run.comparison = _compare(run, (first, second))
-            _check_features(run, (first, second))
-            run.further = [_compare(run, (first, other)) for other in others]
+            _compare_arms(run)
         else:
             run.not_run.append("comparison: it needs two arms that ran")
     if run.options.timing == "control":
         run_control(run)
+    elif run.options.timing == "scaling":
+        measure_scaling(run)
     elif run.options.timing:
         measure_times(run, thorough=run.options.timing == "thorough")
     if run.options.climb:
@@ -187,30 +187,33 @@ def _check_onnx(run: Run, arm: str) -> OnnxRecord:
     )
 
 
-def _compare(run: Run, names: tuple[str, str]) -> ComparisonRecord:
-    first, second = names
-    labels = run.data.splits["test"].labels
-    seed = run.options.config.seed
-    return compare_arms(names, (run.arms[first], run.arms[second]), labels, seed)
-
-
-def _check_features(run: Run, names: tuple[str, str]) -> None:
-    """Features of both backbones, and one classifier exported by both sides."""
-    if run.options.config.division == "idiomatic":
+def _compare_arms(run: Run) -> None:
+    """The first arm with each other one, and one classifier exported by both sides."""
+    first, *others = run.finished
+    run.comparison, *run.further = [_compare(run, (first, other)) for other in others]
+    config = run.options.config
+    if config.division == "idiomatic":
         run.not_run.append(
             "check of the backbone features, and exports across the two sides: the two "
             "networks of the idiomatic division are not the same function"
         )
         return
-    if run.options.config.features_are_cached:
-        files = [run.scratch / name / "features.npy" for name in names]
-        features = [np.load(file) for file in files]
-        run.comparison.features_max_scaled_diff = max_scaled_diff(*features)
-    else:
+    if not config.features_are_cached:
         run.not_run.append("check of the backbone features: none were computed apart")
-    exported = all(run.arms[name].onnx for name in names)
-    if set(names) == set(PAIR) and exported:
+    if set(PAIR) <= set(run.finished) and all(run.arms[arm].onnx for arm in PAIR):
         _cross(run)
+
+
+def _compare(run: Run, names: tuple[str, str]) -> ComparisonRecord:
+    config, labels = run.options.config, run.data.splits["test"].labels
+    arms = tuple(run.arms[name] for name in names)
+    found = compare_arms(names, arms, labels, config.seed)
+    if config.features_are_cached:
+        features = [
+            np.load(run.scratch / name / "validation-features.npy") for name in names
+        ]
+        found.features_max_scaled_diff = max_scaled_diff(*features)
+    return found
 
 
 def _cross(run: Run) -> None:
@@ -281,7 +284,10 @@ def _record(run: Run) -> Results:
         parity=run.parity,
         ledger=run.ledger,
         timing=run.timing,
-        checks=make_checks(run.arms, run.comparison, run.parity, run.timing),
+        scaling=run.scaling,
+        checks=make_checks(
+            run.arms, run.comparisons, run.parity, run.timing, run.scaling
+        ),
         not_run=run.not_run,
     )
     write_results(results, options.output / "results.json")

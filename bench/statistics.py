@@ -74,6 +74,12 @@ def bootstrap_mean(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def growth(images: Sequence[int], values: Sequence[float]) -> float:
+    """Exponent p of the power law images^p that fits best: 1 is linear, 0 constant."""
+    slope, _ = np.polyfit(np.log(images), np.log(values), 1)
+    return float(slope)
+
+
 def paired_interval(
     first_correct: Sequence[bool], second_correct: Sequence[bool], seed: int = 0
 ) -> tuple[float, float]:

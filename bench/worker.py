@@ -30,6 +30,7 @@ from shared.dataset import ImageData, Split, open_cached
 from shared.errors import UserError
 from shared.files import write_atomically
 from shared.images import encode_thumbnail
+from shared.memory import PrivateMemory
 from shared.metrics import score, softmax
 from shared.records import (
     ArmRecord,
@@ -57,6 +58,7 @@ class Worker:
         self.request = request
         self.config = request.config
         self.stages = Stages()
+        self.watch = PrivateMemory()
         with self.stage("import"):
             self.side = import_side(request.arm)
         self.device = self.side.device.set_up(self.config)
@@ -79,6 +81,7 @@ class Worker:
         """The most that this process has taken so far."""
         return MemoryRecord(
             peak_rss_mib=_peak_rss_mib(),
+            peak_private_mib=self.watch.peak_mib,
             peak_device_mib=self.side.device.peak_device_mib(),
         )
 
@@ -234,9 +237,11 @@ def _make_feature_loaders(
         backbone = side.model.fold_batch_norm(model)
         for name in ("train", "validation"):
             loader = side.dataset.make_loader(splits[name], description)
-            features = side.inference.compute_features(backbone, loader, on_batch)
-            if name == "validation":  # the runner compares the arms' features
-                np.save(worker.request.scratch / "features.npy", features)
+            # The runner compares the arms' features of the validation images.
+            store = worker.request.scratch / f"{name}-features.npy"
+            features = side.inference.compute_features(
+                backbone, loader, on_batch, store
+            )
             loaders.append(
                 side.dataset.make_feature_loader(
                     features, splits[name].labels, description, name == "train"

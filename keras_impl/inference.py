@@ -1,21 +1,31 @@
 """Run the network without training it: features and logits of a whole split."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import keras
 import numpy as np
 
 from keras_impl.model import Classifier
+from shared.features import store_features
 from shared.progress import OnBatch, ignore
 
 
 def compute_features(
-    backbone: keras.Model, loader: keras.utils.PyDataset, on_batch: OnBatch = ignore
+    backbone: keras.Model,
+    loader: keras.utils.PyDataset,
+    on_batch: OnBatch = ignore,
+    store: Path | None = None,
 ) -> np.ndarray:
     """The backbone's features of all images, (N, 1280) float32, in loader order.
 
     Args:
         backbone: the classifier's, or what `fold_batch_norm` made of it.
+        store: a file to keep them in instead of memory.
     """
-    return _run(backbone, loader, on_batch)
+    return store_features(
+        _batches(backbone, loader, on_batch), len(loader.labels), store
+    )
 
 
 def predict_logits(
@@ -61,3 +71,12 @@ def _run(
         on_predict_batch_end=lambda batch, logs: on_batch(batch + 1, len(loader))  # noqa: ARG005
     )
     return network.predict(loader, callbacks=[progress], verbose=0)
+
+
+def _batches(
+    network: keras.Model, loader: keras.utils.PyDataset, on_batch: OnBatch
+) -> Iterator[np.ndarray]:
+    """What predict() does, but it would keep all outputs in memory."""
+    for number, (inputs, _) in enumerate(loader, 1):
+        yield network.predict_on_batch(inputs)
+        on_batch(number, len(loader))

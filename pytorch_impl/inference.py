@@ -1,23 +1,33 @@
 """Run the network without training it: features and logits of a whole split."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
 from pytorch_impl.model import Classifier
+from shared.features import store_features
 from shared.progress import OnBatch, ignore
 
 
 def compute_features(
-    backbone: nn.Module, loader: DataLoader, on_batch: OnBatch = ignore
+    backbone: nn.Module,
+    loader: DataLoader,
+    on_batch: OnBatch = ignore,
+    store: Path | None = None,
 ) -> np.ndarray:
     """The backbone's features of all images, (N, 1280) float32, in loader order.
 
     Args:
         backbone: the classifier's, or what `fold_batch_norm` made of it.
+        store: a file to keep them in instead of memory.
     """
-    return _run(backbone, loader, on_batch)
+    return store_features(
+        _batches(backbone, loader, on_batch), len(loader.dataset), store
+    )
 
 
 def predict_logits(
@@ -59,8 +69,12 @@ def predict_batch(network: nn.Module, inputs: np.ndarray) -> np.ndarray:
 
 
 def _run(network: nn.Module, loader: DataLoader, on_batch: OnBatch) -> np.ndarray:
-    outputs = []
-    for inputs, _ in loader:
-        outputs.append(predict_batch(network, inputs.numpy()))
-        on_batch(len(outputs), len(loader))
-    return np.concatenate(outputs)
+    return np.concatenate(list(_batches(network, loader, on_batch)))
+
+
+def _batches(
+    network: nn.Module, loader: DataLoader, on_batch: OnBatch
+) -> Iterator[np.ndarray]:
+    for number, (inputs, _) in enumerate(loader, 1):
+        yield predict_batch(network, inputs.numpy())
+        on_batch(number, len(loader))

@@ -1,6 +1,7 @@
 """Folders of image files, for loaders that read files and not the decode cache."""
 
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 
 from shared.cache import listed
@@ -8,7 +9,7 @@ from shared.dataset import ImageData, scan_folder
 from shared.errors import UserError
 
 
-def link_images(data: ImageData, folder: Path) -> Path:
+def link_images(data: ImageData, folder: Path, copies: int = 1) -> Path:
     """Fill `folder` with links <split>/<class>/<name> to the images in use.
 
     They are those of `data.splits`: without what was left out as bad, and under the
@@ -16,11 +17,14 @@ def link_images(data: ImageData, folder: Path) -> Path:
 
     Args:
         data: as `prepare` returns it, with its source folder.
+        copies: links to each image, under names of their own.
     """
     sources = scan_folder(data.source_folder)
     for split, images in data.splits.items():
-        for name in images.files:
+        for name, copy in product(images.files, range(copies)):
             link = folder / split / name
+            if copies > 1:
+                link = link.with_name(f"{copy}-{link.name}")
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(sources[split][name].resolve())
     return folder

@@ -117,7 +117,8 @@ class TimingRecord(Record):
 
 
 class MemoryRecord(Record):
-    peak_rss_mib: float
+    peak_rss_mib: float  # with the pages of mapped files, which the kernel may take
+    peak_private_mib: float | None = None  # without them; Linux alone tells
     peak_device_mib: float | None = None
 
 
@@ -189,6 +190,34 @@ class TimingRunRecord(Record):
     memory: dict[str, MemoryRecord] = {}  # the most of an arm's processes
     ratios: dict[str, dict[str, TimingComparison]] = {}  # the first arm's over others'
     control: ControlRecord | None = None  # the last one of this machine
+
+
+class ScalingPoint(Record):
+    """One arm trained on one number of images."""
+
+    arm: str
+    images: int  # of all three splits
+    decoding_s: float  # into an empty decode cache
+    stages: dict[str, float]  # seconds of each part of the training process
+    memory: MemoryRecord
+    test_accuracy: float
+
+    @property
+    def training_s(self) -> float:
+        """What depends on the number of images: features and epochs."""
+        return self.stages["features"] + self.stages["epochs"]
+
+
+class ScalingRecord(Record):
+    """What more images cost."""
+
+    points: list[ScalingPoint] = []
+
+    @property
+    def by_arm(self) -> dict[str, list[ScalingPoint]]:
+        """The points of each arm, from few images to many."""
+        arms = dict.fromkeys(point.arm for point in self.points)
+        return {arm: [p for p in self.points if p.arm == arm] for arm in arms}
 
 
 class OnnxCross(Record):
@@ -310,6 +339,7 @@ class Results(Record):
     parity: ParityRecord | None = None
     ledger: LedgerRecord | None = None
     timing: TimingRunRecord | None = None
+    scaling: ScalingRecord | None = None
     checks: list[Check] = []
     not_run: list[str] = []  # each: what, and why
 

@@ -20,14 +20,14 @@ def checks(results: Results) -> list[Block]:
 
 
 def _backbones(results: Results) -> list[Block]:
-    found = results.comparison
-    if not found or found.features_max_scaled_diff is None:
-        return []
+    compared = [one for one in (results.comparison, *results.further) if one]
     return [
         Text(
             f"Features of the validation images, {' against '.join(found.arms)}: "
             f"max_scaled_diff {tiny(found.features_max_scaled_diff)}."
         )
+        for found in compared
+        if found.features_max_scaled_diff is not None
     ]
 
 

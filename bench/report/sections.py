@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from bench.report import cost, ledger, outcome, parity, provenance, times
+from bench.report import cost, ledger, outcome, parity, provenance, scaling, times
 from bench.report.blocks import Block, Section
 from shared.records import Results
 
@@ -18,6 +18,7 @@ CONTENT: dict[str, Callable[[Results], list[Block]]] = {
     "Most confident mistakes": outcome.mistakes,
     "Timing": times.timing,
     "A/A control": times.control,
+    "More images": scaling.scaling,
     "Stages and memory": cost.stages,
     "ONNX export": cost.onnx,
     "Checks": provenance.checks,

@@ -62,6 +62,8 @@ GLOSSARY = {
 def title(results: Results) -> str:
     if not results.arms and results.ledger:
         return f"Differences between PyTorch and Keras on {results.data.name}"
+    if not results.arms and results.scaling:
+        return f"More images, {', '.join(results.scaling.by_arm)}: {results.data.name}"
     if not results.arms and results.timing:
         return f"Each arm timed against itself on {results.data.name}"
     if not results.arms and results.parity:

@@ -9,12 +9,13 @@ from bench.statistics import (
     Rounds,
     bootstrap_mean,
     compare_times,
+    growth,
     mcnemar_p,
     paired_interval,
     summarise,
 )
 from shared.metrics import score
-from shared.records import ArmRecord
+from shared.records import ArmRecord, MemoryRecord, ScalingPoint, ScalingRecord
 
 NAMES = ("pytorch", "keras")
 
@@ -87,6 +88,45 @@ def test_four_rounds_say_too_little_about_spread():
     assert compare_timing(NAMES, one) == {}
 
 
+def test_growth_is_the_power_of_the_number_of_images():
+    images = [100, 200, 400, 800]
+    assert growth(images, [7, 14, 28, 56]) == pytest.approx(1)
+    assert growth(images, [7, 7, 7, 7]) == pytest.approx(0)
+    assert growth(images, [1, 4, 16, 64]) == pytest.approx(2)
+
+
+def scaled(peaks_mib: list[float], seconds: list[float]) -> ScalingRecord:
+    """One arm on 100, 200, ... images."""
+    points = [
+        ScalingPoint(
+            arm="keras",
+            images=100 * 2**i,
+            decoding_s=1,
+            stages={"features": s / 2, "epochs": s / 2},
+            memory=MemoryRecord(peak_rss_mib=peak, peak_private_mib=peak),
+            test_accuracy=0.9,
+        )
+        for i, (peak, s) in enumerate(zip(peaks_mib, seconds, strict=True))
+    ]
+    return ScalingRecord(points=points)
+
+
+@pytest.mark.parametrize(
+    ("peaks", "seconds", "failed"),
+    [
+        ([900, 905, 920], [10, 20, 40], []),
+        ([900, 1000, 1300], [10, 20, 40], ["peak memory"]),
+        ([900, 905, 920], [10, 23, 55], ["exponent"]),
+    ],
+)
+def test_memory_or_time_that_grows_too_much_fails(peaks, seconds, failed):
+    checks = make_checks({}, scaling=scaled(peaks, seconds))
+    names = [check.name for check in checks if not check.passed]
+    assert len(checks) == 2
+    assert len(names) == len(failed)
+    assert all(word in name for word, name in zip(failed, names, strict=True))
+
+
 def test_mcnemar_by_hand():
     """Six to one: two tails of 1 and 0 successes in 7 fair throws, 16 / 128."""
     first = [True] * 6 + [False] * 1 + [True] * 10
@@ -124,6 +164,6 @@ def test_an_export_that_does_not_run_is_a_failed_check():
     labels = np.array([0, 1])
     finished = arm(np.eye(2), labels)
     assert finished.onnx is None
-    (check,) = make_checks({"keras": finished}, None)
+    (check,) = make_checks({"keras": finished})
     assert not check.passed
-    assert make_checks({"keras": ArmRecord(status="not run: it crashed")}, None) == []
+    assert make_checks({"keras": ArmRecord(status="not run: it crashed")}) == []

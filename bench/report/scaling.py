@@ -1,0 +1,75 @@
+"""What more images cost: time and memory of each arm, by their number."""
+
+from matplotlib.figure import Figure
+
+from bench.report.blocks import Block, Plot, Table, Text
+from bench.report.figures import arm_styles, render
+from bench.report.numbers import fixed, percent
+from bench.statistics import growth
+from shared.records import Results, ScalingPoint
+
+HEADER = [
+    *("Arm", "Images", "Decoding [s]", "Features [s]", "Epochs [s]", "Images/s"),
+    *("Private memory [MiB]", "With mapped files [MiB]", "Test accuracy"),
+]
+
+
+def scaling(results: Results) -> list[Block]:
+    if not results.scaling or not results.scaling.points:
+        return []
+    rows = [_cells(point) for point in results.scaling.points]
+    return [
+        Text(
+            "The same training on more and more images, each a file of its own, from "
+            "an empty decode cache. Decoded images and features are mapped files whose "
+            "pages stay while the machine has room; private memory is what the program "
+            f"needs. {_growths(results)}"
+        ),
+        Table("", "lrrrrrrrr", HEADER, rows),
+        _plot(results),
+    ]
+
+
+def _cells(point: ScalingPoint) -> list[str]:
+    memory = point.memory
+    return [
+        point.arm,
+        f"{point.images:,}",
+        fixed(point.decoding_s, 1),
+        fixed(point.stages["features"], 1),
+        fixed(point.stages["epochs"], 1),
+        fixed(point.images / point.training_s, 0),
+        fixed(memory.peak_private_mib, 0),
+        fixed(memory.peak_rss_mib, 0),
+        percent(point.test_accuracy),
+    ]
+
+
+def _growths(results: Results) -> str:
+    found = [
+        f"{arm} images^{growth([p.images for p in of], [p.training_s for p in of]):.2f}"
+        for arm, of in results.scaling.by_arm.items()
+        if len(of) > 1
+    ]
+    return f"Time of features and epochs grows as {', '.join(found)}." if found else ""
+
+
+def _plot(results: Results) -> Plot:
+    arms = results.scaling.by_arm
+    styles = arm_styles(arms)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots(1, 2)
+        for name, points in arms.items():
+            look = {"color": styles[name].color, "marker": styles[name].marker}
+            images = [point.images for point in points]
+            axes[0].plot(images, [p.training_s for p in points], **look, label=name)
+            peaks = [p.memory.peak_private_mib or p.memory.peak_rss_mib for p in points]
+            axes[1].plot(images, peaks, **look)
+        for one, label in zip(axes, ("seconds", "peak memory [MiB]"), strict=True):
+            one.set(xlabel="images", ylabel=label, xlim=(0, None), ylim=(0, None))
+            one.grid(axis="y")
+        figure.legend(loc="outside upper center", ncols=4)
+
+    caption = "Seconds of features and epochs, and peak private memory, by images."
+    return Plot(render(draw, "scaling", caption, (7, 3)), caption)

@@ -1,0 +1,46 @@
+"""What more images cost: the same training on 1, 2, 4 and 8 times as many."""
+
+import shutil
+
+from bench.processes import ArmFailed
+from bench.run import Run, work
+from shared.clock import now
+from shared.dataset import prepare
+from shared.folders import link_images
+from shared.records import ArmRecord, ScalingPoint, ScalingRecord
+
+MULTIPLES = (1, 2, 4, 8)
+
+
+def measure_scaling(run: Run) -> None:
+    """Decode and train on more and more images; note time and peak memory.
+
+    Every image is a file of its own with its own place in a decode cache that is made
+    for this alone, so nothing is shared between the copies.
+    """
+    record = run.scaling = ScalingRecord()
+    for multiple in MULTIPLES:
+        folder, cache = run.scratch / f"images-{multiple}", run.scratch / "cache"
+        run.display.say(f"scaling: {multiple} times the images")
+        link_images(run.data, folder, copies=multiple)
+        start = now()
+        progress = run.display.show
+        data = prepare(str(folder), run.options.config, cache=cache, progress=progress)
+        decoding = now() - start
+        for arm in run.options.arms:
+            try:
+                done = work(run, "train", arm, run.scratch / arm, data=data.folder)
+            except ArmFailed as reason:
+                run.miss(f"scaling, {multiple} times the images, {arm}: {reason}")
+                continue
+            trained = ArmRecord.model_validate(done["arm"])
+            point = ScalingPoint(
+                arm=arm,
+                images=sum(len(split.labels) for split in data.splits.values()),
+                decoding_s=decoding,
+                stages=trained.stages,
+                memory=trained.memory,
+                test_accuracy=trained.test.accuracy,
+            )
+            record.points.append(point)
+        shutil.rmtree(cache)
