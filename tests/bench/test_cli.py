@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 COMMANDS = (
     "all",
     "parity",
+    "timing",
     "prepare",
     "train",
     "export",
@@ -67,6 +68,10 @@ def test_each_command_has_help(bench, command):
         (["all", "--epochs", "many"], ["epochs"]),
         (["all", "--arms", "pytorch,jax"], ["pytorch,jax", "allowed"]),
         (["all", "--time-limit-minutes", "0"], ["time-limit"]),
+        (["timing", "--timing-rounds", "0"], ["at least one round"]),
+        (["timing", "--control", "--scaling"], ["not both"]),
+        (["parity", "--arms", "pytorch"], ["pytorch and one other"]),
+        (["differences", "--arms", "pytorch,keras-jax"], ["pytorch and keras"]),
         (["all", "--data", "no/such/folder"], ["no/such/folder"]),
         (["predict", "x.jpg", "--model", "no.onnx"], ["no.onnx", "no such file"]),
         (["predict", "--model", "no.onnx"], ["at least one image"]),

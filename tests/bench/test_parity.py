@@ -185,7 +185,7 @@ def test_parity_needs_both_arms(bench, few_photos, tmp_path):
         "parity", "--data", few_photos, "--arms", "keras", "--output", tmp_path
     )
     assert done.returncode == 2
-    assert "both arms" in done.stderr
+    assert "parity needs pytorch and one other" in done.stderr
 
 
 @pytest.mark.parametrize("switch", ["D02", "keras:epsilon", "jax:D02"])

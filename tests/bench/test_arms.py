@@ -1,0 +1,94 @@
+"""Keras on other backends, and the commands that time the arms, as a user runs them."""
+
+import json
+
+import pytest
+
+ARMS = ("pytorch", "keras-jax", "keras-torch")
+QUICK = ("--timing-steps", 2, "--timing-warmup-steps", 1, "--timing-rounds", 1)
+
+
+@pytest.fixture(scope="module")
+def run(bench, few_photos, real_weights, tmp_path_factory) -> dict:
+    """The same program on three backends, without dropout so that they must agree."""
+    folder = tmp_path_factory.mktemp("arms") / "run"
+    done = bench(
+        *("train", "--data", few_photos, "--weights", real_weights),
+        *("--arms", ",".join(ARMS), "--dropout", 0, "--epochs", 3),
+        *("--output", folder),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads((folder / "results.json").read_text())
+
+
+@pytest.mark.slow
+def test_every_backend_trains_the_same_classifier(run):
+    histories = {
+        name: [
+            (epoch["validation_accuracy"], pytest.approx(epoch["train_loss"], rel=1e-4))
+            for epoch in arm["history"]
+        ]
+        for name, arm in run["arms"].items()
+    }
+    assert set(histories) == set(ARMS)
+    assert histories["keras-jax"] == histories["pytorch"]
+    assert histories["keras-torch"] == histories["pytorch"]
+
+
+@pytest.mark.slow
+def test_every_backend_exports_what_it_trained(run):
+    for arm in run["arms"].values():
+        assert arm["onnx"]["parity"]["max_scaled_diff"] <= 1e-4
+        assert arm["onnx"]["parity"]["batch_sizes"] == [1, 7, 32]
+
+
+@pytest.mark.slow
+def test_every_arm_is_compared_with_the_first(run):
+    compared = [run["comparison"], *run["further"]]
+    assert [one["arms"] for one in compared] == [["pytorch", arm] for arm in ARMS[1:]]
+    assert all(one["features_max_scaled_diff"] <= 1e-5 for one in compared)
+    assert all(check["passed"] for check in run["checks"])
+
+
+@pytest.mark.slow
+def test_timing_measures_every_phase(bench, few_photos, real_weights, tmp_path):
+    done = bench(
+        *("timing", "--data", few_photos, "--weights", real_weights, *QUICK),
+        *("--output", tmp_path / "run"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "run/results.json").read_text())
+    for arm in found["arms"].values():
+        assert set(arm["timing"]) == {
+            *("import", "weights", "build", "first_step", "train_step", "forward"),
+            *("evaluation", "input_pipeline", "epoch", "checkpoint", "export"),
+            *("onnx_session", "onnx_batch_1", "onnx_batch_32"),
+        }
+        samples = [s for one in arm["timing"].values() for s in one["samples_ms"]]
+        assert min(samples) > 0
+    assert sorted(found["timing"]["order"][0]) == ["keras", "pytorch"]
+    assert len(found["checks"]) == 2
+    assert all(check["passed"] for check in found["checks"])
+    page = (tmp_path / "run/report.md").read_text()
+    assert "they need 5 timing rounds" in page
+    assert "input" in page
+
+
+@pytest.mark.slow
+def test_control_is_kept_for_later_reports(bench, few_photos, real_weights, tmp_path):
+    inputs = ("--data", few_photos, "--weights", real_weights, "--arms", "pytorch")
+    cache = {"BENCH_CACHE": str(tmp_path / "cache")}
+    quick = ("--timing-steps", 1, "--timing-warmup-steps", 0)
+    done = bench(
+        *("timing", "--control", *inputs, *quick, "--output", tmp_path / "control"),
+        **cache,
+    )
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    found = json.loads((tmp_path / "control/results.json").read_text())
+    control = found["timing"]["control"]
+    assert control["rounds"] == 5
+    assert 0.5 < control["arms"]["pytorch"]["forward"]["ratio"] < 2
+    bench("timing", *inputs, *QUICK, "--output", tmp_path / "timing", **cache)
+    later = json.loads((tmp_path / "timing/results.json").read_text())
+    assert later["timing"]["control"] == control
+    assert "pytorch against itself" in (tmp_path / "timing/report.md").read_text()
