@@ -164,6 +164,9 @@ def _train(run: Run, arm: str) -> None:
     record = run.arms[arm] = ArmRecord.model_validate(done["arm"])
     run.threads[arm] = done["threads"]
     run.display.say(f"{arm}: test accuracy {record.test.accuracy:.4f}, {record.device}")
+    if "export" not in record.stages:
+        run.not_run.append(f"{arm}: ONNX: its graph is float32, the run was bfloat16")
+        return
     try:
         record.onnx = _check_onnx(run, arm)
     except (UserError, ValueError) as reason:
@@ -200,6 +203,8 @@ def _compare_arms(run: Run) -> None:
         return
     if not config.features_are_cached:
         run.not_run.append("check of the backbone features: none were computed apart")
+    elif config.is_rounded:
+        run.not_run.append("check of the backbone features: bfloat16 has three digits")
     if set(PAIR) <= set(run.finished) and all(run.arms[arm].onnx for arm in PAIR):
         _cross(run)
 
@@ -208,7 +213,7 @@ def _compare(run: Run, names: tuple[str, str]) -> ComparisonRecord:
     config, labels = run.options.config, run.data.splits["test"].labels
     arms = tuple(run.arms[name] for name in names)
     found = compare_arms(names, arms, labels, config.seed)
-    if config.features_are_cached:
+    if config.features_are_cached and not config.is_rounded:
         features = [
             np.load(run.scratch / name / "validation-features.npy") for name in names
         ]

@@ -132,9 +132,10 @@ def train(worker: Worker) -> dict:
         history = program.train(model, *loaders, description, folder, _report_epoch)
     checkpoint = folder / f"best{side.checkpoint.SUFFIX}"
     model, validation, test = _evaluate(worker, checkpoint, data, loaders[1])
-    with worker.stage("export"):
-        graph = worker.request.models / f"{worker.request.arm}.onnx"
-        side.export.export_onnx(model, graph, description)
+    if not worker.config.is_rounded:  # the graph would round in other places
+        with worker.stage("export"):
+            graph = worker.request.models / f"{worker.request.arm}.onnx"
+            side.export.export_onnx(model, graph, description)
     classes = list(data.classes)
     record = ArmRecord(
         status="ok",

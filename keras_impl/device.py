@@ -25,8 +25,10 @@ def set_up(config: Config) -> str:
         UserError: `device` is "cuda" and the framework finds no GPU.
     """
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_floatx(config.precision)
-    keras.config.set_dtype_policy(config.precision)
+    exact = config.precision == "float64"
+    keras.config.set_floatx("float64" if exact else "float32")
+    mixed = config.precision == "bfloat16"
+    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else config.precision)
     _BACKENDS[BACKEND].set_up(config)
     if config.device == "cuda" and find_device(config) == "cpu":
         raise UserError(
@@ -37,7 +39,10 @@ def set_up(config: Config) -> str:
 
 
 def find_device(config: Config) -> str:
-    """[D19] Keras takes a GPU by itself; PyTorch is told for each model and tensor."""
+    """ "cuda" where there is a GPU to use, else "cpu".
+
+    [D19] Keras takes a GPU by itself; PyTorch is told for each model and tensor.
+    """
     found = config.device != "cpu" and _BACKENDS[BACKEND].has_gpu()
     return "cuda" if found else "cpu"
 

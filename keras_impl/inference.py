@@ -78,5 +78,5 @@ def _batches(
 ) -> Iterator[np.ndarray]:
     """What predict() does, but it would keep all outputs in memory."""
     for number, (inputs, _) in enumerate(loader, 1):
-        yield network.predict_on_batch(inputs)
+        yield network.predict_on_batch(inputs).astype(keras.config.floatx())
         on_batch(number, len(loader))

@@ -32,7 +32,8 @@ class Classifier(keras.Model):
                 layers.Dense(config.inner_size, name="inner"),
                 layers.ReLU(),
                 layers.Dropout(config.dropout, seed=config.seed),  # [D17]
-                layers.Dense(num_classes, name="output"),
+                # Logits in whole precision, also where the policy is mixed.
+                layers.Dense(num_classes, dtype=keras.config.floatx(), name="output"),
             ],
             name="head",
         )

@@ -16,7 +16,14 @@ def set_up(config: Config) -> str:
     if config.division == "matched":
         torch.backends.cudnn.allow_tf32 = False  # [D22]
         torch.backends.cuda.matmul.allow_tf32 = False
-    torch.set_default_dtype(getattr(torch, config.precision))
+    exact = config.precision == "float64"
+    torch.set_default_dtype(torch.float64 if exact else torch.float32)
+    # Autocast for the whole process, as a policy is in Keras. Its cache of cast weights
+    # is for a block that ends before they change.
+    device, mixed = find_device(config), config.precision == "bfloat16"
+    torch.set_autocast_dtype(device, torch.bfloat16)
+    torch.set_autocast_enabled(device, mixed)
+    torch.set_autocast_cache_enabled(not mixed)
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "--device cuda: PyTorch finds no CUDA GPU. Use --device cpu or auto, or "
@@ -26,7 +33,10 @@ def set_up(config: Config) -> str:
 
 
 def find_device(config: Config) -> str:
-    """[D19] PyTorch is told for each model and tensor; Keras takes a GPU by itself."""
+    """ "cuda" where there is a GPU to use, else "cpu".
+
+    [D19] PyTorch is told for each model and tensor; Keras takes a GPU by itself.
+    """
     return "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
 
 

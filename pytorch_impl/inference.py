@@ -65,7 +65,8 @@ def predict_batch(network: nn.Module, inputs: np.ndarray) -> np.ndarray:
     network.eval()  # Keras: predict() always runs in inference mode
     device = next(network.parameters()).device
     with torch.inference_mode():
-        return network(torch.from_numpy(inputs).to(device)).cpu().numpy()
+        outputs = network(torch.from_numpy(inputs).to(device))
+        return outputs.to("cpu", torch.get_default_dtype()).numpy()
 
 
 def _run(network: nn.Module, loader: DataLoader, on_batch: OnBatch) -> np.ndarray:

@@ -71,7 +71,11 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     load_arrays(model, arrays)
     set_backbone_trainable(model, False)
     # [D30] Kernels for NHWC memory are the faster ones; shapes stay (N, C, H, W).
-    return model.to(find_device(config), memory_format=torch.channels_last)
+    if config.channels_last:
+        model.to(memory_format=torch.channels_last)
+    if config.compile:  # [D16] Keras: compile(jit_compile=...)
+        model.compile()
+    return model.to(find_device(config))
 
 
 def build_idiomatic_model(arrays: Arrays, description: Description) -> Classifier:

@@ -270,7 +270,7 @@ def _update(
     """Forward, backward, step: what fit() does for each batch in Keras."""
     device = next(network.parameters()).device
     optimizer.zero_grad()
-    logits = network(inputs.to(device))
+    logits = network(inputs.to(device)).to(torch.get_default_dtype())
     # [D13] (logits, labels), softmax inside; Keras: (labels, predictions), told so.
     loss = nn.functional.cross_entropy(logits, labels.to(device))
     loss.backward()

@@ -17,6 +17,8 @@ ONE_DIVISION = {
         "batch_norm_epsilon",
         "batch_norm_momentum",
         "precision",
+        "channels_last",
+        "compile",
         "adam_beta_1",
         "adam_beta_2",
         "weight_decay",
@@ -86,8 +88,16 @@ class Config(BaseModel):
     )
 
     # Training
-    precision: Literal["float32", "float64"] = Field(
-        "float32", description="float64 shows which differences are rounding (slow)."
+    precision: Literal["float32", "float64", "bfloat16"] = Field(
+        "float32",
+        description="bfloat16 computes most operations in 16 bits (other results, and "
+        "no ONNX file); float64 shows which differences are rounding (slow).",
+    )
+    channels_last: bool = Field(
+        True, description="PyTorch's images as NHWC in memory, as Keras has them."
+    )
+    compile: bool = Field(
+        False, description="torch.compile, and XLA (jit_compile) on Keras's side."
     )
     epochs: int = Field(10, ge=1, le=1000, description="Passes over the images.")
     learning_rate: float = Field(
@@ -120,6 +130,11 @@ class Config(BaseModel):
     timing_steps: int = Field(
         6, ge=1, le=1000, description="Steady steps kept in each process."
     )
+
+    @property
+    def is_rounded(self) -> bool:
+        """Computed in 16 bits: no comparison to float32's digits can hold."""
+        return self.precision == "bfloat16"
 
     @property
     def features_are_cached(self) -> bool:

@@ -36,9 +36,9 @@ class HeadRun:
     changes: tuple[tuple[str, object], ...] = ()
 
     @property
-    def source(self) -> str | None:
-        """The arm that computes the features; None: it trains on images."""
-        return self.features[0] if self.features else None
+    def source(self) -> str:
+        """The arm that computes the features, or trains on images itself."""
+        return self.features[0] if self.features else self.arm
 
     @property
     def name(self) -> str:
@@ -143,42 +143,37 @@ def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
 def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
     """Epochs by seed of every run, with the features that they need computed once."""
     needed = {one.features for one in runs if one.features}
-    paths: dict[str, dict[str, Path]] = {}
 
-    def work_alone(arm: str) -> dict[HeadRun, list]:
-        paths[arm] = _compute(run, arm, needed)
-        own = [one for one in runs if one.arm == arm and one.source in (None, arm)]
-        return _train_heads(run, arm, own, paths, SIDE_BY_SIDE)
+    def work_from(source: str) -> dict[HeadRun, list]:
+        """Features of one side, then every head that is trained on them."""
+        paths, found = _compute(run, source, needed), {}
+        for arm in PAIR:
+            own = [one for one in runs if (one.arm, one.source) == (arm, source)]
+            found |= _train_heads(run, arm, own, paths, run.scratch / f"from-{source}")
+        return found
 
-    found: dict[HeadRun, list] = {}
-    for epochs in _on_both(work_alone).values():
-        found |= epochs
-    for arm in PAIR:
-        across = [one for one in runs if one.arm == arm and one not in found]
-        found |= _train_heads(run, arm, across, paths, ENVIRONMENT)
-    return found
+    return {
+        one: epochs
+        for found in _on_both(work_from).values()
+        for one, epochs in found.items()
+    }
 
 
 def _train_heads(
-    run: Run,
-    arm: str,
-    runs: list[HeadRun],
-    paths: dict[str, dict[str, Path]],
-    environment: dict[str, str],
+    run: Run, arm: str, runs: list[HeadRun], paths: dict[str, Path], scratch: Path
 ) -> dict[HeadRun, list]:
     tasks = [
         Task(
             name=one.name,
             switch=one.switch,
             changes=dict(one.changes),
-            features=one.features and paths[one.features[0]][one.features[1]],
+            features=one.features and paths[one.features[1]],
         )
         for one in sorted(runs, key=lambda one: one.name)
     ]
     if not tasks:
         return {}
-    scratch = run.scratch / f"{arm}-heads"
-    done = work(run, "train_heads", arm, scratch, environment, tasks=tasks)
+    done = work(run, "train_heads", arm, scratch / arm, SIDE_BY_SIDE, tasks=tasks)
     return {one: done["runs"][one.name] for one in runs}
 
 

@@ -112,14 +112,16 @@ def _time_files(worker, timer: Timer, model, description, data: ImageData) -> tu
         *(model, scratch, "timed", description, 1, state),
     )
     graph = scratch / "timed.onnx"
-    phases = {
-        "checkpoint": timer.steady(write),
+    phases, counts = {"checkpoint": timer.steady(write)}, {}
+    if config.is_rounded:  # what is exported is float32
+        return phases, counts
+    phases |= {
         "export": [
             timer.once(lambda: side.export.export_onnx(model, graph, description))
         ],
         "onnx_session": [timer.once(lambda: OnnxClassifier(graph))],
     }
-    classifier, counts = OnnxClassifier(graph), {}
+    classifier = OnnxClassifier(graph)
     for size in ONNX_BATCHES:
         inputs = classifier.prepare(data.splits["test"].images[:size])
         phases[f"onnx_batch_{size}"] = timer.steady(partial(classifier.run, inputs))
