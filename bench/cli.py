@@ -87,18 +87,20 @@ class Timing:
     settings: OmitArgPrefixes[Settings]
     control: bool = False
     """Time each arm against itself: what this machine makes of no difference."""
+    ladder: bool = False
+    """What each idiom buys, from the program as usually written to the fastest."""
     scaling: bool = False
     """Train on 1, 2, 4 and 8 times the images: how time and memory grow."""
 
     def execute(self, console: Console) -> int:
         if self.settings.timing_rounds < 1:
             raise UserError("--timing-rounds 0: timing needs at least one round.")
-        if self.control and self.scaling:
-            raise UserError("timing: give --control or --scaling, not both.")
-        what = "control" if self.control else "thorough"
-        if self.scaling:
-            _require_matched("timing --scaling", self.settings)
-            what = "scaling"
+        asked = [name for name in ("control", "ladder", "scaling") if vars(self)[name]]
+        if len(asked) > 1:
+            raise UserError(f"timing: give one of --{', --'.join(asked)}, not both.")
+        if asked in (["ladder"], ["scaling"]):
+            _require_matched(f"timing --{asked[0]}", self.settings)
+        what = asked[0] if asked else "thorough"
         parts = {"train": False, "climb": False, "timing": what}
         return _run(self.inputs, self.settings, console, **parts)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +27,7 @@ ENVIRONMENT = (
     if platform.libc_ver()[0] == "glibc"
     else {}
 )
+GLIBC = dict.fromkeys(ENVIRONMENT, str(2**17))  # where its thresholds start
 
 
 class ArmFailed(Exception):
@@ -74,6 +76,7 @@ def run_worker(
     """
     request.scratch.mkdir(parents=True, exist_ok=True)
     file = request.scratch / "request.json"
+    request = request.model_copy(update={"started_at": time.time()})
     file.write_text(request.model_dump_json())
     result = request.scratch / "result.json"
     result.unlink(missing_ok=True)

@@ -51,6 +51,8 @@ class Request(BaseModel):
     models: Path | None = None  # where checkpoints and graphs stay
     switches: tuple[str, ...] = ()  # differences to leave in, e.g. "D01"
     tasks: tuple[Task, ...] = ()
+    started_at: float = 0.0  # seconds since 1970
+    export: bool = True  # the classifier, after training it
     thorough: bool = False  # time every phase, the long ones too
     differences: tuple[str, ...] = ()  # to probe; empty means all
 

@@ -15,12 +15,15 @@ from shared.dataset import ImageData
 from shared.records import (
     ArmRecord,
     ComparisonRecord,
+    IdiomsRecord,
     LedgerRecord,
     ParityRecord,
     ScalingRecord,
     TimingRunRecord,
 )
 from shared.weights import Weights
+
+TimingPart = Literal["short", "thorough", "control", "scaling", "ladder"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Options:
     time_limit_s: float = 7200
     train: bool = True  # train, evaluate, export and time the arms
     climb: bool = True  # the parity ladder
-    timing: Literal["short", "thorough", "control", "scaling"] | None = "short"
+    timing: TimingPart | None = "short"
     differences: tuple[str, ...] = ()  # of the ledger
     switches: tuple[str, ...] = ()  # e.g. "keras:D02", left in for the ladder
 
@@ -62,6 +65,7 @@ class Run:
     ledger: LedgerRecord | None = None
     timing: TimingRunRecord | None = None
     scaling: ScalingRecord | None = None
+    idioms: IdiomsRecord | None = None
     measured: Measured = field(default_factory=Measured)
     images_in: dict[str, int] = field(default_factory=dict)  # by timed phase
     devices: dict[str, str] = field(default_factory=dict)  # of the timed arms
@@ -82,8 +86,8 @@ class Run:
     @property
     def has_results(self) -> bool:
         """Whether anything is finished that is worth keeping."""
-        parts = (self.finished, self.parity, self.ledger, self.timing, self.scaling)
-        return any(parts)
+        ladders = self.parity, self.ledger, self.idioms
+        return any((self.finished, *ladders, self.timing, self.scaling))
 
     def miss(self, what: str) -> None:
         """Note what was asked for and has no result: the run is not complete."""

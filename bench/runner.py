@@ -28,6 +28,7 @@ from bench.processes import ArmFailed
 from bench.request import BACKENDS, PAIR
 from bench.run import Options, Run, work
 from bench.timing.control import run_control
+from bench.timing.idioms import climb_idioms
 from bench.timing.scaling import measure_scaling
 from bench.timing.timing import measure_times
 from shared.clock import now
@@ -130,6 +131,8 @@ def _do_everything(run: Run) -> None:
         run_control(run)
     elif run.options.timing == "scaling":
         measure_scaling(run)
+    elif run.options.timing == "ladder":
+        climb_idioms(run)
     elif run.options.timing:
         measure_times(run, thorough=run.options.timing == "thorough")
     if run.options.climb:
@@ -290,6 +293,7 @@ def _record(run: Run) -> Results:
         ledger=run.ledger,
         timing=run.timing,
         scaling=run.scaling,
+        idioms=run.idioms,
         checks=make_checks(
             run.arms, run.comparisons, run.parity, run.timing, run.scaling
         ),

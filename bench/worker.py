@@ -10,6 +10,7 @@ import os
 import resource
 import sys
 import threading
+import time
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,7 +23,7 @@ from bench.ladder import Climber, climb
 from bench.ledger.jobs import probe_differences, probe_freed_memory
 from bench.ledger.study import compute_features, train_heads
 from bench.request import ARMS, BACKENDS, Request
-from bench.timing.phases import time_phases
+from bench.timing.phases import time_epoch, time_phases
 from bench.transfer import hand_over, take_over
 from shared.checkpoints import Description, read_record
 from shared.clock import Stages
@@ -58,6 +59,7 @@ class Worker:
         self.request = request
         self.config = request.config
         self.stages = Stages()
+        self.stages.seconds["start"] = time.time() - request.started_at
         self.watch = PrivateMemory()
         with self.stage("import"):
             self.side = import_side(request.arm)
@@ -102,6 +104,28 @@ class Worker:
         )
         return description, weights.arrays | self.program(data).first_head(self.config)
 
+    def make_feature_loaders(
+        self, model, splits: dict[str, Split], description: Description
+    ) -> tuple:
+        """Training and validation batches of features, computed once.
+
+        They stay in the scratch folder, where the runner compares those of the arms.
+        """
+        side, loaders = self.side, []
+        backbone = side.model.fold_batch_norm(model)
+        for name in ("train", "validation"):
+            loader = side.dataset.make_loader(splits[name], description)
+            store = self.request.scratch / f"{name}-features.npy"
+            features = side.inference.compute_features(
+                backbone, loader, on_batch, store
+            )
+            loaders.append(
+                side.dataset.make_feature_loader(
+                    features, splits[name].labels, description, name == "train"
+                )
+            )
+        return tuple(loaders)
+
 
 def emit(event: str, **values: object) -> None:
     """Tell the runner something, as one line."""
@@ -121,7 +145,8 @@ def train(worker: Worker) -> dict:
         description, arrays = worker.describe(data)
         model = program.build_model(arrays, description)
     if worker.config.features_are_cached:
-        loaders = _make_feature_loaders(worker, model, splits, description)
+        with worker.stage("features"):
+            loaders = worker.make_feature_loaders(model, splits, description)
     else:
         loaders = (
             program.make_loader("train", description, training=True),
@@ -132,7 +157,8 @@ def train(worker: Worker) -> dict:
         history = program.train(model, *loaders, description, folder, _report_epoch)
     checkpoint = folder / f"best{side.checkpoint.SUFFIX}"
     model, validation, test = _evaluate(worker, checkpoint, data, loaders[1])
-    if not worker.config.is_rounded:  # the graph would round in other places
+    # A graph is float32: it would round in other places than a run in 16 bits.
+    if worker.request.export and not worker.config.is_rounded:
         with worker.stage("export"):
             graph = worker.request.models / f"{worker.request.arm}.onnx"
             side.export.export_onnx(model, graph, description)
@@ -215,7 +241,7 @@ JOBS = {
     for job in (
         *(train, time_phases, export_checkpoint, hand_over, take_over, read_pth, probe),
         *(climb_ladder, probe_differences, probe_freed_memory),
-        *(compute_features, train_heads),
+        *(compute_features, train_heads, time_epoch),
     )
 }
 
@@ -227,28 +253,6 @@ def import_side(arm: str) -> SimpleNamespace:
     package = ARMS[arm]
     modules = {name: importlib.import_module(f"{package}.{name}") for name in CHAPTERS}
     return SimpleNamespace(**modules)
-
-
-def _make_feature_loaders(
-    worker: Worker, model, splits: dict[str, Split], description
-) -> tuple:
-    """Training and validation batches of features, computed once."""
-    loaders, side = [], worker.side
-    with worker.stage("features"):
-        backbone = side.model.fold_batch_norm(model)
-        for name in ("train", "validation"):
-            loader = side.dataset.make_loader(splits[name], description)
-            # The runner compares the arms' features of the validation images.
-            store = worker.request.scratch / f"{name}-features.npy"
-            features = side.inference.compute_features(
-                backbone, loader, on_batch, store
-            )
-            loaders.append(
-                side.dataset.make_feature_loader(
-                    features, splits[name].labels, description, name == "train"
-                )
-            )
-    return tuple(loaders)
 
 
 def _evaluate(

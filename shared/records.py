@@ -220,6 +220,39 @@ class ScalingRecord(Record):
         return {arm: [p for p in self.points if p.arm == arm] for arm in arms}
 
 
+class IdiomRecord(Record):
+    """One rung of the optimisation ladder of one arm."""
+
+    name: str
+    what: str
+    changes: dict[str, Any]  # of the configuration
+    reads_cache: bool  # decoded images; else it decodes files in every epoch
+    stages: dict[str, float]  # seconds of a whole training
+    memory: MemoryRecord
+    test_accuracy: float
+    difference: float  # this minus the first rung
+    difference_interval: Interval  # paired by test image, 95 %
+    epoch: TimingRecord | None = None  # of a share of the images; features amortised
+    augmented: TimingRecord | None = None  # the same with augmentation
+    gain: TimingComparison | None = None  # times of the rung before over this one's
+
+    @property
+    def seconds(self) -> float:
+        """From the start of the process to the best checkpoint, images decoded."""
+        names = ("start", "import", "build", "features", "epochs")
+        return sum(self.stages.get(name, 0.0) for name in names)
+
+
+class IdiomsRecord(Record):
+    """The optimisation ladder: what each idiom buys."""
+
+    epochs: int
+    seed: int
+    decoding_s: float = 0.0  # into an empty decode cache
+    arms: dict[str, list[IdiomRecord]] = {}
+    floor_s: dict[str, float] = {}  # start-up, and a pass at onnxruntime's rate
+
+
 class OnnxCross(Record):
     """PyTorch's trained classifier exported by both sides, graph against graph."""
 
@@ -340,6 +373,7 @@ class Results(Record):
     ledger: LedgerRecord | None = None
     timing: TimingRunRecord | None = None
     scaling: ScalingRecord | None = None
+    idioms: IdiomsRecord | None = None
     checks: list[Check] = []
     not_run: list[str] = []  # each: what, and why
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from bench.ladder import spread
-from bench.processes import ENVIRONMENT, run_worker
+from bench.processes import GLIBC, run_worker
 from bench.request import ARMS, Request
 from shared.dataset import open_cached
 from shared.sample import Sample
@@ -17,7 +17,6 @@ from shared.weights import Arrays
 NUM_IMAGES = 69  # two whole batches of 32 and a rest of 5
 NUM_PHOTOS = 12
 FREED_MEMORY = "D21"
-GLIBC = dict.fromkeys(ENVIRONMENT, str(2**17))  # where its thresholds start
 GLIBC_LIMIT_S = 600
 
 

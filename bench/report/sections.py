@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from bench.report import cost, ledger, outcome, parity, provenance, scaling, times
+from bench.report import (
+    cost,
+    idioms,
+    ledger,
+    outcome,
+    parity,
+    provenance,
+    scaling,
+    times,
+)
 from bench.report.blocks import Block, Section
 from shared.records import Results
 
@@ -18,6 +27,7 @@ CONTENT: dict[str, Callable[[Results], list[Block]]] = {
     "Most confident mistakes": outcome.mistakes,
     "Timing": times.timing,
     "A/A control": times.control,
+    "Optimisation ladder": idioms.idioms,
     "More images": scaling.scaling,
     "Stages and memory": cost.stages,
     "ONNX export": cost.onnx,

@@ -17,6 +17,7 @@ NO_DIFFERENCE = "no difference shown"
 
 PHASES = {
     "import": "loading the framework's Python package",
+    "start": "starting Python and this program's own modules",
     "weights": "reading the weights file, and assigning every array of the model",
     "build": "making the model, first values included",
     "first_step": "the first training step, which also traces, compiles and allocates",
@@ -62,6 +63,8 @@ GLOSSARY = {
 def title(results: Results) -> str:
     if not results.arms and results.ledger:
         return f"Differences between PyTorch and Keras on {results.data.name}"
+    if not results.arms and results.idioms:
+        return f"What each idiom buys, {', '.join(results.idioms.arms)}"
     if not results.arms and results.scaling:
         return f"More images, {', '.join(results.scaling.by_arm)}: {results.data.name}"
     if not results.arms and results.timing:

@@ -6,11 +6,14 @@ from functools import partial
 import numpy as np
 
 from bench.timing.timer import Timer
+from shared.checkpoints import Description
+from shared.clock import now
 from shared.dataset import ImageData, Split, open_cached
 from shared.records import EpochRecord
 
 NUM_IMAGES = 512  # that a pass takes at most; 16 batches of 32
-NUM_EPOCHS = 2  # kept, after one to warm up
+# One epoch to warm up, and two to keep.
+A_FEW_ON_IMAGES = {"epochs": 3, "cache_features": False}
 ONNX_BATCHES = (1, 32)
 
 
@@ -20,7 +23,7 @@ def time_phases(worker) -> dict:
     timer = Timer(
         side.device.synchronise, config.timing_steps, config.timing_warmup_steps
     )
-    data = _shorten(open_cached(worker.request.data))
+    data = shorten(open_cached(worker.request.data))
     program = worker.program(data)
     with worker.stage("weights"):
         description, arrays = worker.describe(data)
@@ -54,7 +57,7 @@ def time_phases(worker) -> dict:
     }
 
 
-def _shorten(data: ImageData) -> ImageData:
+def shorten(data: ImageData) -> ImageData:
     """The first images of each split in an order of no class."""
 
     def shorten(split: Split) -> Split:
@@ -64,6 +67,47 @@ def _shorten(data: ImageData) -> ImageData:
     return replace(
         data, splits={name: shorten(split) for name, split in data.splits.items()}
     )
+
+
+def time_epoch(worker) -> dict:
+    """Milliseconds of a training epoch on a share of the images, warmed up.
+
+    Where features are computed once, their time is shared out among all epochs.
+    """
+    config = worker.config
+    data = shorten(open_cached(worker.request.data))
+    program = worker.program(data)
+    description, arrays = worker.describe(data)
+    model = program.build_model(arrays, description)
+    images = sum(len(data.splits[name].labels) for name in ("train", "validation"))
+    worker.announce("passes")
+    if config.features_are_cached:
+        start = now()
+        train, validation = worker.make_feature_loaders(model, data.splits, description)
+        loaders = {"train": train, "validation": validation}
+        _train(worker, program, model, loaders, description)
+        share = (now() - start) * 1000 / config.epochs
+        return {"images": images, "milliseconds": [share]}
+    loaders = {
+        "train": program.make_loader("train", description, training=True),
+        "validation": program.make_loader("validation", description),
+    }
+    epochs = _train(worker, program, model, loaders, description, **A_FEW_ON_IMAGES)
+    return {"images": images, "milliseconds": epochs[1:]}
+
+
+def _train(
+    worker, program, model, loaders: dict, description: Description, **changes: object
+) -> list[float]:
+    """Milliseconds of each epoch."""
+    found: list[EpochRecord] = []
+    config = description.config.model_copy(update=changes)
+    program.train(
+        *(model, loaders["train"], loaders["validation"]),
+        description.model_copy(update={"config": config}),
+        *(worker.request.scratch / "epochs", found.append),
+    )
+    return [record.seconds * 1000 for record in found]
 
 
 def _time_passes(worker, timer: Timer, program, model, description) -> tuple:
@@ -77,19 +121,11 @@ def _time_passes(worker, timer: Timer, program, model, description) -> tuple:
     predict = worker.side.inference.predict_logits
     evaluation = _second(timer, lambda: predict(model, loaders["validation"]))
     loading = _second(timer, lambda: _count(loaders["train"]))
-    epochs: list[EpochRecord] = []
-    several = description.config.model_copy(
-        update={"epochs": 1 + NUM_EPOCHS, "cache_features": False}
-    )
-    program.train(
-        *(model, loaders["train"], loaders["validation"]),
-        replace(description, config=several),
-        *(worker.request.scratch / "epochs", epochs.append),
-    )
+    epochs = _train(worker, program, model, loaders, description, **A_FEW_ON_IMAGES)
     phases = {
         "evaluation": evaluation,
         "input_pipeline": loading,
-        "epoch": [record.seconds * 1000 for record in epochs[1:]],
+        "epoch": epochs[1:],
     }
     counts = {
         "evaluation": images["validation"],

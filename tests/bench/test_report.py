@@ -21,8 +21,13 @@ from shared.errors import UserError
 from shared.records import (
     ClassScore,
     ControlRecord,
+    IdiomRecord,
+    IdiomsRecord,
+    MemoryRecord,
     Mistake,
     Results,
+    ScalingPoint,
+    ScalingRecord,
     ScoreRecord,
     SkippedImage,
     TimingComparison,
@@ -422,3 +427,53 @@ def test_order_and_load_of_the_rounds_are_told(results, tmp_path):
     for page in pages(results, tmp_path):
         assert orders in page
         assert fixed(results.timing.before.load_average, 2) in page
+
+
+def make_rung(name: str, seconds: float, interval: tuple[float, float]) -> IdiomRecord:
+    return IdiomRecord(
+        name=name,
+        what="what it is",
+        changes={},
+        reads_cache=name != "usual",
+        stages={"start": 1.0, "import": 4.0, "epochs": seconds - 5, "evaluate": 99.0},
+        memory=MemoryRecord(peak_rss_mib=900),
+        test_accuracy=0.9,
+        difference=sum(interval) / 2,
+        difference_interval=interval,
+    )
+
+
+def test_optimisation_ladder_adds_the_cold_cache_where_it_is_read(results, tmp_path):
+    rungs = [make_rung("usual", 500, (0, 0)), make_rung("fast", 20, (-0.01, 0.02))]
+    rungs.append(make_rung("too fast", 10, (-0.08, -0.02)))
+    results.idioms = IdiomsRecord(
+        epochs=10, seed=0, decoding_s=5, arms={"keras": rungs}, floor_s={"keras": 8.0}
+    )
+    for page in pages(results, tmp_path):
+        assert "1.2 times that" in page  # 10 s over 8
+    text = pages(results, tmp_path)[0].replace("\\", "")
+    (fast,) = [line for line in text.splitlines() if line.startswith("| fast | 25.0")]
+    cells = [cell.strip() for cell in fast.split("|")[1:-1]]
+    assert cells[1:5] == ["25.0", "20.0", "20.0", "25.0"]
+    assert cells[-1] == "no difference shown"
+    (worse,) = [line for line in text.splitlines() if line.startswith("| too fast | 1")]
+    assert worse.split("|")[-2].strip() == "shown"
+
+
+def test_memory_and_time_by_images_have_a_section(results, tmp_path):
+    points = [
+        ScalingPoint(
+            arm="keras",
+            images=images,
+            decoding_s=1,
+            stages={"features": images / 200, "epochs": 1},
+            memory=MemoryRecord(peak_rss_mib=1234, peak_private_mib=777),
+            test_accuracy=0.9,
+        )
+        for images in (1000, 8000)
+    ]
+    results.scaling = ScalingRecord(points=points)
+    for page in pages(results, tmp_path):
+        assert "8,000" in page
+        assert "1,234" in page
+        assert "777" in page

@@ -1,0 +1,199 @@
+"""The optimisation ladder: what each idiom buys, one rung at a time.
+
+The lowest rung of each arm is the program as it is usually written, on image files.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.comparison import compare_arms
+from bench.processes import ENVIRONMENT, GLIBC, ArmFailed
+from bench.run import Run, work
+from bench.statistics import MIN_ROUNDS, compare_times, summarise
+from bench.timing.phases import shorten
+from bench.timing.rounds import Measured, measure_in_rounds
+from shared.clock import now
+from shared.dataset import prepare
+from shared.folders import link_images
+from shared.records import ArmRecord, IdiomRecord, IdiomsRecord
+from shared.sampling import TIMING, stream
+
+
+@dataclass(frozen=True)
+class Idiom:
+    """One rung: all of its settings, not only what sets it apart from the one below.
+
+    Attributes:
+        changes: of the configuration.
+        keeps_memory: freed memory stays with the process, as everywhere else. [D21]
+    """
+
+    name: str
+    what: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    keeps_memory: bool = True
+
+    @property
+    def sees_images(self) -> bool:
+        """In every epoch, and not only to compute features once."""
+        return "division" in self.changes or "cache_features" in self.changes
+
+
+AUGMENTED = ", augmented"
+USUAL = {"division": "idiomatic", "loader_workers": 0}
+FROM_CACHE = {"cache_features": False}  # decoded images, each in every epoch
+MIXED = {"precision": "bfloat16"}
+
+IDIOMS = {
+    "pytorch": (
+        Idiom(
+            *("as usually written", "files in the Dataset, NCHW, eager, no workers"),
+            *(USUAL, False),
+        ),
+        Idiom("freed memory kept", "glibc's thresholds raised [D21]", USUAL),
+        Idiom(
+            *("decode cache", "decoded once; batch norm frozen [D01]"),
+            FROM_CACHE | {"channels_last": False},
+        ),
+        Idiom("channels_last", "NHWC in memory [D30]", FROM_CACHE),
+        Idiom("compile", "torch.compile [D16]", FROM_CACHE | {"compile": True}),
+        Idiom("bfloat16", "autocast", FROM_CACHE | {"compile": True} | MIXED),
+        Idiom("features once", "float32, batch norm folded: what `all` does"),
+        Idiom("features once, bfloat16", "the same under autocast", MIXED),
+    ),
+    "keras": (
+        Idiom(
+            *("as usually written", "image_dataset_from_directory, compile, fit"),
+            *(USUAL, False),
+        ),
+        Idiom("freed memory kept", "glibc's thresholds raised [D21]", USUAL),
+        Idiom("decode cache", "decoded once; a PyDataset", FROM_CACHE),
+        Idiom("jit_compile", "XLA [D16]", FROM_CACHE | {"compile": True}),
+        Idiom("mixed_bfloat16", "without XLA", FROM_CACHE | MIXED),
+        Idiom("features once", "float32, batch norm folded: what `all` does"),
+        Idiom("features once, mixed_bfloat16", "the same under the policy", MIXED),
+    ),
+}
+
+
+def climb_idioms(run: Run) -> None:
+    """Time every rung in rounds, then train each once, to the best checkpoint."""
+    run.folders = link_images(run.data, run.scratch / "images")
+    config = run.options.config
+    record = run.idioms = IdiomsRecord(epochs=config.epochs, seed=config.seed)
+    record.decoding_s = _time_decoding(run)
+    for arm in run.options.arms:
+        if arm not in IDIOMS:
+            run.not_run.append(f"optimisation ladder of {arm}: it has no rungs")
+            continue
+        record.arms[arm] = []  # filled rung by rung, to be there if interrupted
+        _train_rungs(run, arm, record.arms[arm])
+        _time_rungs(run, arm, record)
+        record.floor_s[arm] = _floor(run, arm)
+
+
+def _time_decoding(run: Run) -> float:
+    """Seconds to decode all images into an empty cache."""
+    start = now()
+    prepare(
+        str(run.data.source_folder),
+        run.options.config,
+        skip_bad_images=run.options.skip_bad_images,
+        cache=run.scratch / "cache",
+        progress=run.display.show,
+    )
+    return now() - start
+
+
+def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
+    first: ArmRecord | None = None
+    for idiom in IDIOMS[arm]:
+        run.display.say(f"optimisation ladder: {arm}, {idiom.name}")
+        scratch = run.scratch / f"{arm}-idiom"
+        try:
+            done = _work(run, "train", arm, idiom, scratch, run.folders)
+        except ArmFailed as reason:
+            run.miss(f"optimisation ladder: {arm}, {idiom.name}: {reason}")
+            continue
+        trained = ArmRecord.model_validate(done["arm"])
+        first = first or trained
+        labels, seed = run.data.splits["test"].labels, run.options.config.seed
+        compared = compare_arms(("this", "the first"), (trained, first), labels, seed)
+        rungs.append(
+            IdiomRecord(
+                name=idiom.name,
+                what=idiom.what,
+                changes=idiom.changes,
+                reads_cache=idiom.changes.get("division") != "idiomatic",
+                stages=trained.stages,
+                memory=trained.memory,
+                test_accuracy=trained.test.accuracy,
+                difference=compared.test_accuracy_difference,
+                difference_interval=compared.test_accuracy_interval,
+            )
+        )
+
+
+def _time_rungs(run: Run, arm: str, record: IdiomsRecord) -> None:
+    """Images a second of each rung, and its gain over the rung before.
+
+    Rungs that see images in every epoch are timed with augmentation too.
+    """
+    config = run.options.config
+    idioms = {idiom.name: idiom for idiom in IDIOMS[arm]}
+    few = link_images(shorten(run.data), run.scratch / f"{arm}-few")
+    images: dict[str, int] = {}
+
+    def measure(name: str, number: int) -> dict[str, list[float]]:
+        rounds = config.timing_rounds
+        run.display.say(f"ladder round {number}/{rounds}: {arm}, {name}")
+        idiom, augment = idioms[name.removesuffix(AUGMENTED)], AUGMENTED in name
+        scratch = run.scratch / f"{arm}-round"
+        done = _work(run, "time_epoch", arm, idiom, scratch, few, augment)
+        images[name] = done["images"]
+        return {"epoch": done["milliseconds"]}
+
+    def miss(name: str, number: int, reason: ArmFailed) -> None:
+        run.miss(f"ladder round {number} of {arm}, {name}: {reason}")
+
+    names = [rung.name for rung in record.arms[arm]]
+    names += [n + AUGMENTED for n in names if idioms[n].sees_images]
+    random, measured = stream(config.seed, TIMING), Measured()
+    measure_in_rounds(measured, names, config.timing_rounds, random, measure, miss)
+    rounds = {n: phases.get("epoch", {}) for n, phases in measured.samples.items()}
+    for rung, before in zip(record.arms[arm], [None, *record.arms[arm]], strict=False):
+        if rounds[rung.name]:
+            rung.epoch = summarise(rounds[rung.name], images[rung.name])
+        if moved := rounds.get(rung.name + AUGMENTED):
+            rung.augmented = summarise(moved, images[rung.name + AUGMENTED])
+        pair = before and (rounds[before.name], rounds[rung.name])
+        if pair and len(pair[0].keys() & pair[1].keys()) >= MIN_ROUNDS:
+            rung.gain = compare_times(*pair, ("the rung before", "this"))
+
+
+def _floor(run: Run, arm: str) -> float:
+    """Seconds to start and to take one pass over the images at onnxruntime's rate."""
+    run.display.say(f"optimisation ladder: {arm}, floor")
+    done = work(run, "time_phases", arm, run.scratch / f"{arm}-floor", thorough=True)
+    phases, count = done["phases"], done["images"]["onnx_batch_32"]
+    milliseconds = sorted(phases["onnx_batch_32"])[len(phases["onnx_batch_32"]) // 2]
+    images = sum(len(run.data.splits[name].labels) for name in ("train", "validation"))
+    start = phases["start"][0] + phases["import"][0] + phases["build"][0]
+    return (start + images / count * milliseconds) / 1000
+
+
+def _work(
+    run: Run,
+    job: str,
+    arm: str,
+    idiom: Idiom,
+    scratch: Path,
+    folders: Path,
+    augment: bool = False,
+) -> dict:
+    changes = idiom.changes | {"augment": augment}
+    config = run.options.config.model_copy(update=changes)
+    environment = ENVIRONMENT if idiom.keeps_memory else GLIBC
+    more = {"config": config, "folders": folders, "export": False}
+    return work(run, job, arm, scratch, environment, **more)
