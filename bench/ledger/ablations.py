@@ -12,7 +12,7 @@ from scipy import stats
 from shared.records import AblationRecord, SeedScores
 
 SEEDS = (0, 1, 2, 3, 4)
-DRIFT_EPOCHS = 2  # each is a pass over all images through the whole network
+DRIFT_EPOCHS = 1  # a pass over all images through the whole network, for each seed
 
 Kind = Literal[
     "head",  # left in while the head trains on the matched features
