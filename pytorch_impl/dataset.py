@@ -10,6 +10,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from pytorch_impl.augmentation import augment, make_idiomatic_augmentation
+from pytorch_impl.device import find_device
 from shared.checkpoints import Description
 from shared.dataset import Split
 from shared.folders import require_whole_split
@@ -146,9 +147,15 @@ class _FeatureDataset(Dataset):
 def _make_loader(
     dataset: Dataset, description: Description, training: bool
 ) -> DataLoader:
-    sampler = _EpochSampler(dataset, description.config.seed) if training else None
+    config = description.config
     return DataLoader(
-        dataset, description.config.batch_size, sampler=sampler, drop_last=False
+        dataset,
+        config.batch_size,
+        sampler=_EpochSampler(dataset, config.seed) if training else None,
+        drop_last=False,
+        # Copies from pinned memory need not wait for each other; Keras leaves it to
+        # its backend.
+        pin_memory=find_device(config) == "cuda",
     )
 
 

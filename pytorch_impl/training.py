@@ -270,9 +270,9 @@ def _update(
     """Forward, backward, step: what fit() does for each batch in Keras."""
     device = next(network.parameters()).device
     optimizer.zero_grad()
-    logits = network(inputs.to(device)).to(torch.get_default_dtype())
+    logits = network(inputs.to(device, non_blocking=True)).to(torch.get_default_dtype())
     # [D13] (logits, labels), softmax inside; Keras: (labels, predictions), told so.
-    loss = nn.functional.cross_entropy(logits, labels.to(device))
+    loss = nn.functional.cross_entropy(logits, labels.to(device, non_blocking=True))
     loss.backward()
     optimizer.step()
     return loss.detach(), logits.detach()

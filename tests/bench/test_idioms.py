@@ -1,0 +1,129 @@
+"""The optimisation ladder on workers that answer at once."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bench.display import Display
+from bench.processes import ENVIRONMENT, GLIBC, ArmFailed
+from bench.run import Options, Run
+from bench.timing import idioms
+from shared.config import make_config
+from shared.dataset import prepare
+from shared.metrics import score
+from shared.records import ArmRecord, MemoryRecord
+
+SPEEDUP = 2.0  # of every rung over the one before
+
+
+class FakeWorkers:
+    """Each rung takes half as long as the one before; keeps what it was asked."""
+
+    def __init__(self, run: Run, broken: str = "") -> None:
+        self.labels = run.data.splits["test"].labels
+        self.asked: list[tuple] = []
+        self.random = np.random.default_rng(0)
+        self.names = {self._key(i): i.name for i in idioms.IDIOMS["pytorch"]}
+        self.places = list(self.names)
+        self.broken = broken
+
+    @staticmethod
+    def _key(idiom: idioms.Idiom) -> tuple:
+        environment = ENVIRONMENT if idiom.keeps_memory else GLIBC
+        return tuple(sorted(idiom.changes.items())), tuple(environment.values())
+
+    def __call__(self, run, job, arm, scratch, environment=ENVIRONMENT, **more):  # noqa: ARG002
+        if job == "time_phases":
+            return {
+                "phases": {
+                    "start": [500.0],
+                    "import": [4000.0],
+                    "build": [500.0],
+                    "onnx_batch_32": [90.0, 100.0, 110.0],
+                },
+                "images": {"onnx_batch_32": 32},
+            }
+        config = more["config"].model_dump()
+        known = make_config().model_dump() | {"augment": config["augment"]}
+        changes = {n: v for n, v in config.items() if v != known[n]}
+        key = tuple(sorted(changes.items())), tuple(environment.values())
+        self.asked.append((job, self.names[key], config["augment"]))
+        if self.names[key] == self.broken:
+            raise ArmFailed("out of memory")
+        seconds = 100 / SPEEDUP ** self.places.index(key)
+        if job == "time_epoch":
+            noise = self.random.normal(1, 0.01)
+            return {"images": 40, "milliseconds": [1000 * seconds * noise]}
+        return {"arm": self._trained(seconds).model_dump()}
+
+    def _trained(self, seconds: float) -> ArmRecord:
+        scores = score(np.eye(3)[self.labels], self.labels, ["hat", "pants", "shirt"])
+        return ArmRecord(
+            status="ok",
+            stages={"start": 1.0, "import": 2.0, "epochs": seconds, "evaluate": 50.0},
+            memory=MemoryRecord(peak_rss_mib=900),
+            validation=scores,
+            test=scores,
+        )
+
+
+@pytest.fixture
+def run(few_photos, tmp_path) -> Run:
+    config = make_config()
+    data = prepare(str(few_photos), config, cache=tmp_path / "cache")
+    options = Options(config=config, arms=("pytorch",), output=tmp_path / "out")
+    display = Display(Console(file=io.StringIO()))
+    return Run(options, display, tmp_path / "scratch", data, None, None)
+
+
+def climb(run: Run, monkeypatch, broken: str = "") -> FakeWorkers:
+    workers = FakeWorkers(run, broken)
+    monkeypatch.setattr(idioms, "work", workers)
+    idioms.climb_idioms(run)
+    return workers
+
+
+def test_every_rung_is_trained_once_and_timed_in_five_rounds(run, monkeypatch):
+    workers = climb(run, monkeypatch)
+    names = [idiom.name for idiom in idioms.IDIOMS["pytorch"]]
+    trained = [name for job, name, _ in workers.asked if job == "train"]
+    assert trained == names
+    timed = [name for job, name, moved in workers.asked if job != "train" and not moved]
+    assert sorted(timed) == sorted(names * 5)
+    assert timed[: len(names)] != names  # shuffled
+
+
+def test_gain_is_over_the_rung_before(run, monkeypatch):
+    climb(run, monkeypatch)
+    first, *others = run.idioms.arms["pytorch"]
+    assert first.gain is None
+    for rung in others:
+        assert rung.gain.ratio == pytest.approx(SPEEDUP, rel=0.03)
+        assert rung.gain.interval[0] > 1
+    assert first.epoch.images_per_second == pytest.approx(40 / 100, rel=0.03)
+    assert first.seconds == 103  # what comes after the best checkpoint does not count
+
+
+def test_rungs_on_images_are_timed_with_augmentation_too(run, monkeypatch):
+    climb(run, monkeypatch)
+    moved = {rung.name for rung in run.idioms.arms["pytorch"] if rung.augmented}
+    assert "as usually written" in moved
+    assert "bfloat16" in moved
+    assert not any("once" in name for name in moved)
+
+
+def test_a_rung_that_fails_does_not_lose_the_others(run, monkeypatch):
+    climb(run, monkeypatch, broken="compile")
+    names = [rung.name for rung in run.idioms.arms["pytorch"]]
+    assert "compile" not in names
+    assert len(names) == len(idioms.IDIOMS["pytorch"]) - 1
+    assert any("compile: out of memory" in reason for reason in run.not_run)
+    assert run.failures == 1
+
+
+def test_floor_is_start_up_and_a_pass_at_onnxruntime_s_rate(run, monkeypatch):
+    """5 s to start; 57 images at 32 in 100 ms."""
+    climb(run, monkeypatch)
+    assert run.idioms.floor_s["pytorch"] == pytest.approx(5 + 57 / 320)
