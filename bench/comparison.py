@@ -17,6 +17,7 @@ from shared.records import (
     ArmRecord,
     Check,
     ComparisonRecord,
+    ControlRecord,
     OnnxCross,
     OnnxParity,
     ParityRecord,
@@ -31,6 +32,8 @@ MAX_LOGIT_DIFF = 1e-4
 # Logits of an untrained network are all alike, and any tolerance passes.
 MIN_LOGIT_SPREAD = 0.1
 MAX_OVERHEAD = 0.01
+MAX_CONTROL_ERROR = 0.02
+CONTROL_PHASES = ("train_step", "forward", "epoch")
 # Eight times the images may not need more memory than noise explains.
 MAX_MEMORY_GROWTH = 1.2
 MAX_TIME_EXPONENT = 1.1
@@ -108,6 +111,8 @@ def make_checks(
         checks.append(_at_most("rungs of the parity ladder that fail", failed, 0))
     if timing:
         checks += _timing_checks(arms, timing)
+    if timing and timing.control and not arms:  # else it is quoted from an earlier run
+        checks += _control_checks(timing.control)
     if scaling:
         checks += _scaling_checks(scaling)
     return checks
@@ -122,6 +127,25 @@ def _timing_checks(arms: dict[str, ArmRecord], timing: TimingRunRecord) -> list[
         )
         for name, arm in arms.items()
         if "train_step" in arm.timing
+    ]
+
+
+def _control_checks(control: ControlRecord) -> list[Check]:
+    """An arm against itself: the phases that reports speak of first.
+
+    Of twenty intervals one leaves 1 out by chance, so not every phase is judged.
+    """
+    return [
+        Check(
+            name=f"{arm} against itself, {phase}",
+            value=ratios[phase].ratio,
+            limit=f"1 within {MAX_CONTROL_ERROR:.0%}, and in the interval",
+            passed=abs(ratios[phase].ratio - 1) <= MAX_CONTROL_ERROR
+            and ratios[phase].interval[0] <= 1 <= ratios[phase].interval[1],
+        )
+        for arm, ratios in control.arms.items()
+        for phase in CONTROL_PHASES
+        if phase in ratios
     ]
 
 

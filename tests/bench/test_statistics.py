@@ -15,7 +15,16 @@ from bench.statistics import (
     summarise,
 )
 from shared.metrics import score
-from shared.records import ArmRecord, MemoryRecord, ScalingPoint, ScalingRecord
+from shared.records import (
+    ArmRecord,
+    ControlRecord,
+    MachineState,
+    MemoryRecord,
+    ScalingPoint,
+    ScalingRecord,
+    TimingComparison,
+    TimingRunRecord,
+)
 
 NAMES = ("pytorch", "keras")
 
@@ -125,6 +134,27 @@ def test_memory_or_time_that_grows_too_much_fails(peaks, seconds, failed):
     assert len(checks) == 2
     assert len(names) == len(failed)
     assert all(word in name for word, name in zip(failed, names, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "interval", "passed"),
+    [
+        (1.01, (0.98, 1.03), True),
+        (1.03, (0.99, 1.07), False),
+        (0.99, (0.985, 0.995), False),
+    ],
+)
+def test_control_must_find_nothing(ratio, interval, passed):
+    one = TimingComparison(ratio=ratio, interval=interval, verdict="-")
+    state = MachineState(load_average=0, cpu_mhz=None, cpu_celsius=None)
+    control = ControlRecord(
+        started_at="-", rounds=5, machine={}, arms={"keras": {"forward": one}}
+    )
+    timing = TimingRunRecord(
+        rounds=5, order=[], before=state, after=state, control=control
+    )
+    (check,) = make_checks({}, timing=timing)
+    assert check.passed is passed
 
 
 def test_mcnemar_by_hand():
