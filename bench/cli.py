@@ -22,6 +22,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 from bench.display import Display
 from bench.processes import ArmFailed, run_worker
 from bench.request import ARMS, PAIR
+from bench.statistics import MIN_ROUNDS
 from shared.config import Config, make_config
 from shared.errors import UserError
 from shared.records import read_results
@@ -100,6 +101,8 @@ class Timing:
             raise UserError(f"timing: give one of --{', --'.join(asked)}, not both.")
         if asked in (["ladder"], ["scaling"]):
             _require_matched(f"timing --{asked[0]}", self.settings)
+        if self.control and self.settings.timing_rounds < MIN_ROUNDS:
+            raise UserError(f"timing --control: it needs {MIN_ROUNDS} rounds or more.")
         what = asked[0] if asked else "thorough"
         parts = {"train": False, "climb": False, "timing": what}
         return _run(self.inputs, self.settings, console, **parts)

@@ -42,7 +42,7 @@ def describe_state() -> MachineState:
         "--query-gpu=clocks.sm,temperature.gpu",
         "--format=csv,noheader,nounits",
     )
-    gpu_mhz, gpu_celsius = map(float, gpu.split(",")) if gpu else (None, None)
+    gpu_mhz, gpu_celsius = map(_number, gpu.split(",")) if gpu else (None, None)
     return MachineState(
         load_average=psutil.getloadavg()[0],
         cpu_mhz=clock.current if clock else None,
@@ -50,6 +50,14 @@ def describe_state() -> MachineState:
         gpu_mhz=gpu_mhz,
         gpu_celsius=gpu_celsius,
     )
+
+
+def _number(text: str) -> float | None:
+    """What nvidia-smi prints; None for "[N/A]", as it has it for a part of a GPU."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _cpu_celsius() -> float | None:

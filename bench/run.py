@@ -37,7 +37,7 @@ class Options:
     weights: str | None = None
     skip_bad_images: bool = False
     time_limit_s: float = 7200
-    train: bool = True  # train, evaluate, export and time the arms
+    train: bool = True  # train, evaluate and export the arms
     climb: bool = True  # the parity ladder
     timing: TimingPart | None = "short"
     differences: tuple[str, ...] = ()  # of the ledger
@@ -113,10 +113,16 @@ def work(
         job=job,
         arm=arm,
         scratch=scratch,
-        folders=run.folders,
         weights=run.weights_file,
         models=(options.output / "models").resolve(),
-        **({"config": options.config, "data": run.data.folder.resolve()} | more),
+        **(
+            {
+                "config": options.config,
+                "data": run.data.folder.resolve(),
+                "folders": run.folders,
+            }
+            | more
+        ),
     )
     return run_worker(
         request,

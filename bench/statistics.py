@@ -30,9 +30,9 @@ def summarise(rounds: Rounds, images: int | None) -> TimingRecord:
 
 
 def compare_times(
-    first: Rounds, second: Rounds, names: tuple[str, str]
+    first: Rounds, second: Rounds, names: tuple[str, str], confidence: float = 0.95
 ) -> TimingComparison:
-    """Ratio of the typical times of two arms, with a 95 % interval.
+    """Ratio of the typical times of two arms, with its interval.
 
     Samples of one process are not independent of each other, so each process counts
     once, by its median; those of one round are a pair, since they met the same load.
@@ -45,7 +45,7 @@ def compare_times(
         raise ValueError(f"an interval needs {MIN_ROUNDS} rounds of both arms")
     medians = [[np.median(arm[number]) for number in common] for arm in (first, second)]
     logs = np.log(medians[0]) - np.log(medians[1])
-    low, high = np.exp(bootstrap_mean(logs))
+    low, high = np.exp(bootstrap_mean(logs, confidence))
     if low <= 1 <= high:
         verdict = NO_DIFFERENCE
     else:
@@ -57,8 +57,8 @@ def compare_times(
     )
 
 
-def bootstrap_mean(values: np.ndarray) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean (Efron, 1979), stretched for few values.
+def bootstrap_mean(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Bootstrap interval of a mean (Efron, 1979), stretched for few values.
 
     Resamples of n values vary by (n - 1) / n too little, and know nothing of the error
     of that variance ("narrowness bias", Hesterberg, 2015, "What teachers should know
@@ -67,9 +67,10 @@ def bootstrap_mean(values: np.ndarray) -> tuple[float, float]:
     """
     count = len(values)
     drawn = stream(0, BOOTSTRAP).choice(values, (NUM_RESAMPLES, count)).mean(axis=1)
-    quantiles = stats.t.ppf(0.975, count - 1) / stats.norm.ppf(0.975)
+    upper = (1 + confidence) / 2
+    quantiles = stats.t.ppf(upper, count - 1) / stats.norm.ppf(upper)
     stretch = np.sqrt(count / (count - 1)) * quantiles
-    percentiles = np.percentile(drawn, [2.5, 97.5])
+    percentiles = np.quantile(drawn, [1 - upper, upper])
     low, high = values.mean() + stretch * (percentiles - values.mean())
     return float(low), float(high)
 

@@ -63,7 +63,7 @@ class Worker:
         self.watch = PrivateMemory()
         with self.stage("import"):
             self.side = import_side(request.arm)
-        self.device = self.side.device.set_up(self.config)
+            self.device = self.side.device.set_up(self.config)
         self.switched_on = ExitStack()  # to the end of the process
         for difference in request.switches:
             self.switched_on.enter_context(
@@ -148,10 +148,11 @@ def train(worker: Worker) -> dict:
         with worker.stage("features"):
             loaders = worker.make_feature_loaders(model, splits, description)
     else:
-        loaders = (
-            program.make_loader("train", description, training=True),
-            program.make_loader("validation", description),
-        )
+        with worker.stage("build"):
+            loaders = (
+                program.make_loader("train", description, training=True),
+                program.make_loader("validation", description),
+            )
     folder = worker.request.models / worker.request.arm
     with worker.stage("epochs"):
         history = program.train(model, *loaders, description, folder, _report_epoch)

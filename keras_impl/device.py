@@ -50,7 +50,7 @@ def find_device(config: Config) -> str:
 def peak_device_mib() -> float | None:
     """Largest memory taken on the GPU so far, MiB; None without one."""
     backend = _BACKENDS[BACKEND]
-    return backend.peak_bytes() / 2**20 if backend.has_gpu() else None
+    return (backend.peak_bytes() if backend.has_gpu() else 0) / 2**20 or None
 
 
 def synchronise() -> None:

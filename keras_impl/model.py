@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_impl.device import BACKEND
 from shared.architecture import (
     BATCH_NORM_ARRAYS,
     NUM_FEATURES,
@@ -43,6 +44,10 @@ class Classifier(keras.Model):
         super().__init__(images, head(features))
         self.backbone = backbone
         self.head = head
+        if not idiomatic:
+            for network in (self, backbone, head):
+                # [D16] "auto" would differ between CPU and GPU. JAX has XLA alone.
+                network.jit_compile = config.compile or BACKEND == "jax"
 
 
 class _BatchNorm(layers.BatchNormalization):
@@ -163,6 +168,7 @@ def fold_batch_norm(model: Classifier) -> keras.Model:
         copy = folded.get_layer(layer.keras_conv)
         copy.kernel.assign(kernel)
         copy.bias.assign(bias)
+    folded.jit_compile = model.backbone.jit_compile
     return folded
 
 

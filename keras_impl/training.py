@@ -324,7 +324,7 @@ def _compile(
         optimizer=make_optimizer(network, config, num_steps),
         loss=_loss(),
         metrics=metrics,
-        jit_compile=config.compile,  # [D16] "auto" would differ between CPU and GPU
+        jit_compile=network.jit_compile,  # as the model was built
     )
 
 

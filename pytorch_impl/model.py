@@ -24,6 +24,7 @@ class Classifier(nn.Module):
     def __init__(self, num_classes: int, config: Config) -> None:
         super().__init__()
         self.batch_norm_learns = False
+        self.config = config
         network = mobilenet_v2(weights=None)
         self.backbone = nn.Sequential(
             OrderedDict(
@@ -70,12 +71,10 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     # [D03] torchvision pads stride-2 convolutions on both sides; Keras is made to.
     load_arrays(model, arrays)
     set_backbone_trainable(model, False)
-    # [D30] Kernels for NHWC memory are the faster ones; shapes stay (N, C, H, W).
-    if config.channels_last:
-        model.to(memory_format=torch.channels_last)
-    if config.compile:  # [D16] Keras: compile(jit_compile=...)
+    if config.compile:  # [D16] Keras: network.jit_compile
         model.compile()
-    return model.to(find_device(config))
+        model.head.compile()
+    return _lay_out(model, config).to(find_device(config))
 
 
 def build_idiomatic_model(arrays: Arrays, description: Description) -> Classifier:
@@ -112,7 +111,16 @@ def fold_batch_norm(model: Classifier) -> nn.Module:
     convolution before it can do as well: equal features to rounding, in less time.
     """
     folded = optimization.fuse(model.backbone.eval())  # a copy
-    return folded.to(memory_format=torch.channels_last)  # [D30]
+    if model.config.compile:
+        folded.compile()
+    return _lay_out(folded, model.config)
+
+
+def _lay_out(network: nn.Module, config: Config) -> nn.Module:
+    """[D30] Kernels for NHWC memory are the faster ones; shapes stay (N, C, H, W)."""
+    if not config.channels_last:
+        return network
+    return network.to(memory_format=torch.channels_last)
 
 
 def load_arrays(model: Classifier, arrays: Arrays) -> None:

@@ -57,6 +57,9 @@ class Record(Description):
 
 def write_description(weights: Path, description: Description, epoch: int) -> None:
     """Seal the finished file `weights` with `<name>.json` beside it."""
+    if description.config.is_rounded:  # the values are float32 all the same
+        config = description.config.model_copy(update={"precision": "float32"})
+        description = description.model_copy(update={"config": config})
     record = {
         "weights": weights.name,
         "sha256": sha256_of(weights),

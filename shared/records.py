@@ -155,7 +155,7 @@ class ArmRecord(Record):
 
 
 class TimingComparison(Record):
-    ratio: float  # first arm's median / second arm's median
+    ratio: float  # first arm / second arm, geometric mean of the rounds' medians
     interval: Interval  # 95 %
     verdict: str  # "no difference shown" when the interval contains 1
 
@@ -177,6 +177,7 @@ class ControlRecord(Record):
     rounds: int
     machine: dict[str, Any]  # what has to be the same where its result is quoted
     arms: dict[str, dict[str, TimingComparison]]  # by arm and phase
+    times: dict[str, dict[str, TimingRecord]] = {}  # by arm, also "again", and phase
 
 
 class TimingRunRecord(Record):
@@ -205,7 +206,7 @@ class ScalingPoint(Record):
     @property
     def training_s(self) -> float:
         """What depends on the number of images: features and epochs."""
-        return self.stages["features"] + self.stages["epochs"]
+        return self.stages.get("features", 0.0) + self.stages["epochs"]
 
 
 class ScalingRecord(Record):

@@ -23,7 +23,7 @@ def idioms(results: Results) -> list[Block]:
         return []
     blocks: list[Block] = [
         Text(
-            "Each rung is the same task with one more idiom of its framework: "
+            "Each rung is the same task, and differs from the one before as it says: "
             f"{record.epochs} epochs, seed {record.seed}. Seconds are those of a whole "
             "process from its start to the best checkpoint. Warm takes images from the "
             f"decode cache; cold adds the {fixed(record.decoding_s, 1)} s that filling "

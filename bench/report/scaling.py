@@ -36,7 +36,7 @@ def _cells(point: ScalingPoint) -> list[str]:
         point.arm,
         f"{point.images:,}",
         fixed(point.decoding_s, 1),
-        fixed(point.stages["features"], 1),
+        fixed(point.stages.get("features"), 1),
         fixed(point.stages["epochs"], 1),
         fixed(point.images / point.training_s, 0),
         fixed(memory.peak_private_mib, 0),

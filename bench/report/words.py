@@ -16,7 +16,7 @@ from shared.records import (
 NO_DIFFERENCE = "no difference shown"
 
 PHASES = {
-    "import": "loading the framework's Python package",
+    "import": "loading the framework's Python package and setting up its device",
     "start": "starting Python and this program's own modules",
     "weights": "reading the weights file, and assigning every array of the model",
     "build": "making the model, first values included",
@@ -130,7 +130,7 @@ def time_ratios(results: Results) -> dict[tuple[str, str], dict]:
     """Ratios by phase, the first arm's times over those of each other arm."""
     if not results.timing or not results.arms:
         return {}
-    first = next(iter(results.arms))
+    first = next(name for name, arm in results.arms.items() if arm.status == "ok")
     return {(first, other): r for other, r in results.timing.ratios.items()}
 
 

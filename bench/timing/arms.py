@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from bench.environment import describe_state
 from bench.processes import ArmFailed
 from bench.run import Run, work
+from bench.timing.phases import shorten
 from bench.timing.rounds import measure_in_rounds
+from shared.folders import link_images
 from shared.records import MemoryRecord, TimingRunRecord
 from shared.sampling import TIMING, stream
 
@@ -31,7 +33,8 @@ def time_arms(
     def measure(name: str, number: int) -> dict[str, list[float]]:
         run.display.say(f"timing round {number}/{rounds}: {name}")
         scratch, arm = run.scratch / "timing", arm_of(name)
-        done = work(run, "time_phases", arm, scratch, thorough=thorough)
+        more = {"thorough": thorough, "folders": folders}
+        done = work(run, "time_phases", arm, scratch, **more)
         run.images_in |= done["images"]
         run.devices[arm], run.threads[arm] = done["device"], done["threads"]
         timing.overhead_ms[arm] = done["overhead_ms"]
@@ -43,6 +46,10 @@ def time_arms(
     def miss(name: str, number: int, reason: ArmFailed) -> None:
         run.miss(f"timing round {number} of {name}: {reason}")
 
+    # Passes of the idiomatic division read files: as many as the matched one's images.
+    folders = run.folders
+    if run.folders:
+        folders = link_images(shorten(run.data), run.scratch / "timing-images")
     random = stream(config.seed, TIMING)
     measure_in_rounds(run.measured, names, rounds, random, measure, miss)
 

@@ -5,9 +5,10 @@ What it shows is how large a ratio this machine makes of nothing.
 
 from pydantic import ValidationError
 
-from bench.comparison import compare_timing
+from bench.comparison import CONTROL_PHASES, compare_timing
 from bench.environment import describe_environment
 from bench.run import Run
+from bench.statistics import summarise
 from bench.timing.arms import time_arms
 from shared.files import cache_folder, write_atomically
 from shared.records import ControlRecord
@@ -22,15 +23,22 @@ def run_control(run: Run) -> None:
     names = [arm + suffix for arm in arms for suffix in ("", AGAIN)]
     time_arms(run, names, True, lambda name: name.removesuffix(AGAIN))
     samples = run.measured.samples
-    run.timing.control = ControlRecord(
+    # All intervals hold at once with 95 %: of many, some would leave 1 out by chance.
+    confidence = 1 - 0.05 / max(1, sum(len(samples[arm]) for arm in arms))
+    control = run.timing.control = ControlRecord(
         started_at=run.started_at.isoformat(timespec="seconds"),
         rounds=run.timing.rounds,
         machine=_machine(run),
-        arms={arm: compare_timing((arm, arm + AGAIN), samples) for arm in arms},
+        arms={
+            arm: compare_timing((arm, arm + AGAIN), samples, confidence) for arm in arms
+        },
+        times={
+            name: {phase: summarise(rounds, None) for phase, rounds in phases.items()}
+            for name, phases in samples.items()
+        },
     )
-    write_atomically(
-        cache_folder() / FILE, run.timing.control.model_dump_json(indent=1) + "\n"
-    )
+    if all(ratios.keys() >= CONTROL_PHASES for ratios in control.arms.values()):
+        write_atomically(cache_folder() / FILE, control.model_dump_json(indent=1))
 
 
 def read_control(run: Run) -> ControlRecord | None:
@@ -45,7 +53,6 @@ def read_control(run: Run) -> ControlRecord | None:
 def _machine(run: Run) -> dict:
     """What a control holds for."""
     machine = describe_environment(run.threads)
-    config = run.options.config
     return {
         "cpu": machine.cpu,
         "cpu_count": machine.cpu_count,
@@ -53,8 +60,6 @@ def _machine(run: Run) -> dict:
         "gpu": machine.gpu,
         "packages": machine.packages,
         "variables": machine.variables,
-        "division": config.division,
-        "device": config.device,
-        "batch_size": config.batch_size,
-        "image_size_px": config.image_size_px,
+        "threads": run.threads,
+        "config": run.options.config.model_dump(exclude={"seed", "epochs"}),
     }

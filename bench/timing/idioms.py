@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.comparison import compare_arms
 from bench.processes import ENVIRONMENT, GLIBC, ArmFailed
 from bench.run import Run, work
-from bench.statistics import MIN_ROUNDS, compare_times, summarise
+from bench.statistics import MIN_ROUNDS, Rounds, compare_times, summarise
 from bench.timing.phases import shorten
 from bench.timing.rounds import Measured, measure_in_rounds
 from shared.clock import now
+from shared.config import Config
 from shared.dataset import prepare
 from shared.folders import link_images
 from shared.records import ArmRecord, IdiomRecord, IdiomsRecord
@@ -41,6 +44,11 @@ class Idiom:
 
 
 AUGMENTED = ", augmented"
+# What a rung does not name is as here, whatever the user's own settings are.
+DEFAULTS = {
+    name: Config.model_fields[name].default
+    for name in ("cache_features", "channels_last", "compile", "precision")
+}
 USUAL = {"division": "idiomatic", "loader_workers": 0}
 FROM_CACHE = {"cache_features": False}  # decoded images, each in every epoch
 MIXED = {"precision": "bfloat16"}
@@ -90,7 +98,10 @@ def climb_idioms(run: Run) -> None:
         record.arms[arm] = []  # filled rung by rung, to be there if interrupted
         _train_rungs(run, arm, record.arms[arm])
         _time_rungs(run, arm, record)
-        record.floor_s[arm] = _floor(run, arm)
+        try:
+            record.floor_s |= _floor(run, arm)
+        except ArmFailed as reason:
+            run.miss(f"optimisation ladder of {arm}: floor: {reason}")
 
 
 def _time_decoding(run: Run) -> float:
@@ -160,27 +171,42 @@ def _time_rungs(run: Run, arm: str, record: IdiomsRecord) -> None:
     names = [rung.name for rung in record.arms[arm]]
     names += [n + AUGMENTED for n in names if idioms[n].sees_images]
     random, measured = stream(config.seed, TIMING), Measured()
-    measure_in_rounds(measured, names, config.timing_rounds, random, measure, miss)
-    rounds = {n: phases.get("epoch", {}) for n, phases in measured.samples.items()}
-    for rung, before in zip(record.arms[arm], [None, *record.arms[arm]], strict=False):
-        if rounds[rung.name]:
-            rung.epoch = summarise(rounds[rung.name], images[rung.name])
+    try:
+        measure_in_rounds(measured, names, config.timing_rounds, random, measure, miss)
+    finally:  # what an interrupted run has found is worth keeping
+        rounds = {n: phases.get("epoch", {}) for n, phases in measured.samples.items()}
+        _summarise(record.arms[arm], rounds, images)
+
+
+def _summarise(
+    rungs: list[IdiomRecord], rounds: dict[str, Rounds], images: dict[str, int]
+) -> None:
+    for rung, before in zip(rungs, [None, *rungs], strict=False):
+        if found := rounds.get(rung.name):
+            rung.epoch = summarise(found, images[rung.name])
         if moved := rounds.get(rung.name + AUGMENTED):
             rung.augmented = summarise(moved, images[rung.name + AUGMENTED])
-        pair = before and (rounds[before.name], rounds[rung.name])
+        pair = before and (rounds.get(before.name, {}), rounds.get(rung.name, {}))
         if pair and len(pair[0].keys() & pair[1].keys()) >= MIN_ROUNDS:
             rung.gain = compare_times(*pair, ("the rung before", "this"))
 
 
-def _floor(run: Run, arm: str) -> float:
-    """Seconds to start and to take one pass over the images at onnxruntime's rate."""
+def _floor(run: Run, arm: str) -> dict[str, float]:
+    """Seconds to start and to take one pass over the images at onnxruntime's rate.
+
+    By arm; empty on a GPU, which onnxruntime does not use here.
+    """
     run.display.say(f"optimisation ladder: {arm}, floor")
-    done = work(run, "time_phases", arm, run.scratch / f"{arm}-floor", thorough=True)
+    config = run.options.config.model_copy(update=DEFAULTS)
+    more = {"config": config, "thorough": True}
+    done = work(run, "time_phases", arm, run.scratch / f"{arm}-floor", **more)
+    if done["device"] != "cpu":
+        return {}
     phases, count = done["phases"], done["images"]["onnx_batch_32"]
-    milliseconds = sorted(phases["onnx_batch_32"])[len(phases["onnx_batch_32"]) // 2]
     images = sum(len(run.data.splits[name].labels) for name in ("train", "validation"))
-    start = phases["start"][0] + phases["import"][0] + phases["build"][0]
-    return (start + images / count * milliseconds) / 1000
+    start = sum(phases[name][0] for name in ("start", "import", "build"))
+    one_pass = images / count * np.median(phases["onnx_batch_32"])
+    return {arm: float(start + one_pass) / 1000}
 
 
 def _work(
@@ -192,7 +218,7 @@ def _work(
     folders: Path,
     augment: bool = False,
 ) -> dict:
-    changes = idiom.changes | {"augment": augment}
+    changes = DEFAULTS | idiom.changes | {"augment": augment}
     config = run.options.config.model_copy(update=changes)
     environment = ENVIRONMENT if idiom.keeps_memory else GLIBC
     more = {"config": config, "folders": folders, "export": False}

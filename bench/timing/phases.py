@@ -58,21 +58,22 @@ def time_phases(worker) -> dict:
 
 
 def shorten(data: ImageData) -> ImageData:
-    """The first images of each split in an order of no class."""
-
-    def shorten(split: Split) -> Split:
+    """A share of each class in each split, at least one image."""
+    splits = {}
+    for name, split in data.splits.items():
         step = -(-len(split.labels) // NUM_IMAGES)
-        return Split(split.images[::step], split.labels[::step], split.files[::step])
-
-    return replace(
-        data, splits={name: shorten(split) for name, split in data.splits.items()}
-    )
+        places = [np.flatnonzero(split.labels == c) for c in range(len(data.classes))]
+        kept = np.concatenate([of_class[::step] for of_class in places])
+        files = tuple(split.files[i] for i in kept)
+        splits[name] = Split(split.images[kept], split.labels[kept], files)
+    return replace(data, splits=splits)
 
 
 def time_epoch(worker) -> dict:
-    """Milliseconds of a training epoch on a share of the images, warmed up.
+    """Milliseconds of a training epoch on a share of the images.
 
-    Where features are computed once, their time is shared out among all epochs.
+    On images it is warmed up. Where features are computed once, everything is shared
+    out among the epochs, what happens for the first time included.
     """
     config = worker.config
     data = shorten(open_cached(worker.request.data))

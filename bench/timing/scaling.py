@@ -29,7 +29,8 @@ def measure_scaling(run: Run) -> None:
         decoding = now() - start
         for arm in run.options.arms:
             try:
-                done = work(run, "train", arm, run.scratch / arm, data=data.folder)
+                scratch, more = run.scratch / arm, {"data": data.folder}
+                done = work(run, "train", arm, scratch, export=False, **more)
             except ArmFailed as reason:
                 run.miss(f"scaling, {multiple} times the images, {arm}: {reason}")
                 continue

@@ -48,13 +48,12 @@ def _compare(run: Run, names: tuple[str, str]) -> None:
             f"ratios of times: {names[0]} ran on {devices[0]}, {names[1]} on "
             f"{devices[1]}, so they would compare devices and not frameworks"
         )
-    elif run.options.config.timing_rounds < MIN_ROUNDS:
+    elif not (ratios := compare_timing(names, run.measured.samples)):
         run.not_run.append(
-            f"ratios of times: they need {MIN_ROUNDS} timing rounds, "
-            f"--timing-rounds {run.options.config.timing_rounds} were asked for"
+            f"ratios of times: they need {MIN_ROUNDS} timing rounds that both "
+            f"{names[0]} and {names[1]} finished"
         )
     else:
-        ratios = compare_timing(names, run.measured.samples)
         run.timing.ratios[names[1]] = ratios
         if run.comparison and run.comparison.arms == names:
             run.comparison.timing = ratios

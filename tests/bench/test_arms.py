@@ -60,7 +60,8 @@ def test_timing_measures_every_phase(bench, few_photos, real_weights, tmp_path):
     found = json.loads((tmp_path / "run/results.json").read_text())
     for arm in found["arms"].values():
         assert set(arm["timing"]) == {
-            *("import", "weights", "build", "first_step", "train_step", "forward"),
+            *("start", "import", "weights", "build"),
+            *("first_step", "train_step", "forward"),
             *("evaluation", "input_pipeline", "epoch", "checkpoint", "export"),
             *("onnx_session", "onnx_batch_1", "onnx_batch_32"),
         }

@@ -70,6 +70,7 @@ def test_each_command_has_help(bench, command):
         (["all", "--time-limit-minutes", "0"], ["time-limit"]),
         (["timing", "--timing-rounds", "0"], ["at least one round"]),
         (["timing", "--control", "--scaling"], ["not both"]),
+        (["timing", "--control", "--timing-rounds", "4"], ["5 rounds or more"]),
         (["parity", "--arms", "pytorch"], ["pytorch and one other"]),
         (["differences", "--arms", "pytorch,keras-jax"], ["pytorch and keras"]),
         (["all", "--data", "no/such/folder"], ["no/such/folder"]),

@@ -37,6 +37,7 @@ class FakeWorkers:
     def __call__(self, run, job, arm, scratch, environment=ENVIRONMENT, **more):  # noqa: ARG002
         if job == "time_phases":
             return {
+                "device": "cpu",
                 "phases": {
                     "start": [500.0],
                     "import": [4000.0],

@@ -123,9 +123,9 @@ def scaled(peaks_mib: list[float], seconds: list[float]) -> ScalingRecord:
 @pytest.mark.parametrize(
     ("peaks", "seconds", "failed"),
     [
-        ([900, 905, 920], [10, 20, 40], []),
-        ([900, 1000, 1300], [10, 20, 40], ["peak memory"]),
-        ([900, 905, 920], [10, 23, 55], ["exponent"]),
+        ([900, 900.1, 900.2], [10, 20, 40], []),
+        ([900, 901, 902], [10, 20, 40], ["MiB of memory"]),
+        ([900, 900.1, 900.2], [10, 23, 55], ["exponent"]),
     ],
 )
 def test_memory_or_time_that_grows_too_much_fails(peaks, seconds, failed):
@@ -147,14 +147,16 @@ def test_memory_or_time_that_grows_too_much_fails(peaks, seconds, failed):
 def test_control_must_find_nothing(ratio, interval, passed):
     one = TimingComparison(ratio=ratio, interval=interval, verdict="-")
     state = MachineState(load_average=0, cpu_mhz=None, cpu_celsius=None)
-    control = ControlRecord(
-        started_at="-", rounds=5, machine={}, arms={"keras": {"forward": one}}
-    )
+    arms = {"keras": dict.fromkeys(("train_step", "forward", "epoch"), one)}
+    control = ControlRecord(started_at="-", rounds=5, machine={}, arms=arms)
     timing = TimingRunRecord(
         rounds=5, order=[], before=state, after=state, control=control
     )
-    (check,) = make_checks({}, timing=timing)
-    assert check.passed is passed
+    checks = make_checks({}, timing=timing)
+    assert len(checks) == 4
+    assert all(check.passed for check in checks) is passed
+    del control.arms["keras"]["forward"]  # nothing measured is no proof
+    assert not all(check.passed for check in make_checks({}, timing=timing))
 
 
 def test_mcnemar_by_hand():
