@@ -30,21 +30,17 @@ class _EpochDataset(keras.utils.PyDataset):
         self.labels = labels
         self.description = description
         self.training = training
-        self._passes = 0
-        self._set_epoch(1)
+        self.set_epoch(1)
 
     def __len__(self) -> int:
         return -(-len(self.labels) // self.description.config.batch_size)
 
-    def on_epoch_begin(self) -> None:
-        """Called by fit(), which calls on_epoch_end once before the first epoch too.
+    def set_epoch(self, epoch: int) -> None:
+        """The order of an epoch, counted from 1; PyTorch: the training loop sets it.
 
-        PyTorch: the training loop sets the epoch.
+        fit() calls on_epoch_begin() of a data set, but on JAX once more than there are
+        epochs, to build the model from a batch.
         """
-        self._passes += 1
-        self._set_epoch(self._passes)
-
-    def _set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
         self.order = np.arange(len(self.labels))
         if self.training:

@@ -224,7 +224,8 @@ def train(
     network = model.head if config.features_are_cached else model
     log = _LogitsLog(len(train_loader.labels), len(description.classes))
     _compile(network, config, config.epochs * len(train_loader), metrics=[log])
-    callback = _EpochEnd(model, log, validation_loader, description, folder, on_epoch)
+    loaders = train_loader, validation_loader
+    callback = _EachEpoch(model, log, loaders, description, folder, on_epoch)
     # fit() runs what PyTorch's side spells out: batches, gradients, updates.
     network.fit(
         train_loader,
@@ -358,14 +359,17 @@ class _LogitsLog(keras.metrics.Metric):
         return self.seen + 0  # a tensor, which JAX asks for
 
 
-class _EpochEnd(keras.callbacks.Callback):
-    """What PyTorch's loop does after each epoch: validate, record, keep, report."""
+class _EachEpoch(keras.callbacks.Callback):
+    """What PyTorch's loop does around the batches of each epoch.
+
+    Choose their order; afterwards validate, record, keep, report.
+    """
 
     def __init__(
         self,
         classifier: Classifier,
         log: _LogitsLog,
-        validation_loader: keras.utils.PyDataset,
+        loaders: tuple[keras.utils.PyDataset, keras.utils.PyDataset],
         description: Description,
         folder: Path,
         on_epoch: Callable[[EpochRecord], None],
@@ -373,7 +377,7 @@ class _EpochEnd(keras.callbacks.Callback):
         super().__init__()
         self.classifier = classifier
         self.log = log
-        self.validation_loader = validation_loader
+        self.train_loader, self.validation_loader = loaders
         self.description = description
         self.folder = folder
         self.report = on_epoch
@@ -381,6 +385,7 @@ class _EpochEnd(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
         self.start = now()
+        self.train_loader.set_epoch(epoch + 1)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
         logits, labels = np.array(self.log.logits), np.array(self.log.labels)

@@ -75,7 +75,7 @@ def inputs(side: Side) -> dict:
                 loader.dataset.epoch = epoch
                 batches = [(x.permute(0, 2, 3, 1), y) for x, y in loader]
             else:
-                loader.on_epoch_begin()
+                loader.set_epoch(epoch)
                 batches = [loader[i] for i in range(len(loader))]
             images, labels = zip(*batches, strict=True)
             found[f"{name}_images_{epoch}"] = np.concatenate(images)

@@ -128,10 +128,14 @@ def timing_verdict(comparison: TimingComparison, arms: tuple[str, str]) -> str:
 
 def time_ratios(results: Results) -> dict[tuple[str, str], dict]:
     """Ratios by phase, the first arm's times over those of each other arm."""
-    if not results.timing or not results.arms:
-        return {}
-    first = next(name for name, arm in results.arms.items() if arm.status == "ok")
-    return {(first, other): r for other, r in results.timing.ratios.items()}
+    found = results.comparison
+    if not results.timing or not results.arms:  # ratios of older runs are there alone
+        return {found.arms: found.timing} if found and found.timing else {}
+    first, *others = [n for n, arm in results.arms.items() if arm.status == "ok"] or [
+        ""
+    ]
+    ratios = results.timing.ratios
+    return {(first, other): ratios[other] for other in others if other in ratios}
 
 
 def difference(comparison: ComparisonRecord) -> str:

@@ -23,6 +23,7 @@ from shared.records import (
     ControlRecord,
     IdiomRecord,
     IdiomsRecord,
+    MachineState,
     MemoryRecord,
     Mistake,
     Results,
@@ -31,6 +32,7 @@ from shared.records import (
     ScoreRecord,
     SkippedImage,
     TimingComparison,
+    TimingRunRecord,
     read_results,
 )
 
@@ -41,7 +43,25 @@ CLAIMS = re.compile(r"\b(better|faster|slower|worse|wins?|winner)\b", re.IGNOREC
 
 @pytest.fixture
 def results() -> Results:
-    return read_results(STORED)
+    stored = read_results(STORED)
+    if stored.timing is None:  # a run from before there were rounds to tell of
+        state = MachineState(load_average=0.25, cpu_mhz=2000, cpu_celsius=None)
+        stored.timing = TimingRunRecord(
+            rounds=5,
+            order=[["pytorch", "keras"], ["keras", "pytorch"]],
+            before=state,
+            after=state,
+            ratios={"keras": stored.comparison.timing},
+        )
+    return stored
+
+
+def test_ratios_of_older_runs_are_still_shown(results, tmp_path):
+    results.timing = None
+    (ratio, *_) = results.comparison.timing.values()
+    for page in pages(results, tmp_path):
+        assert short(ratio.ratio) in page
+        assert "95% interval" in page
 
 
 def pages(results: Results, folder: Path) -> tuple[str, str]:
