@@ -1,5 +1,6 @@
 """MobileNetV2 with a new head: frozen backbone, dense 100, dropout, dense to logits."""
 
+import copy
 from collections import OrderedDict
 
 import numpy as np
@@ -110,7 +111,8 @@ def fold_batch_norm(model: Classifier) -> nn.Module:
     With fixed statistics batch norm is a factor and a sum for each channel, which the
     convolution before it can do as well: equal features to rounding, in less time.
     """
-    folded = optimization.fuse(model.backbone.eval())  # a copy
+    backbone = copy.deepcopy(model.backbone).train(False)
+    folded = optimization.fuse(backbone, inplace=True)
     if model.config.compile:
         folded.compile()
     return _lay_out(folded, model.config)

@@ -22,7 +22,7 @@ def real_run(bench, real_data, real_weights, tmp_path_factory) -> dict:
     inputs = ("--data", real_data, "--weights", real_weights, "--output", folder)
     done = bench("all", *inputs, "--dropout", 0, *ONE_ROUND)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "All 11 checks passed" in done.stdout
+    assert "All 13 checks passed" in done.stdout
     return json.loads((folder / "results.json").read_text()) | {"folder": folder}
 
 
