@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench.request import ARMS
+from bench.request import PAIR
 from shared.checkpoints import Description
 from shared.config import make_config
 from shared.dataset import ImageData, prepare
@@ -119,7 +119,7 @@ def sides(
     tests/side.py runs in a process for each, since two frameworks in one abort it.
     """
     found = {}
-    for arm in ARMS:
+    for arm in PAIR:
         folder = tmp_path_factory.mktemp(arm)
         done = subprocess.run(
             [sys.executable, "-m", "tests.side", arm]
