@@ -128,14 +128,19 @@ def gradients(side: Side) -> dict:
 
 
 def training(side: Side) -> dict:
-    """Two epochs without dropout, from cached features, from images, and augmented."""
+    """Two epochs without dropout, from cached features, from images, and augmented.
+
+    Interpolated pixels are rounded in other places on each side, and Adam divides a
+    gradient by its own size: only float64 shows whether augmented training is the same.
+    """
     found = {}
     for name, values in {
         "cached": {},
         "uncached": {"cache_features": False},
-        "augmented": {"augment": True},
+        "augmented": {"augment": True, "precision": "float64"},
     }.items():
         description = side.describe(dropout=0.0, **values)
+        side.code.device.set_up(description.config)
         model = side.build(description)
         splits = {"train": side.train, "validation": side.test}
         loaders = {
@@ -168,6 +173,7 @@ def training(side: Side) -> dict:
         )  # fmt: skip
         arrays = side.code.model.read_arrays(model)
         found |= {f"{name}/{key}": value for key, value in arrays.items()}
+    side.code.device.set_up(make_config())
     return found
 
 
