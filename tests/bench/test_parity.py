@@ -13,8 +13,9 @@ import pytest
 
 from bench.ladder import NUM_IMAGES, spread
 from bench.onnx_runtime import OnnxClassifier
-from bench.parity import ARMS, RUNGS, Sides, compare
+from bench.parity import RUNGS, Sides, compare
 from bench.processes import ENVIRONMENT
+from bench.request import PAIR
 from shared.config import make_config
 from shared.dataset import ImageData, prepare
 from shared.records import ParityRecord
@@ -60,7 +61,7 @@ def side(precision: str) -> Arrays:
 
 def sides() -> dict[str, Sides]:
     return {
-        precision: {"start": START} | {arm: side(precision) for arm in ARMS}
+        precision: {"start": START} | {arm: side(precision) for arm in PAIR}
         for precision in ("float32", "float64")
     }
 
@@ -114,7 +115,7 @@ def planted(small_images, real_weights, tmp_path_factory) -> Path:
     """What each side computes with each defect in its code; see tests/planted.py."""
     folder = tmp_path_factory.mktemp("planted")
     running = []
-    for arm in ARMS:
+    for arm in PAIR:
         (folder / arm).mkdir()
         paths = [small_images.folder, real_weights, folder / arm]
         command = [sys.executable, "-m", "tests.planted", arm, *map(str, paths)]
@@ -136,7 +137,7 @@ def ladder(planted, small_images, real_weights) -> Callable[..., ParityRecord]:
         sides = {}
         for precision in ("float32", "float64"):
             sides[precision] = {"start": start}
-            for arm in ARMS:
+            for arm in PAIR:
                 found = dict(np.load(planted / arm / f"none-{precision}.npz"))
                 if precision == "float32":
                     graph = OnnxClassifier(planted / arm / "model.onnx")
@@ -172,7 +173,7 @@ def test_block_with_the_defect_is_named(ladder, defect, block):
     assert found.first_failed == f"backbone features/{block}"
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", PAIR)
 def test_every_switch_of_a_side_is_planted(arm):
     source = (ROOT / f"{arm}_impl" / "differences.py").read_text()
     switches = re.findall(r'^    "(D\d\d)": _', source, re.MULTILINE)
