@@ -118,14 +118,18 @@ def _time_passes(worker, timer: Timer, program, model, description) -> tuple:
         "train": program.make_loader("train", description, training=True),
     }
     worker.announce("passes")
+    # Passes are long: one to warm up, which here counts the images, and one to keep.
     images = {name: _count(loader) for name, loader in loaders.items()}
-    predict = worker.side.inference.predict_logits
-    evaluation = _second(timer, lambda: predict(model, loaders["validation"]))
-    loading = _second(timer, lambda: _count(loaders["train"]))
+    loading = timer.once(lambda: _count(loaders["train"]))
+    predict = partial(
+        worker.side.inference.predict_logits, model, loaders["validation"]
+    )
+    predict()
+    evaluation = timer.once(predict)
     epochs = _train(worker, program, model, loaders, description, **A_FEW_ON_IMAGES)
     phases = {
-        "evaluation": evaluation,
-        "input_pipeline": loading,
+        "evaluation": [evaluation],
+        "input_pipeline": [loading],
         "epoch": epochs[1:],
     }
     counts = {
@@ -164,12 +168,6 @@ def _time_files(worker, timer: Timer, model, description, data: ImageData) -> tu
         phases[f"onnx_batch_{size}"] = timer.steady(partial(classifier.run, inputs))
         counts[f"onnx_batch_{size}"] = len(inputs)
     return phases, counts
-
-
-def _second(timer: Timer, call) -> list[float]:
-    """A pass is long: one to warm up, one to keep."""
-    call()
-    return [timer.once(call)]
 
 
 def _count(loader) -> int:
