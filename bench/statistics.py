@@ -109,3 +109,11 @@ def mcnemar_p(first_correct: Sequence[bool], second_correct: Sequence[bool]) -> 
     if only_first + only_second == 0:
         return 1.0
     return float(stats.binomtest(only_first, only_first + only_second).pvalue)
+
+
+def paired_t_interval(differences: np.ndarray) -> tuple[float, float]:
+    """95 % interval of a mean of paired differences, Student's t (Student, 1908)."""
+    mean = differences.mean()
+    error = differences.std(ddof=1) / np.sqrt(len(differences))
+    reach = stats.t.ppf(0.975, len(differences) - 1) * error
+    return float(mean - reach), float(mean + reach)

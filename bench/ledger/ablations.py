@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
+from bench.statistics import paired_t_interval
 from shared.records import AblationRecord, SeedScores
 
-SEEDS = (0, 1, 2, 3, 4)
 DRIFT_EPOCHS = 1  # a pass over all images through the whole network, for each seed
 
 Kind = Literal[
@@ -115,11 +114,3 @@ def judge(
         test_interval=intervals["test"],
         verdict="not shown" if low <= 0 <= high else "shown",
     )
-
-
-def paired_t_interval(differences: np.ndarray) -> tuple[float, float]:
-    """95 % interval of a mean of paired differences, Student's t (Student, 1908)."""
-    mean = differences.mean()
-    error = differences.std(ddof=1) / np.sqrt(len(differences))
-    reach = stats.t.ppf(0.975, len(differences) - 1) * error
-    return float(mean - reach), float(mean + reach)

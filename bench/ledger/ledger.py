@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.ledger.ablations import ABLATIONS, SEEDS, Ablation, judge
+from bench.ledger.ablations import ABLATIONS, Ablation, judge
 from bench.ledger.probes import PROBES, measure
+from bench.ledger.study import SEEDS
 from bench.processes import ENVIRONMENT, share_cores, together
 from bench.request import PAIR, Task
 from bench.run import Run, work

@@ -9,7 +9,6 @@ from unittest.mock import patch
 
 import numpy as np
 
-from bench.ledger.ablations import SEEDS
 from bench.request import Task
 from shared.checkpoints import Description
 from shared.dataset import ImageData, Split, open_cached
@@ -19,6 +18,7 @@ from shared.sampling import epoch_order
 from shared.weights import Arrays, initial_head, read_weights
 
 SPLITS = ("train", "validation", "test")
+SEEDS = (0, 1, 2, 3, 4)
 
 
 class Study:

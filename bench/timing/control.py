@@ -61,5 +61,7 @@ def _machine(run: Run) -> dict:
         "packages": machine.packages,
         "variables": machine.variables,
         "threads": run.threads,
-        "config": run.options.config.model_dump(exclude={"seed", "epochs"}),
+        "config": run.options.config.model_dump(
+            exclude={"seed", "epochs", "timing_rounds"}
+        ),
     }

@@ -73,23 +73,3 @@ def test_timing_measures_every_phase(bench, few_photos, real_weights, tmp_path):
     page = (tmp_path / "run/report.md").read_text()
     assert "they need 5 timing rounds" in page
     assert "input" in page
-
-
-@pytest.mark.slow
-def test_control_is_kept_for_later_reports(bench, few_photos, real_weights, tmp_path):
-    inputs = ("--data", few_photos, "--weights", real_weights, "--arms", "pytorch")
-    cache = {"BENCH_CACHE": str(tmp_path / "cache")}
-    quick = ("--timing-steps", 1, "--timing-warmup-steps", 0)
-    done = bench(
-        *("timing", "--control", *inputs, *quick, "--output", tmp_path / "control"),
-        **cache,
-    )
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    found = json.loads((tmp_path / "control/results.json").read_text())
-    control = found["timing"]["control"]
-    assert control["rounds"] == 5
-    assert 0.5 < control["arms"]["pytorch"]["forward"]["ratio"] < 2
-    bench("timing", *inputs, *QUICK, "--output", tmp_path / "timing", **cache)
-    later = json.loads((tmp_path / "timing/results.json").read_text())
-    assert later["timing"]["control"] == control
-    assert "pytorch against itself" in (tmp_path / "timing/report.md").read_text()

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.ledger.ablations import ABLATIONS, SEEDS, Ablation, judge, paired_t_interval
+from bench.ledger.ablations import ABLATIONS, Ablation, judge
 from bench.ledger.document import BLOCK, fill_in
 from bench.ledger.ledger import check_numbers, choose, make_runs
 from bench.ledger.probes import PROBES
+from bench.ledger.study import SEEDS
 from bench.report.titles import DOCUMENT, read_titles
+from bench.statistics import paired_t_interval
 from shared.errors import UserError
 from shared.records import Results, SeedScores, read_results
 

@@ -1,17 +1,12 @@
 """The optimisation ladder on workers that answer at once."""
 
-import io
-
 import numpy as np
 import pytest
-from rich.console import Console
 
-from bench.display import Display
 from bench.processes import ENVIRONMENT, GLIBC, ArmFailed
-from bench.run import Options, Run
+from bench.run import Run
 from bench.timing import idioms
 from shared.config import make_config
-from shared.dataset import prepare
 from shared.metrics import score
 from shared.records import ArmRecord, MemoryRecord
 
@@ -68,15 +63,6 @@ class FakeWorkers:
             validation=scores,
             test=scores,
         )
-
-
-@pytest.fixture
-def run(few_photos, tmp_path) -> Run:
-    config = make_config()
-    data = prepare(str(few_photos), config, cache=tmp_path / "cache")
-    options = Options(config=config, arms=("pytorch",), output=tmp_path / "out")
-    display = Display(Console(file=io.StringIO()))
-    return Run(options, display, tmp_path / "scratch", data, None, None)
 
 
 def climb(run: Run, monkeypatch, broken: str = "") -> FakeWorkers:

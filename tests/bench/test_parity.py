@@ -207,4 +207,4 @@ def test_command_names_the_rung_of_a_switch(bench, few_photos, real_weights, tmp
     assert first_failed(stored) == "backbone features"
     assert "FAILS" in (tmp_path / "report.md").read_text()
     results = json.loads((tmp_path / "results.json").read_text())
-    assert results["parity"] == stored.model_dump()
+    assert results["parity"] == stored.model_dump(mode="json")

@@ -1,0 +1,21 @@
+"""Fixtures of the tests that let fake workers answer."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from bench.display import Display
+from bench.run import Options, Run
+from shared.config import make_config
+from shared.dataset import prepare
+
+
+@pytest.fixture
+def run(few_photos, tmp_path) -> Run:
+    """A run of one arm on few photos, with nothing done yet."""
+    config = make_config()
+    data = prepare(str(few_photos), config, cache=tmp_path / "cache")
+    options = Options(config=config, arms=("pytorch",), output=tmp_path / "out")
+    display = Display(Console(file=io.StringIO()))
+    return Run(options, display, tmp_path / "scratch", data, None, None)
