@@ -10,6 +10,7 @@ from bench.statistics import (
     Rounds,
     compare_times,
     growth,
+    holds_one,
     mcnemar_p,
     paired_interval,
 )
@@ -18,7 +19,6 @@ from shared.records import (
     Check,
     ComparisonRecord,
     ControlRecord,
-    Interval,
     OnnxCross,
     OnnxParity,
     ParityRecord,
@@ -145,11 +145,6 @@ def _control_checks(control: ControlRecord) -> list[Check]:
             name = f"{arm} against itself: {phase}, off 1 by"
             checks.append(_at_most(name, found, MAX_CONTROL_ERROR))
     return checks
-
-
-def holds_one(interval: Interval) -> bool:
-    """Whether a ratio of 1 is compatible with what was measured."""
-    return interval[0] <= 1 <= interval[1]
 
 
 def _scaling_checks(scaling: ScalingRecord) -> list[Check]:

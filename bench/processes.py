@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,10 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
         try:
             return [future.result() for future in futures]
         except BaseException:
-            for process in list(_running):
-                process.kill()
+            # Again and again, since one may just be starting.
+            while wait(futures, timeout=0.1).not_done:
+                for process in list(_running):
+                    process.kill()
             raise
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from shared.records import TimingComparison, TimingRecord
+from shared.records import Interval, TimingComparison, TimingRecord
 from shared.sampling import BOOTSTRAP, stream
 
 NUM_RESAMPLES = 10_000
@@ -46,7 +46,7 @@ def compare_times(
     medians = [[np.median(arm[number]) for number in common] for arm in (first, second)]
     logs = np.log(medians[0]) - np.log(medians[1])
     low, high = np.exp(bootstrap_mean(logs, confidence))
-    if low <= 1 <= high:
+    if holds_one((low, high)):
         verdict = NO_DIFFERENCE
     else:
         verdict = f"{names[0] if high < 1 else names[1]} takes less time"
@@ -55,6 +55,11 @@ def compare_times(
         interval=(float(low), float(high)),
         verdict=verdict,
     )
+
+
+def holds_one(interval: Interval) -> bool:
+    """Whether a ratio of 1 is compatible with what was measured."""
+    return interval[0] <= 1 <= interval[1]
 
 
 def bootstrap_mean(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:

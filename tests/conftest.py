@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bench.processes import share_cores
 from bench.request import PAIR
 from shared.checkpoints import Description
 from shared.config import make_config
@@ -18,6 +19,8 @@ from shared.dataset import ImageData, prepare
 from shared.weights import Arrays, initial_head, read_weights
 
 PROJECT = Path(__file__).parent.parent
+# Each worker of pytest-xdist keeps to its share of the cores.
+os.environ |= share_cores(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def _material(variable: str) -> Path:
@@ -44,8 +47,11 @@ def real_weights() -> Path:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder for the whole session."""
-    return tmp_path_factory.mktemp("cache")
+    """A cache folder for the whole session, which the workers of pytest-xdist share."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return folder / "cache"
 
 
 @pytest.fixture(scope="session")

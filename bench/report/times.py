@@ -1,11 +1,11 @@
 """Times in a report: every phase of every arm, ratios, and what they rest on."""
 
-from bench.comparison import holds_one
 from bench.report import plots
 from bench.report.blocks import Block, Row, Table, Text
 from bench.report.division import is_idiomatic
 from bench.report.numbers import DASH, fixed, short
 from bench.report.words import PHASES, STEADY_PHASES, time_ratios, timing_verdict
+from bench.statistics import holds_one
 from shared.records import (
     ControlRecord,
     MachineState,

@@ -56,10 +56,8 @@ def time_arms(
 
 
 def _larger(one: MemoryRecord, other: MemoryRecord | None) -> MemoryRecord:
-    if other is None:
-        return one
-    device = [m.peak_device_mib for m in (one, other) if m.peak_device_mib is not None]
-    return MemoryRecord(
-        peak_rss_mib=max(one.peak_rss_mib, other.peak_rss_mib),
-        peak_device_mib=max(device, default=None),
-    )
+    """The larger of each peak; None where neither has one."""
+    peaks = [one.model_dump(), other.model_dump() if other else {}]
+    names = MemoryRecord.model_fields
+    known = {n: [p[n] for p in peaks if p.get(n) is not None] for n in names}
+    return MemoryRecord(**{n: max(found, default=None) for n, found in known.items()})
