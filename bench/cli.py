@@ -91,7 +91,7 @@ class Timing:
     ladder: bool = False
     """What each idiom buys, from the program as usually written to the fastest."""
     scaling: bool = False
-    """Train on 1, 2, 4 and 8 times the images: how time and memory grow."""
+    """Train on 1, 2, 4, 8 and 10 times the images: how time and memory grow."""
 
     def execute(self, console: Console) -> int:
         if self.settings.timing_rounds < 1:

@@ -86,6 +86,11 @@ def growth(images: Sequence[int], values: Sequence[float]) -> float:
     return float(slope)
 
 
+def foretell(images: Sequence[int], values: Sequence[float], more_images: int) -> float:
+    """Value for a larger number of images: the least-squares line goes on."""
+    return float(np.polyval(np.polyfit(images, values, 1), more_images))
+
+
 def paired_interval(
     first_correct: Sequence[bool], second_correct: Sequence[bool], seed: int = 0
 ) -> tuple[float, float]:

@@ -5,6 +5,7 @@ Runs in a process of its own and stores every array that the tests compare.
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from shared.records import EpochRecord
 from shared.weights import initial_head, read_weights
 
 NUM_TEST, NUM_TRAIN = 37, 75  # neither is a multiple of the batch size
+# float64 is slow: a quarter of the pixels must do.
+IN = {"float32": {}, "float64": {"precision": "float64", "image_size_px": 112}}
 
 
 class Side:
@@ -46,11 +49,13 @@ class Side:
         return self.code.model.build_model(self.weights.arrays | head, description)
 
     def loader(self, split: Split, description: Description, training: bool = False):
+        step = split.images.shape[1] // description.config.image_size_px
+        split = replace(split, images=split.images[:, ::step, ::step])
         return self.code.dataset.make_loader(split, description, training)
 
     def batch(self, precision: str = "float32") -> tuple[np.ndarray, np.ndarray]:
         """The first batch of test images in this side's layout, and their labels."""
-        loader = self.loader(self.test, self.describe(precision=precision))
+        loader = self.loader(self.test, self.describe(**IN[precision]))
         images, labels = next(iter(loader)) if self.arm == "pytorch" else loader[0]
         return np.asarray(images), np.asarray(labels)
 
@@ -113,7 +118,7 @@ def gradients(side: Side) -> dict:
     In float64: a ReLU6 whose input is nearer to its kink than the rounding error may
     let a gradient pass on one side alone, and in float32 some do.
     """
-    description = side.describe(dropout=0.0, precision="float64")
+    description = side.describe(dropout=0.0, **IN["float64"])
     side.code.device.set_up(description.config)
     model, batch = side.build(description), side.batch("float64")
     found = {}
@@ -137,7 +142,7 @@ def training(side: Side) -> dict:
     for name, values in {
         "cached": {},
         "uncached": {"cache_features": False},
-        "augmented": {"augment": True, "precision": "float64"},
+        "augmented": {"augment": True} | IN["float64"],
     }.items():
         description = side.describe(dropout=0.0, **values)
         side.code.device.set_up(description.config)

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from bench.report.blocks import Block, Plot, Table, Text
 from bench.report.figures import arm_styles, render
 from bench.report.numbers import fixed, percent
-from bench.statistics import growth
+from bench.statistics import foretell, growth
 from shared.records import Results, ScalingPoint
 
 HEADER = [
@@ -46,12 +46,21 @@ def _cells(point: ScalingPoint) -> list[str]:
 
 
 def _growths(results: Results) -> str:
-    found = [
-        f"{arm} images^{growth([p.images for p in of], [p.training_s for p in of]):.2f}"
-        for arm, of in results.scaling.by_arm.items()
-        if len(of) > 1
-    ]
-    return f"Time of features and epochs grows as {', '.join(found)}." if found else ""
+    """How time grows, and whether the smaller sets told what the largest one took."""
+    said = []
+    for arm, points in results.scaling.by_arm.items():
+        images = [point.images for point in points]
+        seconds = [point.training_s for point in points]
+        if len(points) > 1:
+            grows = f"images^{growth(images, seconds):.2f}"
+            said.append(f"{arm}: features and epochs take a time that grows as {grows}")
+        if len(points) > 2:
+            told = foretell(images[:-1], seconds[:-1], images[-1])
+            said[-1] += (
+                f"; the line through the smaller sets foretells {told:.0f} s for "
+                f"{images[-1]:,} images, which took {seconds[-1]:.0f} s"
+            )
+    return "".join(f"{sentence}. " for sentence in said).strip()
 
 
 def _plot(results: Results) -> Plot:

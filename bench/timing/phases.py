@@ -11,9 +11,9 @@ from shared.clock import now
 from shared.dataset import ImageData, Split, open_cached
 from shared.records import EpochRecord
 
-NUM_IMAGES = 512  # that a pass takes at most; 16 batches of 32
-# One epoch to warm up, and two to keep.
-A_FEW_ON_IMAGES = {"epochs": 3, "cache_features": False}
+NUM_IMAGES = 256  # that a pass takes at most; 8 batches of 32
+# One epoch to warm up, and one to keep.
+A_FEW_ON_IMAGES = {"epochs": 2, "cache_features": False}
 ONNX_BATCHES = (1, 32)
 
 

@@ -1,4 +1,4 @@
-"""What more images cost: the same training on 1, 2, 4 and 8 times as many."""
+"""What more images cost: the same training on 1, 2, 4, 8 and 10 times as many."""
 
 import shutil
 
@@ -9,7 +9,7 @@ from shared.dataset import prepare
 from shared.folders import link_images
 from shared.records import ArmRecord, ScalingPoint, ScalingRecord
 
-MULTIPLES = (1, 2, 4, 8)
+MULTIPLES = (1, 2, 4, 8, 10)
 
 
 def measure_scaling(run: Run) -> None:

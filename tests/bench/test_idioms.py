@@ -1,5 +1,7 @@
 """The optimisation ladder on workers that answer at once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,7 @@ class FakeWorkers:
         scores = score(np.eye(3)[self.labels], self.labels, ["hat", "pants", "shirt"])
         return ArmRecord(
             status="ok",
+            device="cpu",
             stages={"start": 1.0, "import": 2.0, "epochs": seconds, "evaluate": 50.0},
             memory=MemoryRecord(peak_rss_mib=900),
             validation=scores,
@@ -108,6 +111,18 @@ def test_a_rung_that_fails_does_not_lose_the_others(run, monkeypatch):
     assert len(names) == len(idioms.IDIOMS["pytorch"]) - 1
     assert any("compile: out of memory" in reason for reason in run.not_run)
     assert run.failures == 1
+
+
+def test_a_rung_for_a_gpu_is_left_out_on_a_cpu(run, monkeypatch):
+    rungs = [
+        replace(idiom, needs_gpu=idiom.name == "compile")
+        for idiom in idioms.IDIOMS["pytorch"]
+    ]
+    monkeypatch.setitem(idioms.IDIOMS, "pytorch", rungs)
+    climb(run, monkeypatch)
+    assert "compile" not in [rung.name for rung in run.idioms.arms["pytorch"]]
+    assert run.not_run == ["optimisation ladder of pytorch: compile on a CPU"]
+    assert run.failures == 0
 
 
 def test_floor_is_start_up_and_a_pass_at_onnxruntime_s_rate(run, monkeypatch):

@@ -490,10 +490,10 @@ def test_memory_and_time_by_images_have_a_section(results, tmp_path):
             memory=MemoryRecord(peak_rss_mib=1234, peak_private_mib=777),
             test_accuracy=0.9,
         )
-        for images in (1000, 8000)
+        for images in (1000, 4000, 8000)
     ]
     results.scaling = ScalingRecord(points=points)
     for page in pages(results, tmp_path):
-        assert "8,000" in page
+        assert "foretells 41 s for 8,000 images, which took 41 s" in page
         assert "1,234" in page
         assert "777" in page

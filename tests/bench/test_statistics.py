@@ -9,6 +9,7 @@ from bench.statistics import (
     Rounds,
     bootstrap_mean,
     compare_times,
+    foretell,
     growth,
     mcnemar_p,
     paired_interval,
@@ -95,6 +96,10 @@ def test_four_rounds_say_too_little_about_spread():
         compare_times(first, second, NAMES)
     one = {"pytorch": {"import": first}, "keras": {"import": second}}
     assert compare_timing(NAMES, one) == {}
+
+
+def test_a_line_foretells_the_next_value():
+    assert foretell([10, 20, 40], [3, 5, 9], 80) == pytest.approx(17)
 
 
 def test_growth_is_the_power_of_the_number_of_images():
