@@ -100,7 +100,7 @@ LAST_PARTS = {
     "augmented batch": 1,
     "backbone features": 2,
     "logits": 2,
-    "loss": 3,
+    "loss": 4,
     "head gradients": 3,
     "whole-network gradients": 4,
     "one optimizer step": 5,
