@@ -101,7 +101,7 @@ LAST_PARTS = {
     "backbone features": 2,
     "logits": 2,
     "loss": 4,
-    "head gradients": 3,
+    "head gradients": 4,
     "whole-network gradients": 4,
     "one optimizer step": 5,
     "one fine-tuning step": 6,

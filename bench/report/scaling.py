@@ -60,7 +60,7 @@ def _growths(results: Results) -> str:
                 f"; the line through the smaller sets foretells {told:.0f} s for "
                 f"{images[-1]:,} images, which took {seconds[-1]:.0f} s"
             )
-    return "".join(f"{sentence}. " for sentence in said).strip()
+    return " ".join(f"{sentence}." for sentence in said)
 
 
 def _plot(results: Results) -> Plot:

@@ -79,7 +79,7 @@ IDIOMS = {
         ),
         Idiom("freed memory kept", "glibc's thresholds raised [D21]", USUAL),
         Idiom("decode cache", "decoded once; a PyDataset", FROM_CACHE),
-        # XLA's depthwise convolutions for a CPU are twenty times as slow as oneDNN's.
+        # XLA's depthwise convolutions for a CPU are many times slower than oneDNN's.
         Idiom(
             "jit_compile", "XLA [D16]", FROM_CACHE | {"compile": True}, needs_gpu=True
         ),
