@@ -15,6 +15,7 @@ from shared.architecture import to_keras_layout, to_torch_layout
 from shared.checkpoints import (
     MOMENTS,
     Description,
+    copy_checkpoint,
     require_optimizer,
     write_description,
 )
@@ -312,10 +313,10 @@ def keep_checkpoints(
     # [D15] keras.callbacks.ModelCheckpoint would watch the validation loss.
     record = history[-1]
     state = read_optimizer(model, optimizer)
-    save_checkpoint(model, folder, "last", description, record.epoch, state)
+    last = save_checkpoint(model, folder, "last", description, record.epoch, state)
     earlier = [past.validation_accuracy for past in history[:-1]]
     if record.validation_accuracy > max(earlier, default=-1):
-        save_checkpoint(model, folder, "best", description, record.epoch, state)
+        copy_checkpoint(last, "best")
 
 
 def _compile(

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torchvision.transforms import v2
 
+from pytorch_impl.device import find_device
 from shared.augmentation import plan_matrix
 from shared.config import Config
 
@@ -24,14 +25,14 @@ def augment(
     matrices = np.stack([plan_matrix(config, epoch, index) for index in indices])
     # The plan's units are affine_grid's with align_corners=True; [D11] bilinear, zero
     # fill. Keras: keras.ops.image.affine_transform, in pixels.
-    grid = F.affine_grid(
-        torch.from_numpy(matrices).to(images.dtype),
-        list(images.shape),
-        align_corners=True,
-    )
-    return F.grid_sample(
+    # [D19] On the device; Keras's operations run there by themselves.
+    images = images.to(find_device(config))
+    thetas = torch.from_numpy(matrices).to(images)
+    grid = F.affine_grid(thetas, list(images.shape), align_corners=True)
+    moved = F.grid_sample(
         images, grid, mode="bilinear", padding_mode="zeros", align_corners=True
     )
+    return moved.cpu()
 
 
 def make_idiomatic_augmentation(config: Config) -> v2.Transform:

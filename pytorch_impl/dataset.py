@@ -36,13 +36,17 @@ class ImageDataset(Dataset):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        images = torch.from_numpy(self.split.images[index][None].copy())
-        images = images.permute(0, 3, 1, 2)  # [D04] (1, 3, H, W)
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: list[int]) -> list[tuple[torch.Tensor, int]]:
+        """The items of a batch at once, which a DataLoader asks for where it can."""
+        images = torch.from_numpy(self.split.images[indices])
+        images = images.permute(0, 3, 1, 2)  # [D04] (N, 3, H, W)
         images = images.to(torch.get_default_dtype())
         if self.augments:
-            images = augment(images, self.description.config, self.epoch, [index])
+            images = augment(images, self.description.config, self.epoch, indices)
         images = normalise(images, self.description)
-        return images[0], int(self.labels[index])
+        return list(zip(images, self.labels[indices].tolist(), strict=True))
 
 
 def normalise(images: torch.Tensor, description: Description) -> torch.Tensor:

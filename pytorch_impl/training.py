@@ -12,7 +12,12 @@ from torch.utils.data import DataLoader
 from pytorch_impl.checkpoint import save_checkpoint
 from pytorch_impl.inference import predict_head_logits, predict_logits
 from pytorch_impl.model import Classifier
-from shared.checkpoints import MOMENTS, Description, require_optimizer
+from shared.checkpoints import (
+    MOMENTS,
+    Description,
+    copy_checkpoint,
+    require_optimizer,
+)
 from shared.clock import now
 from shared.config import Config
 from shared.metrics import score_epoch
@@ -242,10 +247,10 @@ def keep_checkpoints(
     """Save `last`, and `best` if this epoch's validation accuracy is a new maximum."""
     record = history[-1]
     state = read_optimizer(model, optimizer)
-    save_checkpoint(model, folder, "last", description, record.epoch, state)
+    last = save_checkpoint(model, folder, "last", description, record.epoch, state)
     earlier = [past.validation_accuracy for past in history[:-1]]
     if record.validation_accuracy > max(earlier, default=-1):
-        save_checkpoint(model, folder, "best", description, record.epoch, state)
+        copy_checkpoint(last, "best")
 
 
 def _train_epoch(

@@ -5,6 +5,7 @@ holds the SHA-256 of the weights, so a pair that a killed run left half-done is 
 """
 
 import json
+import shutil
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shared.architecture import NUM_FEATURES, backbone_shapes
 from shared.config import Config
 from shared.errors import UserError
-from shared.files import sha256_of, write_atomically
+from shared.files import atomic_path, sha256_of, write_atomically
 
 OPTIMIZER_STATE = "optimizer_state/"  # in front of its arrays' names, on both sides
 MOMENTS = ("exp_avg", "exp_avg_sq")  # Adam's m and v, which Keras calls by other names
@@ -67,6 +68,15 @@ def write_description(weights: Path, description: Description, epoch: int) -> No
         **description.model_dump(mode="json"),
     }
     write_atomically(record_file(weights), json.dumps(record, indent=1) + "\n")
+
+
+def copy_checkpoint(weights: Path, name: str) -> None:
+    """Keep a finished checkpoint under another name too, in the same folder."""
+    copy = weights.with_name(name + "".join(weights.suffixes))
+    with atomic_path(copy) as temporary:
+        shutil.copyfile(weights, temporary)
+    record = read_record(weights)
+    write_description(copy, record.description, record.epoch)
 
 
 def read_record(weights: Path) -> Record:

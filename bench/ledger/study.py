@@ -118,7 +118,7 @@ def _train_head(study: Study, task: Task, seed: int) -> list[dict]:
     description = study.describe(trains_on | task.changes, seed)
     epochs: list[dict] = []
     # Nobody reads the checkpoints of a hundred runs, and writing them takes a while.
-    no_checkpoints = patch.object(study.side.training, "save_checkpoint")
+    no_checkpoints = patch.object(study.side.training, "keep_checkpoints")
     with study.switched(task), no_checkpoints:
         model = study.build(description)
         loaders = _loaders(study, task, description)
