@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ _running: set[subprocess.Popen] = set()
 
 def together(*calls: Callable[[], Any]) -> list[Any]:
     """Results of calls that run workers side by side; if one fails, all are stopped."""
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(max(1, len(calls))) as pool:
         futures = [pool.submit(call) for call in calls]
         try:
             return [future.result() for future in futures]
@@ -66,11 +67,13 @@ def run_worker(
     on_event: Callable[[dict], None],
     time_limit_s: float,
     environment: dict[str, str] = ENVIRONMENT,
+    on_rest: Callable[[], None] = lambda: None,
 ) -> dict:
     """Run one job to its end in a process of its own and return its result.
 
     Args:
         environment: variables that the process gets besides ours.
+        on_rest: called when the process rests, which goes on once this returns.
 
     Raises:
         UserError: the job found the user's input at fault.
@@ -83,7 +86,9 @@ def run_worker(
     result = request.scratch / "result.json"
     result.unlink(missing_ok=True)
     with tempfile.TemporaryFile("w+") as errors:
-        code, late = _supervise(file, errors, on_event, time_limit_s, environment)
+        code, late = _supervise(
+            file, errors, on_event, time_limit_s, environment, on_rest
+        )
         errors.seek(0)
         said = errors.read()
     if said.strip():
@@ -104,6 +109,7 @@ def _supervise(
     on_event: Callable[[dict], None],
     time_limit_s: float,
     environment: dict[str, str],
+    on_rest: Callable[[], None],
 ) -> tuple[int, bool]:
     """Exit code of the worker, and whether its time ran out."""
     late = threading.Event()
@@ -121,7 +127,14 @@ def _supervise(
         _running.add(process)
         try:
             for line in process.stdout:
-                on_event(json.loads(line))
+                event = json.loads(line)
+                if event["event"] == "rest":
+                    on_rest()
+                    with suppress(BrokenPipeError):  # its exit status will tell
+                        process.stdin.write("\n")
+                        process.stdin.flush()
+                else:
+                    on_event(event)
             code = process.wait()
         finally:
             timer.cancel()

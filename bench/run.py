@@ -1,5 +1,6 @@
 """A run under way: what was asked for, what it works on, what is finished."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,9 +102,14 @@ def work(
     arm: str,
     scratch: Path,
     environment: dict[str, str] = ENVIRONMENT,
+    on_rest: Callable[[], None] = lambda: None,
     **more: object,
 ) -> dict:
     """Let a worker do a job of this run; returns its result.
+
+    Args:
+        on_rest: as of `run_worker`.
+        more: of the request.
 
     Raises:
         UserError, ArmFailed: as `run_worker`.
@@ -129,4 +135,5 @@ def work(
         lambda event: run.display.on_event(arm, event),
         options.time_limit_s,
         environment,
+        on_rest,
     )

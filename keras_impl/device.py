@@ -3,6 +3,8 @@
 Keras leaves devices to its backend, so here alone each backend has its own lines.
 """
 
+import os
+
 import keras
 
 from shared.config import Config
@@ -115,6 +117,8 @@ class _Jax:
     def set_up(config: Config) -> None:
         import jax
 
+        # [D19] JAX takes most of a GPU's memory at its first operation, unless told.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         if config.device == "cpu":
             jax.config.update("jax_platforms", "cpu")
         if config.precision == "float64":

@@ -72,9 +72,8 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     # [D03] torchvision pads stride-2 convolutions on both sides; Keras is made to.
     load_arrays(model, arrays)
     set_backbone_trainable(model, False)
-    if config.compile:  # [D16] Keras: network.jit_compile
-        model.compile()
-        model.head.compile()
+    for network in (model, model.head):
+        _compile(network, config)
     return _lay_out(model, config).to(find_device(config))
 
 
@@ -113,9 +112,16 @@ def fold_batch_norm(model: Classifier) -> nn.Module:
     """
     backbone = copy.deepcopy(model.backbone).train(False)
     folded = optimization.fuse(backbone, inplace=True)
-    if model.config.compile:
-        folded.compile()
+    _compile(folded, model.config)
     return _lay_out(folded, model.config)
+
+
+def _compile(network: nn.Module, config: Config) -> None:
+    """[D16] Where the configuration says so. Keras: network.jit_compile."""
+    if config.compile:
+        # CUDA graphs: a GPU waits longer for small kernels to be sent than it computes.
+        graphs = find_device(config) == "cuda"
+        network.compile(mode="reduce-overhead" if graphs else None)
 
 
 def _lay_out(network: nn.Module, config: Config) -> nn.Module:

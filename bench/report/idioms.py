@@ -8,7 +8,10 @@ from bench.report.numbers import DASH, fixed, percent, short, with_interval
 from bench.report.words import NO_DIFFERENCE
 from shared.records import IdiomRecord, IdiomsRecord, Results
 
-SPEED = ["Rung", "What changes", "Images/s", "Gain over the rung before", "Augmented"]
+SPEED = [
+    *("Rung", "What changes", "Images/s", "Gain over the rung before"),
+    *("Augmented, images/s", "Times the first rung's"),
+]
 WHOLE = [
     *("Rung", "Cold [s]", "Warm [s]", "Times as fast, cold", "Warm", "Test accuracy"),
     *("Against the first rung, points", "Verdict"),
@@ -40,7 +43,9 @@ def idioms(results: Results) -> list[Block]:
 
 def _arm(arm: str, rungs: list[IdiomRecord], record: IdiomsRecord) -> list[Block]:
     found: list[Block] = [
-        Table(f"{arm}: speed", "llrrr", SPEED, [_speed(rung) for rung in rungs]),
+        Table(
+            f"{arm}: speed", "llrrrr", SPEED, [_speed(rung, rungs[0]) for rung in rungs]
+        ),
         Table(
             f"{arm}: whole trainings",
             "lrrrrrrl",
@@ -61,16 +66,18 @@ def _arm(arm: str, rungs: list[IdiomRecord], record: IdiomsRecord) -> list[Block
     return found
 
 
-def _speed(rung: IdiomRecord) -> list[str]:
+def _speed(rung: IdiomRecord, first: IdiomRecord) -> list[str]:
     rate, moved = (
         fixed(one.images_per_second, 0) if one else DASH
         for one in (rung.epoch, rung.augmented)
     )
-    gain = DASH
+    gain = times = DASH
+    if rung.augmented and first.augmented:
+        times = short(first.augmented.median_ms / rung.augmented.median_ms)
     if rung.gain:
         low, high = map(short, rung.gain.interval)
         gain = f"{short(rung.gain.ratio)} ({low} to {high})"
-    return [rung.name, rung.what, rate, gain, moved]
+    return [rung.name, rung.what, rate, gain, moved, times]
 
 
 def _whole(rung: IdiomRecord, first: IdiomRecord, decoding_s: float) -> list[str]:

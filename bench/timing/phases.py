@@ -20,9 +20,8 @@ ONNX_BATCHES = (1, 32)
 def time_phases(worker) -> dict:
     """Milliseconds of the phases of this process; the longer ones where asked for."""
     config, side = worker.config, worker.side
-    timer = Timer(
-        side.device.synchronise, config.timing_steps, config.timing_warmup_steps
-    )
+    steps = config.timing_steps, config.timing_warmup_steps
+    timer = Timer(side.device.synchronise, *steps, worker.rest)
     data = shorten(open_cached(worker.request.data))
     program = worker.program(data)
     with worker.stage("weights"):
@@ -118,14 +117,14 @@ def _time_passes(worker, timer: Timer, program, model, description) -> tuple:
         "train": program.make_loader("train", description, training=True),
     }
     worker.announce("passes")
-    # Passes are long: one to warm up, which here counts the images, and one to keep.
     images = {name: _count(loader) for name, loader in loaders.items()}
-    loading = timer.once(lambda: _count(loaders["train"]))
+    # Passes are long: one to warm up, and one to keep.
+    loading = timer.rested(lambda: _count(loaders["train"]))
     predict = partial(
         worker.side.inference.predict_logits, model, loaders["validation"]
     )
-    predict()
-    evaluation = timer.once(predict)
+    evaluation = timer.rested(predict)
+    worker.rest()
     epochs = _train(worker, program, model, loaders, description, **A_FEW_ON_IMAGES)
     phases = {
         "evaluation": [evaluation],

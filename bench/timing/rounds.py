@@ -1,12 +1,18 @@
-"""Measure several arms in rounds: each in turn, in an order shuffled every round."""
+"""Measure several arms in rounds, in an order shuffled every round."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from bench.processes import ArmFailed
+from bench.processes import ArmFailed, together
 from bench.statistics import Rounds
+from bench.timing.turns import Turns
+
+# Samples of each phase in milliseconds, from the arm's name, the number of the round,
+# from 1, and a call that lets the arm rest.
+Measure = Callable[[str, int, Callable[[], None]], dict[str, list[float]]]
 
 
 @dataclass(frozen=True)
@@ -22,27 +28,41 @@ def measure_in_rounds(
     names: Sequence[str],
     count: int,
     random: np.random.Generator,
-    measure: Callable[[str, int], dict[str, list[float]]],
+    measure: Measure,
     on_failure: Callable[[str, int, ArmFailed], None],
 ) -> None:
     """Let every arm measure once in each round.
 
-    What else the machine does then meets all arms, and none of them always first. A
-    round in which an arm fails is lost for that arm alone.
+    What else the machine does then meets all arms, and none of them always first. An
+    arm may rest between its samples until the others have had a turn, so that even what
+    changes within seconds meets all of them. A round in which an arm fails is lost for
+    that arm alone.
 
     Args:
         measured: gets what was found, and has it when the user interrupts.
-        measure: samples of each phase in milliseconds, from the arm's name and the
-            number of the round, from 1.
     """
     measured.samples.update({name: {} for name in names})
     for number in range(1, count + 1):
-        measured.order.append(random.permutation(names).tolist())
-        for name in measured.order[-1]:
-            try:
-                phases = measure(name, number)
-            except ArmFailed as reason:
+        order = random.permutation(names).tolist()
+        measured.order.append(order)
+        turns = Turns(order)
+        one = partial(_take_turns, measured, turns, measure, number)
+        reasons = together(*(partial(one, name) for name in order))
+        for name, reason in zip(order, reasons, strict=True):
+            if reason:
                 on_failure(name, number, reason)
-                continue
-            for phase, found in phases.items():
-                measured.samples[name].setdefault(phase, {})[number] = found
+
+
+def _take_turns(
+    measured: Measured, turns: Turns, measure: Measure, number: int, name: str
+) -> ArmFailed | None:
+    turns.wait(name)
+    try:
+        phases = measure(name, number, partial(turns.rest, name))
+    except ArmFailed as reason:
+        return reason
+    finally:
+        turns.leave(name)
+    for phase, found in phases.items():
+        measured.samples[name].setdefault(phase, {})[number] = found
+    return None

@@ -19,6 +19,8 @@ class Timer:
             before each reading of the clock.
         samples: how many steady calls to keep.
         most_warm_up: calls that warm-up may take at most.
+        rest: lets other processes have the machine for a while; called before each
+            steady sample, so that what the machine does meets the samples of all.
         clock: seconds; another one in tests.
     """
 
@@ -27,9 +29,10 @@ class Timer:
         synchronise: Callable[[], None],
         samples: int,
         most_warm_up: int,
+        rest: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = now,
     ) -> None:
-        self._synchronise, self._clock = synchronise, clock
+        self._synchronise, self._clock, self._rest = synchronise, clock, rest
         self._samples, self._most_warm_up = samples, most_warm_up
 
     def once(self, call: Callable[[], object]) -> float:
@@ -45,7 +48,13 @@ class Timer:
         warm_up: list[float] = []
         while len(warm_up) < self._most_warm_up and not is_steady(warm_up):
             warm_up.append(self.once(call))
-        return [self.once(call) for _ in range(self._samples)]
+        return [self.rested(call) for _ in range(self._samples)]
+
+    def rested(self, call: Callable[[], object]) -> float:
+        """Milliseconds of a call after a rest, and after one that is not kept."""
+        self._rest()
+        call()
+        return self.once(call)
 
     def overhead(self) -> float:
         """Milliseconds that timing adds to a call: the median of empty ones."""
