@@ -65,7 +65,7 @@ class Inputs:
     skip_bad_images: bool = False
     """Leave out files that cannot be decoded; the report counts them."""
     time_limit_minutes: float = 120
-    """An arm that takes longer is stopped and reported as not run."""
+    """An arm that works longer is stopped and reported as not run."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
     with ThreadPoolExecutor(max(1, len(calls))) as pool:
         futures = [pool.submit(call) for call in calls]
         try:
+            for future in as_completed(futures):
+                future.result()  # raises the first failure
             return [future.result() for future in futures]
         except BaseException:
             # Again and again, since one may just be starting.
@@ -73,6 +75,7 @@ def run_worker(
 
     Args:
         environment: variables that the process gets besides ours.
+        time_limit_s: from the start, or a rest, to the next rest or the end.
         on_rest: called when the process rests, which goes on once this returns.
 
     Raises:
@@ -122,19 +125,25 @@ def _supervise(
         cwd=PROJECT,
         env=os.environ | environment,
     ) as process:
-        timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
-        timer.start()
+
+        def limit() -> threading.Timer:
+            timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
+            timer.start()
+            return timer
+
+        timer = limit()
         _running.add(process)
         try:
             for line in process.stdout:
                 event = json.loads(line)
-                if event["event"] == "rest":
-                    on_rest()
-                    with suppress(BrokenPipeError):  # its exit status will tell
-                        process.stdin.write("\n")
-                        process.stdin.flush()
-                else:
+                if event["event"] != "rest":
                     on_event(event)
+                    continue
+                timer.cancel()
+                on_rest()
+                timer = limit()
+                with suppress(BrokenPipeError):  # its exit status will tell
+                    os.write(process.stdin.fileno(), b"\n")
             code = process.wait()
         finally:
             timer.cancel()

@@ -26,12 +26,13 @@ def augment(
     # The plan's units are affine_grid's with align_corners=True; [D11] bilinear, zero
     # fill. Keras: keras.ops.image.affine_transform, in pixels.
     # [D19] On the device; Keras's operations run there by themselves.
-    images = images.to(find_device(config))
-    thetas = torch.from_numpy(matrices).to(images)
-    grid = F.affine_grid(thetas, list(images.shape), align_corners=True)
-    moved = F.grid_sample(
-        images, grid, mode="bilinear", padding_mode="zeros", align_corners=True
-    )
+    device = find_device(config)
+    images, thetas = images.to(device), torch.from_numpy(matrices).to(device)
+    with torch.autocast(device, enabled=False):  # coordinates need their digits
+        grid = F.affine_grid(thetas.to(images), list(images.shape), align_corners=True)
+        moved = F.grid_sample(
+            images, grid, mode="bilinear", padding_mode="zeros", align_corners=True
+        )
     return moved.cpu()
 
 

@@ -1,4 +1,4 @@
-"""Batches of images and labels: a Dataset for one sample, a DataLoader for batches."""
+"""Batches of images and labels: a Dataset of samples, a DataLoader for batches."""
 
 from collections.abc import Iterator
 from pathlib import Path

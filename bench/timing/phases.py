@@ -1,5 +1,6 @@
 """The worker's job for timing: every phase in one process, cold ones first."""
 
+from collections import deque
 from dataclasses import replace
 from functools import partial
 
@@ -42,7 +43,9 @@ def time_phases(worker) -> dict:
     }
     counts = dict.fromkeys(("first_step", "train_step", "forward"), len(labels))
     if worker.request.thorough:
-        passes, images_in = _time_passes(worker, timer, program, model, description)
+        passes, images_in = _time_passes(
+            worker, timer, program, model, description, data
+        )
         phases, counts = phases | passes, counts | images_in
         files, images_in = _time_files(worker, timer, model, description, data)
         phases, counts = phases | files, counts | images_in
@@ -110,16 +113,18 @@ def _train(
     return [record.seconds * 1000 for record in found]
 
 
-def _time_passes(worker, timer: Timer, program, model, description) -> tuple:
+def _time_passes(
+    worker, timer: Timer, program, model, description, data: ImageData
+) -> tuple:
     """Passes over images: to score them, to load them, and to train on them."""
     loaders = {
         "validation": program.make_loader("validation", description),
         "train": program.make_loader("train", description, training=True),
     }
     worker.announce("passes")
-    images = {name: _count(loader) for name, loader in loaders.items()}
+    images = {name: len(data.splits[name].labels) for name in loaders}
     # Passes are long: one to warm up, and one to keep.
-    loading = timer.rested(lambda: _count(loaders["train"]))
+    loading = timer.rested(lambda: deque(loaders["train"], maxlen=0))
     predict = partial(
         worker.side.inference.predict_logits, model, loaders["validation"]
     )
@@ -167,7 +172,3 @@ def _time_files(worker, timer: Timer, model, description, data: ImageData) -> tu
         phases[f"onnx_batch_{size}"] = timer.steady(partial(classifier.run, inputs))
         counts[f"onnx_batch_{size}"] = len(inputs)
     return phases, counts
-
-
-def _count(loader) -> int:
-    return sum(len(labels) for _, labels in loader)

@@ -44,7 +44,10 @@ class Timer:
         return (self._clock() - start) * 1000
 
     def steady(self, call: Callable[[], object]) -> list[float]:
-        """Samples of a call that has been warmed up until its times stand still."""
+        """Samples of a call whose times stand still after a warm-up.
+
+        It is called once more before each sample, which the rest has cooled down.
+        """
         warm_up: list[float] = []
         while len(warm_up) < self._most_warm_up and not is_steady(warm_up):
             warm_up.append(self.once(call))
