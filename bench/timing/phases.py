@@ -91,12 +91,16 @@ def time_epoch(worker) -> dict:
         _train(worker, program, model, loaders, description)
         share = (now() - start) * 1000 / config.epochs
         return {"images": images, "milliseconds": [share]}
-    loaders = {
+    loaders = _make_loaders(program, description)
+    epochs = _train(worker, program, model, loaders, description, **A_FEW_ON_IMAGES)
+    return {"images": images, "milliseconds": epochs[1:]}
+
+
+def _make_loaders(program, description: Description) -> dict:
+    return {
         "train": program.make_loader("train", description, training=True),
         "validation": program.make_loader("validation", description),
     }
-    epochs = _train(worker, program, model, loaders, description, **A_FEW_ON_IMAGES)
-    return {"images": images, "milliseconds": epochs[1:]}
 
 
 def _train(
@@ -117,10 +121,7 @@ def _time_passes(
     worker, timer: Timer, program, model, description, data: ImageData
 ) -> tuple:
     """Passes over images: to score them, to load them, and to train on them."""
-    loaders = {
-        "validation": program.make_loader("validation", description),
-        "train": program.make_loader("train", description, training=True),
-    }
+    loaders = _make_loaders(program, description)
     worker.announce("passes")
     images = {name: len(data.splits[name].labels) for name in loaders}
     # Passes are long: one to warm up, and one to keep.

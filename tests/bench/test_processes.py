@@ -63,7 +63,8 @@ def test_killed_while_it_rests(resting):
     def kill() -> None:
         for child in psutil.Process().children():
             child.kill()
-            child.wait()
+            while child.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
 
     with pytest.raises(ArmFailed, match="killed by signal 9"):
         run_worker(resting, None, 60, on_rest=kill)
