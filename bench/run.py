@@ -134,6 +134,8 @@ def work(
         request,
         lambda event: run.display.on_event(arm, event),
         options.time_limit_s,
-        environment,
+        # torch.compile finds what earlier processes compiled, XLA does not: what a
+        # first step takes would depend on what was run before.
+        environment | {"TORCHINDUCTOR_CACHE_DIR": str(scratch.resolve() / "compiled")},
         on_rest,
     )

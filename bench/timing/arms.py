@@ -35,7 +35,7 @@ def time_arms(
         name: str, number: int, rest: Callable[[], None]
     ) -> dict[str, list[float]]:
         run.display.say(f"timing round {number}/{rounds}: {name}")
-        scratch, arm = run.scratch / "timing" / name, arm_of(name)
+        scratch, arm = run.scratch / f"timing-{number}" / name, arm_of(name)
         more = {"thorough": thorough, "folders": folders}
         done = work(run, "time_phases", arm, scratch, on_rest=rest, **more)
         run.images_in |= done["images"]
