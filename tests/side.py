@@ -73,8 +73,12 @@ def few(split: Split, count: int) -> Split:
 def inputs(side: Side) -> dict:
     """Normalised images, plain and augmented, as (N, H, W, 3), epoch by epoch."""
     found = {}
-    for name, augment in (("plain", False), ("augmented", True)):
-        loader = side.loader(side.train, side.describe(augment=augment), training=True)
+    moved = {"augment": True}
+    rounded = moved | {"precision": "bfloat16"}
+    for name, changes in (("plain", {}), ("augmented", moved), ("rounded", rounded)):
+        description = side.describe(**changes)
+        side.code.device.set_up(description.config)
+        loader = side.loader(side.train, description, training=True)
         for epoch in (1, 2):
             if side.arm == "pytorch":
                 loader.dataset.epoch = epoch
@@ -85,6 +89,7 @@ def inputs(side: Side) -> dict:
             images, labels = zip(*batches, strict=True)
             found[f"{name}_images_{epoch}"] = np.concatenate(images)
             found[f"{name}_labels_{epoch}"] = np.concatenate(labels)
+    side.code.device.set_up(make_config())
     return found
 
 

@@ -121,6 +121,14 @@ def test_augmented_batches_agree(sides, epoch):
     assert np.abs(pytorch - plain).mean() > 0.05  # something was moved
 
 
+@pytest.mark.parametrize("arm", ARMS)
+def test_augmentation_is_exact_when_the_network_is_rounded(sides, arm):
+    arrays = sides[arm].arrays
+    np.testing.assert_array_equal(
+        arrays["rounded_images_1"], arrays["augmented_images_1"]
+    )
+
+
 def test_augmentation_changes_with_the_epoch(sides):
     first, second = (sides["keras"].arrays[f"augmented_images_{e}"] for e in (1, 2))
     back = [np.argsort(epoch_order(NUM_TRAIN, 0, epoch)) for epoch in (1, 2)]

@@ -78,7 +78,7 @@ def test_what_changes_within_seconds_meets_both_arms(monkeypatch):
 
     taking_turns = spread()
     monkeypatch.setattr(Turns, "rest", lambda *_: None)
-    assert taking_turns < 0.01 < 0.03 < spread()
+    assert taking_turns < 0.02 < 0.05 < spread()
 
 
 def test_arms_take_turns_between_their_samples():
