@@ -21,14 +21,19 @@ from shared.machine import num_cores
 PROJECT = Path(__file__).parent.parent
 # [D21] glibc gives large blocks back to the kernel when they are freed, and the next
 # operation pays for fresh pages. Kept, they are used again: the same numbers, sooner.
-# Both arms get the same setting; the user's own comes first.
-NAMES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
-ENVIRONMENT = (
-    {name: os.environ.get(name, str(2**30)) for name in NAMES}
-    if platform.libc_ver()[0] == "glibc"
-    else {}
-)
-GLIBC = dict.fromkeys(ENVIRONMENT, str(2**17))  # where its thresholds start
+# Huge pages make processes alike: of small ones, how fast they are is a matter of luck.
+# Both arms get the same settings; the user's own come first.
+THRESHOLDS = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+KEPT = dict.fromkeys(THRESHOLDS, str(2**30)) | {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"
+}
+# Where its thresholds start
+FREED = dict.fromkeys(THRESHOLDS, str(2**17)) | {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=0"
+}
+HAS_GLIBC = platform.libc_ver()[0] == "glibc"
+ENVIRONMENT = {n: os.environ.get(n, v) for n, v in KEPT.items()} if HAS_GLIBC else {}
+GLIBC = FREED if HAS_GLIBC else {}
 
 
 class ArmFailed(Exception):

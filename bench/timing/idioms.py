@@ -61,7 +61,7 @@ IDIOMS = {
             *("as usually written", "files in the Dataset, NCHW, eager, no workers"),
             *(USUAL, False),
         ),
-        Idiom("freed memory kept", "glibc's thresholds raised [D21]", USUAL),
+        Idiom("freed memory kept", "and in huge pages [D21]", USUAL),
         Idiom(
             *("decode cache", "decoded once; batch norm frozen [D01]"),
             FROM_CACHE | {"channels_last": False},
@@ -77,7 +77,7 @@ IDIOMS = {
             *("as usually written", "image_dataset_from_directory, compile, fit"),
             *(USUAL, False),
         ),
-        Idiom("freed memory kept", "glibc's thresholds raised [D21]", USUAL),
+        Idiom("freed memory kept", "and in huge pages [D21]", USUAL),
         Idiom("decode cache", "decoded once; a PyDataset", FROM_CACHE),
         # XLA's depthwise convolutions for a CPU are many times slower than oneDNN's.
         Idiom(

@@ -13,8 +13,8 @@ from shared.dataset import ImageData, Split, open_cached
 from shared.records import EpochRecord
 
 NUM_IMAGES = 256  # that a pass takes at most; 8 batches of 32
-# One epoch to warm up, and one to keep.
-A_FEW_ON_IMAGES = {"epochs": 2, "cache_features": False}
+ON_IMAGES = {"cache_features": False}
+LADDER_EPOCHS, EPOCHS = 2, 4  # the first of each is a warm-up
 ONNX_BATCHES = (1, 32)
 
 
@@ -92,7 +92,8 @@ def time_epoch(worker) -> dict:
         share = (now() - start) * 1000 / config.epochs
         return {"images": images, "milliseconds": [share]}
     loaders = _make_loaders(program, description)
-    epochs = _train(worker, program, model, loaders, description, **A_FEW_ON_IMAGES)
+    few = ON_IMAGES | {"epochs": LADDER_EPOCHS}
+    epochs = _train(worker, program, model, loaders, description, **few)
     return {"images": images, "milliseconds": epochs[1:]}
 
 
@@ -106,13 +107,18 @@ def _make_loaders(program, description: Description) -> dict:
 def _train(
     worker, program, model, loaders: dict, description: Description, **changes: object
 ) -> list[float]:
-    """Milliseconds of each epoch."""
+    """Milliseconds of each epoch; the process rests after each."""
     found: list[EpochRecord] = []
+
+    def on_epoch(record: EpochRecord) -> None:
+        found.append(record)
+        worker.rest()
+
     config = description.config.model_copy(update=changes)
     program.train(
         *(model, loaders["train"], loaders["validation"]),
         description.model_copy(update={"config": config}),
-        *(worker.request.scratch / "epochs", found.append),
+        *(worker.request.scratch / "epochs", on_epoch),
     )
     return [record.seconds * 1000 for record in found]
 
@@ -130,8 +136,8 @@ def _time_passes(
         worker.side.inference.predict_logits, model, loaders["validation"]
     )
     evaluation = timer.rested(predict)
-    worker.rest()
-    epochs = _train(worker, program, model, loaders, description, **A_FEW_ON_IMAGES)
+    few = ON_IMAGES | {"epochs": EPOCHS}
+    epochs = _train(worker, program, model, loaders, description, **few)
     phases = {
         "evaluation": [evaluation],
         "input_pipeline": [loading],
