@@ -55,12 +55,13 @@ def _arm(arm: str, rungs: list[IdiomRecord], record: IdiomsRecord) -> list[Block
         _plot(arm, rungs),
     ]
     if floor := record.floor_s.get(arm):
-        fastest = min(rung.seconds for rung in rungs)
+        fastest = min(rungs, key=lambda rung: rung.seconds)
+        took = (f"{s} {fastest.stages[s]:.1f} s" for s in STAGES if s in fastest.stages)
         found.append(
             Text(
                 f"Floor of {arm}: {floor:.1f} s to start, build the model and take one "
                 f"pass over the images at onnxruntime's rate; the fastest rung takes "
-                f"{fastest / floor:.1f} times that."
+                f"{fastest.seconds / floor:.1f} times that: {', '.join(took)}."
             )
         )
     return found

@@ -1,10 +1,11 @@
 """What the record says, in plain words. Noise has no winner: that rule lives here."""
 
 from bench.report.division import BANNER, by_design, is_idiomatic
-from bench.report.numbers import p_value, percent, points, short, tiny
+from bench.report.numbers import fixed, p_value, percent, points, short, tiny
 from shared.records import (
     ArmRecord,
     ComparisonRecord,
+    IdiomsRecord,
     Interval,
     LedgerRecord,
     ParityRecord,
@@ -159,6 +160,8 @@ def shown_by(results: Results) -> list[str]:
         found.append(_ladder(results.parity))
     if results.ledger:
         found.append(_ledger(results.ledger))
+    if results.idioms:
+        found += _idioms(results.idioms)
     if results.comparison:
         found += [
             f"{difference(results.comparison)} {_judgement(results.comparison)}",
@@ -192,6 +195,22 @@ def _ledger(ledger: LedgerRecord) -> str:
         f"{len(ledger.differences)} differences measured; of {len(ablated)} left in, a "
         f"change of test accuracy is shown for: {', '.join(shown) or 'none'}."
     )
+
+
+def _idioms(idioms: IdiomsRecord) -> list[str]:
+    """The first and the shortest whole training of each arm."""
+    found = []
+    for arm, rungs in idioms.arms.items():
+        if len(rungs) > 1:
+            first, last = rungs[0], min(rungs, key=lambda rung: rung.seconds)
+            found.append(
+                f"{arm}: {idioms.epochs} epochs, {first.name}, take "
+                f"{fixed(first.seconds, 0)} s; {last.name} brings them to "
+                f"{fixed(last.seconds, 1)} s, {short(first.seconds / last.seconds)} "
+                f"times less. Test accuracy {percent(first.test_accuracy)} and "
+                f"{percent(last.test_accuracy)}."
+            )
+    return found
 
 
 def checks_summary(results: Results) -> str:

@@ -32,6 +32,7 @@ from shared.records import (
     ScoreRecord,
     SkippedImage,
     TimingComparison,
+    TimingRecord,
     TimingRunRecord,
     read_results,
 )
@@ -469,12 +470,18 @@ def test_optimisation_ladder_adds_the_cold_cache_where_it_is_read(results, tmp_p
     results.idioms = IdiomsRecord(
         epochs=10, seed=0, decoding_s=5, arms={"keras": rungs}, floor_s={"keras": 8.0}
     )
+    for rung, ms in zip(rungs, (100, 50, 20), strict=True):
+        rung.augmented = TimingRecord(
+            median_ms=ms, iqr_ms=0, samples_ms=[ms], images_per_second=1000 / ms
+        )
     for page in pages(results, tmp_path):
         assert "1.2 times that" in page  # 10 s over 8
+        assert "10 epochs, usual, take 500 s; too fast brings them to 10.0 s" in page
     text = pages(results, tmp_path)[0].replace("\\", "")
     (fast,) = [line for line in text.splitlines() if line.startswith("| fast | 25.0")]
     cells = [cell.strip() for cell in fast.split("|")[1:-1]]
     assert cells[1:5] == ["25.0", "20.0", "20.0", "25.0"]
+    assert "| 20 | 2.00 |" in text  # augmented images/s, and times the first rung's
     assert cells[-1] == "no difference shown"
     (worse,) = [line for line in text.splitlines() if line.startswith("| too fast | 1")]
     assert worse.split("|")[-2].strip() == "shown"
