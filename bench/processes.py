@@ -19,21 +19,24 @@ from shared.errors import UserError
 from shared.machine import num_cores
 
 PROJECT = Path(__file__).parent.parent
+
+
 # [D21] glibc gives large blocks back to the kernel when they are freed, and the next
 # operation pays for fresh pages. Kept, they are used again: the same numbers, sooner.
 # Huge pages make processes alike: of small ones, how fast they are is a matter of luck.
 # Both arms get the same settings; the user's own come first.
-THRESHOLDS = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
-KEPT = dict.fromkeys(THRESHOLDS, str(2**30)) | {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"
-}
-# Where its thresholds start
-FREED = dict.fromkeys(THRESHOLDS, str(2**17)) | {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=0"
-}
-HAS_GLIBC = platform.libc_ver()[0] == "glibc"
-ENVIRONMENT = {n: os.environ.get(n, v) for n, v in KEPT.items()} if HAS_GLIBC else {}
-GLIBC = FREED if HAS_GLIBC else {}
+def _malloc(threshold_bytes: int, huge_pages: bool) -> dict[str, str]:
+    if platform.libc_ver()[0] != "glibc":
+        return {}
+    return {
+        "MALLOC_MMAP_THRESHOLD_": str(threshold_bytes),
+        "MALLOC_TRIM_THRESHOLD_": str(threshold_bytes),
+        "GLIBC_TUNABLES": f"glibc.malloc.hugetlb={huge_pages:d}",
+    }
+
+
+ENVIRONMENT = {n: os.environ.get(n, v) for n, v in _malloc(2**30, True).items()}
+GLIBC = _malloc(2**17, False)  # what it starts from
 
 
 class ArmFailed(Exception):

@@ -253,6 +253,10 @@ class IdiomsRecord(Record):
     arms: dict[str, list[IdiomRecord]] = {}
     floor_s: dict[str, float] = {}  # start-up, and a pass at onnxruntime's rate
 
+    def shortest(self, arm: str) -> IdiomRecord:
+        """The rung whose whole training takes the least time."""
+        return min(self.arms[arm], key=lambda rung: rung.seconds)
+
 
 class OnnxCross(Record):
     """PyTorch's trained classifier exported by both sides, graph against graph."""

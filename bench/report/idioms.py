@@ -55,7 +55,7 @@ def _arm(arm: str, rungs: list[IdiomRecord], record: IdiomsRecord) -> list[Block
         _plot(arm, rungs),
     ]
     if floor := record.floor_s.get(arm):
-        fastest = min(rungs, key=lambda rung: rung.seconds)
+        fastest = record.shortest(arm)
         took = (f"{s} {fastest.stages[s]:.1f} s" for s in STAGES if s in fastest.stages)
         found.append(
             Text(

@@ -202,7 +202,7 @@ def _idioms(idioms: IdiomsRecord) -> list[str]:
     found = []
     for arm, rungs in idioms.arms.items():
         if len(rungs) > 1:
-            first, last = rungs[0], min(rungs, key=lambda rung: rung.seconds)
+            first, last = rungs[0], idioms.shortest(arm)
             found.append(
                 f"{arm}: {idioms.epochs} epochs, {first.name}, take "
                 f"{fixed(first.seconds, 0)} s; {last.name} brings them to "

@@ -126,10 +126,8 @@ def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
     first: ArmRecord | None = None
     for idiom in IDIOMS[arm]:
         if idiom.needs_gpu and first and first.device == "cpu":
-            run.not_run.append(
-                f"optimisation ladder of {arm}: {idiom.name}, which takes hours on a "
-                "CPU (README)"
-            )
+            what = f"optimisation ladder of {arm}: {idiom.name}"
+            run.not_run.append(f"{what}, which takes hours on a CPU")
             continue
         run.display.say(f"optimisation ladder: {arm}, {idiom.name}")
         scratch = run.scratch / f"{arm}-idiom"
