@@ -13,8 +13,7 @@ from shared.dataset import ImageData, Split, open_cached
 from shared.records import EpochRecord
 
 NUM_IMAGES = 256  # that a pass takes at most; 8 batches of 32
-ON_IMAGES = {"cache_features": False}
-LADDER_EPOCHS, EPOCHS = 2, 4  # the first of each is a warm-up
+LADDER_EPOCHS, EPOCHS = 1, 3  # that are kept, after one to warm up
 ONNX_BATCHES = (1, 32)
 
 
@@ -92,9 +91,17 @@ def time_epoch(worker) -> dict:
         share = (now() - start) * 1000 / config.epochs
         return {"images": images, "milliseconds": [share]}
     loaders = _make_loaders(program, description)
-    few = ON_IMAGES | {"epochs": LADDER_EPOCHS}
-    epochs = _train(worker, program, model, loaders, description, **few)
-    return {"images": images, "milliseconds": epochs[1:]}
+    what = program, model, loaders, description
+    epochs = _time_epochs(worker, *what, count=LADDER_EPOCHS)
+    return {"images": images, "milliseconds": epochs}
+
+
+def _time_epochs(
+    worker, program, model, loaders: dict, description: Description, count: int
+) -> list[float]:
+    """Milliseconds of epochs on images, after one to warm up."""
+    changes = {"cache_features": False, "epochs": 1 + count}
+    return _train(worker, program, model, loaders, description, **changes)[1:]
 
 
 def _make_loaders(program, description: Description) -> dict:
@@ -136,12 +143,12 @@ def _time_passes(
         worker.side.inference.predict_logits, model, loaders["validation"]
     )
     evaluation = timer.rested(predict)
-    few = ON_IMAGES | {"epochs": EPOCHS}
-    epochs = _train(worker, program, model, loaders, description, **few)
+    what = program, model, loaders, description
+    epochs = _time_epochs(worker, *what, count=EPOCHS)
     phases = {
         "evaluation": [evaluation],
         "input_pipeline": [loading],
-        "epoch": epochs[1:],
+        "epoch": epochs,
     }
     counts = {
         "evaluation": images["validation"],
