@@ -71,8 +71,9 @@ def climb(climber: Climber) -> Arrays:
     In float64 the long training is left out: what is rounding shows before it.
     """
     parts = [see_inputs, run_forward, take_gradients, take_one_step, fine_tune]
+    parts += [train_with_schedule]
     if climber.description.config.precision == "float32":
-        parts += [train_all_epochs, train_with_schedule, export_trained]
+        parts += [train_all_epochs, export_trained]
     return {name: array for part in parts for name, array in part(climber).items()}
 
 
@@ -149,7 +150,7 @@ def train_all_epochs(climber: Climber) -> Arrays:
         found[f"epoch losses/{epoch}"] = np.array(
             [record.train_loss, record.validation_loss]
         )
-        logits = side.inference.predict_head_logits(model, loaders[1])
+        logits = side.inference.predict_logits(model.head, loaders[1])
         found[f"validation logits/{epoch}"] = logits
         found.update(climber.head(model, f"head at {epoch}"))
 

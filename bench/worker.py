@@ -273,10 +273,8 @@ def _evaluate(
     side, inference = worker.side, worker.side.inference
     with worker.stage("evaluate"):
         model, description = side.checkpoint.load_checkpoint(checkpoint)
-        predict = inference.predict_logits
-        if worker.config.features_are_cached:
-            predict = inference.predict_head_logits
-        validation_logits = predict(model, validation_loader)
+        network = model.head if worker.config.features_are_cached else model
+        validation_logits = inference.predict_logits(network, validation_loader)
         test_loader = worker.program(data).make_loader("test", description)
         test_logits = reference = inference.predict_logits(model, test_loader, on_batch)
         if worker.config.division == "idiomatic":

@@ -29,17 +29,18 @@ def compute_features(
 
 
 def predict_logits(
-    model: Classifier, loader: keras.utils.PyDataset, on_batch: OnBatch = ignore
+    network: keras.Model, loader: keras.utils.PyDataset, on_batch: OnBatch = ignore
 ) -> np.ndarray:
-    """Logits of all images, (N, classes) float32, in loader order; no dropout."""
-    return _run(model, loader, on_batch)
+    """Logits of all samples, (N, classes) float32, in loader order; no dropout.
 
-
-def predict_head_logits(
-    model: Classifier, loader: keras.utils.PyDataset, on_batch: OnBatch = ignore
-) -> np.ndarray:
-    """Logits of features that were computed before, (N, classes) float32."""
-    return _run(model.head, loader, on_batch)
+    Args:
+        network: the classifier, or its head where the loader brings features.
+    """
+    # predict() loops over the batches, in inference mode; PyTorch: eval(), a loop.
+    progress = keras.callbacks.LambdaCallback(
+        on_predict_batch_end=lambda batch, logs: on_batch(batch + 1, len(loader))  # noqa: ARG005
+    )
+    return network.predict(loader, callbacks=[progress], verbose=0)
 
 
 def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
@@ -61,16 +62,6 @@ def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
 def predict_batch(network: keras.Model, inputs: np.ndarray) -> np.ndarray:
     """Outputs of one batch, in this framework's layout, inference mode."""
     return network.predict_on_batch(inputs)
-
-
-def _run(
-    network: keras.Model, loader: keras.utils.PyDataset, on_batch: OnBatch
-) -> np.ndarray:
-    # predict() loops over the batches, in inference mode; PyTorch: eval(), a loop.
-    progress = keras.callbacks.LambdaCallback(
-        on_predict_batch_end=lambda batch, logs: on_batch(batch + 1, len(loader))  # noqa: ARG005
-    )
-    return network.predict(loader, callbacks=[progress], verbose=0)
 
 
 def _batches(

@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 
 from keras_impl.checkpoint import SUFFIX, save_checkpoint
-from keras_impl.inference import predict_head_logits, predict_logits
-from keras_impl.model import Classifier, named_variables
+from keras_impl.inference import predict_logits
+from keras_impl.model import Classifier, fold_classifier, named_variables
 from shared.architecture import to_keras_layout, to_torch_layout
 from shared.checkpoints import (
     MOMENTS,
@@ -222,7 +222,7 @@ def train(
             configuration says that features are cached.
     """
     config = description.config
-    network = model.head if config.features_are_cached else model
+    network = _choose_network(model, config)
     log = _LogitsLog(len(train_loader.labels), len(description.classes))
     _compile(network, config, config.epochs * len(train_loader), metrics=[log])
     loaders = train_loader, validation_loader
@@ -236,6 +236,14 @@ def train(
         verbose=0,
     )
     return callback.history
+
+
+def _choose_network(model: Classifier, config: Config) -> keras.Model:
+    """What the batches pass through: of a frozen backbone, as little as will do."""
+    if config.features_are_cached:
+        return model.head
+    frozen = not model.backbone.trainable_variables
+    return fold_classifier(model) if frozen and config.fold_batch_norm else model
 
 
 def train_idiomatic(
@@ -390,16 +398,15 @@ class _EachEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
         logits, labels = np.array(self.log.logits), np.array(self.log.labels)
-        cached = self.description.config.features_are_cached
-        predict = predict_head_logits if cached else predict_logits
-        validation_logits = predict(self.classifier, self.validation_loader)
+        # self.model is what fit() was called on
+        validation_logits = predict_logits(self.model, self.validation_loader)
         validation = validation_logits, self.validation_loader.labels
         seconds = now() - self.start
         record = score_epoch(epoch + 1, (logits, labels), validation, seconds)
         self.history.append(record)
         keep_checkpoints(
             self.classifier,
-            self.model.optimizer,  # self.model is what fit() was called on
+            self.model.optimizer,
             self.history,
             self.description,
             self.folder,

@@ -1,6 +1,7 @@
 """What PyTorch does by itself, one difference at a time."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -10,7 +11,7 @@ from PIL import Image
 from torch import nn
 from torchvision.transforms import v2
 
-from pytorch_impl import augmentation, dataset, model
+from pytorch_impl import augmentation, dataset, model, training
 from shared import metrics
 from shared.checkpoints import Description
 from shared.errors import UserError
@@ -34,9 +35,14 @@ def switched_on(difference: str) -> AbstractContextManager:
     return SWITCHES[difference]()
 
 
-def _let_batch_norm_drift() -> AbstractContextManager:
+@contextmanager
+def _let_batch_norm_drift() -> Iterator[None]:
     """[D01] requires_grad=False alone, as most tutorials freeze."""
-    return patch.object(model.Classifier, "train", nn.Module.train)
+    with (
+        patch.object(model.Classifier, "train", nn.Module.train),
+        patch.object(training, "fold_classifier", lambda classifier: classifier),
+    ):
+        yield
 
 
 def _swap_axes() -> AbstractContextManager:

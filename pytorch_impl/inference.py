@@ -31,17 +31,14 @@ def compute_features(
 
 
 def predict_logits(
-    model: Classifier, loader: DataLoader, on_batch: OnBatch = ignore
+    network: nn.Module, loader: DataLoader, on_batch: OnBatch = ignore
 ) -> np.ndarray:
-    """Logits of all images, (N, classes) float32, in loader order; no dropout."""
-    return _run(model, loader, on_batch)
+    """Logits of all samples, (N, classes) float32, in loader order; no dropout.
 
-
-def predict_head_logits(
-    model: Classifier, loader: DataLoader, on_batch: OnBatch = ignore
-) -> np.ndarray:
-    """Logits of features that were computed before, (N, classes) float32."""
-    return _run(model.head, loader, on_batch)
+    Args:
+        network: the classifier, or its head where the loader brings features.
+    """
+    return np.concatenate(list(_batches(network, loader, on_batch)))
 
 
 def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
@@ -67,10 +64,6 @@ def predict_batch(network: nn.Module, inputs: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         outputs = network(torch.from_numpy(inputs).to(device))
         return outputs.to("cpu", torch.get_default_dtype()).numpy()
-
-
-def _run(network: nn.Module, loader: DataLoader, on_batch: OnBatch) -> np.ndarray:
-    return np.concatenate(list(_batches(network, loader, on_batch)))
 
 
 def _batches(

@@ -10,8 +10,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from pytorch_impl.checkpoint import save_checkpoint
-from pytorch_impl.inference import predict_head_logits, predict_logits
-from pytorch_impl.model import Classifier
+from pytorch_impl.inference import predict_logits
+from pytorch_impl.model import Classifier, fold_classifier
 from shared.checkpoints import (
     MOMENTS,
     Description,
@@ -190,16 +190,14 @@ def train(
             configuration says that features are cached.
     """
     config = description.config
-    cached = config.features_are_cached
-    network = model.head if cached else model
-    predict = predict_head_logits if cached else predict_logits
+    network = _choose_network(model, config)
     optimizer = make_optimizer(model, config, config.epochs * len(train_loader))
     history: list[EpochRecord] = []
     for epoch in range(1, config.epochs + 1):
         start = now()
         train_loader.dataset.epoch = epoch
         logits, labels = _train_epoch(network, optimizer, train_loader)
-        validation_logits = predict(model, validation_loader)
+        validation_logits = predict_logits(network, validation_loader)
         validation_labels = validation_loader.dataset.labels
         validation = validation_logits, validation_labels
         record = score_epoch(epoch, (logits, labels), validation, now() - start)
@@ -207,6 +205,14 @@ def train(
         keep_checkpoints(model, optimizer, history, description, folder)
         on_epoch(record)
     return history
+
+
+def _choose_network(model: Classifier, config: Config) -> nn.Module:
+    """What the batches pass through: of a frozen backbone, as little as will do."""
+    if config.features_are_cached:
+        return model.head
+    frozen = not any(p.requires_grad for p in model.backbone.parameters())
+    return fold_classifier(model) if frozen and config.fold_batch_norm else model
 
 
 def train_idiomatic(

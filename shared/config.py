@@ -25,6 +25,7 @@ ONE_DIVISION = {
         "adam_epsilon",
         "schedule",
         "cache_features",
+        "fold_batch_norm",
     ),
     "idiomatic": ("loader_workers",),
 }
@@ -116,6 +117,11 @@ class Config(BaseModel):
     )
     cache_features: bool = Field(
         True, description="Compute the frozen backbone's features once; same result."
+    )
+    fold_batch_norm: bool = Field(
+        True,
+        description="Where training sees images: a frozen backbone's batch norm inside "
+        "its convolutions; same result.",
     )
 
     # Timing

@@ -142,12 +142,13 @@ def training(side: Side) -> dict:
 
     Interpolated pixels are rounded in other places on each side, and Adam divides a
     gradient by its own size: only float64 shows whether augmented training is the same.
+    Augmented images pass through batch norm as it is, the others where it is folded.
     """
     found = {}
     for name, values in {
         "cached": {},
         "uncached": {"cache_features": False},
-        "augmented": {"augment": True} | IN["float64"],
+        "augmented": {"augment": True, "fold_batch_norm": False} | IN["float64"],
     }.items():
         description = side.describe(dropout=0.0, **values)
         side.code.device.set_up(description.config)

@@ -235,7 +235,7 @@ def test_both_sides_train_alike(sides, run):
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_cached_features_change_nothing(sides, arm):
+def test_cached_features_and_folded_batch_norm_change_nothing(sides, arm):
     found = sides[arm].arrays
     np.testing.assert_allclose(
         found["uncached_history"], found["cached_history"], rtol=1e-5

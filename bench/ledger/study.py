@@ -122,12 +122,10 @@ def _train_head(study: Study, task: Task, seed: int) -> list[dict]:
     with study.switched(task), no_checkpoints:
         model = study.build(description)
         loaders = _loaders(study, task, description)
-        predict = study.side.inference.predict_logits
-        if task.features:
-            predict = study.side.inference.predict_head_logits
+        network = model.head if task.features else model
 
         def keep(record: EpochRecord) -> None:
-            logits = predict(model, loaders["test"])
+            logits = study.side.inference.predict_logits(network, loaders["test"])
             test = accuracy(logits, study.data.splits["test"].labels)
             loss, validation = record.validation_loss, record.validation_accuracy
             epochs.append({"validation": validation, "loss": loss, "test": test})

@@ -49,10 +49,15 @@ AUGMENTED = ", augmented"
 # What a rung does not name is as here, whatever the user's own settings are.
 DEFAULTS = {
     name: Config.model_fields[name].default
-    for name in ("cache_features", "channels_last", "compile", "precision")
+    for name in (
+        *("cache_features", "fold_batch_norm", "channels_last"),
+        *("compile", "precision"),
+    )
 }
 USUAL = {"division": "idiomatic", "loader_workers": 0}
-FROM_CACHE = {"cache_features": False}  # decoded images, each in every epoch
+# Decoded images, each in every epoch; and with batch norm in the convolutions.
+FROM_CACHE = {"cache_features": False, "fold_batch_norm": False}
+FOLDED = {"cache_features": False}
 MIXED = {"precision": "bfloat16"}
 
 IDIOMS = {
@@ -67,9 +72,10 @@ IDIOMS = {
             FROM_CACHE | {"channels_last": False},
         ),
         Idiom("channels_last", "NHWC in memory [D30]", FROM_CACHE),
-        Idiom("compile", "torch.compile [D16]", FROM_CACHE | {"compile": True}),
-        Idiom("bfloat16", "autocast", FROM_CACHE | {"compile": True} | MIXED),
-        Idiom("features once", "float32, batch norm folded: what `all` does"),
+        Idiom("batch norm folded", "into the frozen convolutions", FOLDED),
+        Idiom("compile", "torch.compile [D16]", FOLDED | {"compile": True}),
+        Idiom("bfloat16", "autocast", FOLDED | {"compile": True} | MIXED),
+        Idiom("features once", "float32: what `all` does"),
         Idiom("features once, bfloat16", "the same under autocast", MIXED),
     ),
     "keras": (
@@ -79,12 +85,11 @@ IDIOMS = {
         ),
         Idiom("freed memory kept", "and in huge pages [D21]", USUAL),
         Idiom("decode cache", "decoded once; a PyDataset", FROM_CACHE),
+        Idiom("batch norm folded", "into the frozen convolutions", FOLDED),
         # XLA's depthwise convolutions for a CPU are many times slower than oneDNN's.
-        Idiom(
-            "jit_compile", "XLA [D16]", FROM_CACHE | {"compile": True}, needs_gpu=True
-        ),
-        Idiom("mixed_bfloat16", "without XLA", FROM_CACHE | MIXED),
-        Idiom("features once", "float32, batch norm folded: what `all` does"),
+        Idiom("jit_compile", "XLA [D16]", FOLDED | {"compile": True}, needs_gpu=True),
+        Idiom("mixed_bfloat16", "without XLA", FOLDED | MIXED),
+        Idiom("features once", "float32: what `all` does"),
         Idiom("features once, mixed_bfloat16", "the same under the policy", MIXED),
     ),
 }
