@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +76,11 @@ def run_worker(
     on_event: Callable[[dict], None],
     time_limit_s: float,
     environment: dict[str, str] = ENVIRONMENT,
-    on_rest: Callable[[], None] = lambda: None,
 ) -> dict:
     """Run one job to its end in a process of its own and return its result.
 
     Args:
         environment: variables that the process gets besides ours.
-        time_limit_s: from the start, or a rest, to the next rest or the end.
-        on_rest: called when the process rests, which goes on once this returns.
 
     Raises:
         UserError: the job found the user's input at fault.
@@ -97,9 +93,7 @@ def run_worker(
     result = request.scratch / "result.json"
     result.unlink(missing_ok=True)
     with tempfile.TemporaryFile("w+") as errors:
-        code, late = _supervise(
-            file, errors, on_event, time_limit_s, environment, on_rest
-        )
+        code, late = _supervise(file, errors, on_event, time_limit_s, environment)
         errors.seek(0)
         said = errors.read()
     if said.strip():
@@ -120,7 +114,6 @@ def _supervise(
     on_event: Callable[[dict], None],
     time_limit_s: float,
     environment: dict[str, str],
-    on_rest: Callable[[], None],
 ) -> tuple[int, bool]:
     """Exit code of the worker, and whether its time ran out."""
     late = threading.Event()
@@ -133,25 +126,12 @@ def _supervise(
         cwd=PROJECT,
         env=os.environ | environment,
     ) as process:
-
-        def limit() -> threading.Timer:
-            timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
-            timer.start()
-            return timer
-
-        timer = limit()
+        timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
+        timer.start()
         _running.add(process)
         try:
             for line in process.stdout:
-                event = json.loads(line)
-                if event["event"] != "rest":
-                    on_event(event)
-                    continue
-                timer.cancel()
-                on_rest()
-                timer = limit()
-                with suppress(BrokenPipeError):  # its exit status will tell
-                    os.write(process.stdin.fileno(), b"\n")
+                on_event(json.loads(line))
             code = process.wait()
         finally:
             timer.cancel()

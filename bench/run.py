@@ -1,6 +1,5 @@
 """A run under way: what was asked for, what it works on, what is finished."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,13 +101,11 @@ def work(
     arm: str,
     scratch: Path,
     environment: dict[str, str] = ENVIRONMENT,
-    on_rest: Callable[[], None] = lambda: None,
     **more: object,
 ) -> dict:
     """Let a worker do a job of this run; returns its result.
 
     Args:
-        on_rest: as of `run_worker`.
         more: of the request.
 
     Raises:
@@ -137,5 +134,4 @@ def work(
         # torch.compile finds what earlier processes compiled, XLA does not: what a
         # first step takes would depend on what was run before.
         environment | {"TORCHINDUCTOR_CACHE_DIR": str(scratch.resolve() / "compiled")},
-        on_rest,
     )

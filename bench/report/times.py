@@ -51,8 +51,8 @@ def _conditions(timing: TimingRunRecord) -> list[Block]:
         Text(
             f"Taken in {timing.rounds} rounds, a fresh process for each arm in each, "
             f"in this order: {orders}. Steady samples follow a warm-up that goes on "
-            f"until two windows of three calls agree to 5%; the processes of a round "
-            f"take turns, one sample each. Timing itself adds, in microseconds a call: "
+            f"until two windows of three calls agree to 5%. Timing "
+            f"itself adds, in microseconds a call: "
             f"{took}."
         ),
         Row([_states(timing), *_memory(timing)]),

@@ -31,13 +31,11 @@ def time_arms(
     )
     timing.order = run.measured.order  # the list itself, which is still filled
 
-    def measure(
-        name: str, number: int, rest: Callable[[], None]
-    ) -> dict[str, list[float]]:
+    def measure(name: str, number: int) -> dict[str, list[float]]:
         run.display.say(f"timing round {number}/{rounds}: {name}")
         scratch, arm = run.scratch / f"timing-{number}" / name, arm_of(name)
         more = {"thorough": thorough, "folders": folders}
-        done = work(run, "time_phases", arm, scratch, on_rest=rest, **more)
+        done = work(run, "time_phases", arm, scratch, **more)
         run.images_in |= done["images"]
         run.devices[arm], run.threads[arm] = done["device"], done["threads"]
         timing.overhead_ms[arm] = done["overhead_ms"]

@@ -170,8 +170,7 @@ def _time_rungs(run: Run, arm: str, record: IdiomsRecord) -> None:
     few = link_images(shorten(run.data), run.scratch / f"{arm}-few")
     images: dict[str, int] = {}
 
-    # A dozen rungs do not fit into memory at once: none rests, so each has one turn.
-    def measure(name: str, number: int, _rest: object) -> dict[str, list[float]]:
+    def measure(name: str, number: int) -> dict[str, list[float]]:
         rounds = config.timing_rounds
         run.display.say(f"ladder round {number}/{rounds}: {arm}, {name}")
         idiom, augment = idioms[name.removesuffix(AUGMENTED)], AUGMENTED in name

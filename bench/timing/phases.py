@@ -10,7 +10,6 @@ from bench.timing.timer import Timer
 from shared.checkpoints import Description
 from shared.clock import now
 from shared.dataset import ImageData, Split, open_cached
-from shared.records import EpochRecord
 
 NUM_IMAGES = 256  # that a pass takes at most; 8 batches of 32
 LADDER_EPOCHS, EPOCHS = 1, 3  # that are kept, after one to warm up
@@ -21,7 +20,7 @@ def time_phases(worker) -> dict:
     """Milliseconds of the phases of this process; the longer ones where asked for."""
     config, side = worker.config, worker.side
     steps = config.timing_steps, config.timing_warmup_steps
-    timer = Timer(side.device.synchronise, *steps, worker.rest)
+    timer = Timer(side.device.synchronise, *steps)
     data = shorten(open_cached(worker.request.data))
     program = worker.program(data)
     with worker.stage("weights"):
@@ -114,20 +113,14 @@ def _make_loaders(program, description: Description) -> dict:
 def _train(
     worker, program, model, loaders: dict, description: Description, **changes: object
 ) -> list[float]:
-    """Milliseconds of each epoch; the process rests after each."""
-    found: list[EpochRecord] = []
-
-    def on_epoch(record: EpochRecord) -> None:
-        found.append(record)
-        worker.rest()
-
+    """Milliseconds of each epoch."""
     config = description.config.model_copy(update=changes)
-    program.train(
+    history = program.train(
         *(model, loaders["train"], loaders["validation"]),
         description.model_copy(update={"config": config}),
-        *(worker.request.scratch / "epochs", on_epoch),
+        *(worker.request.scratch / "epochs", lambda _record: None),
     )
-    return [record.seconds * 1000 for record in found]
+    return [record.seconds * 1000 for record in history]
 
 
 def _time_passes(
@@ -138,11 +131,11 @@ def _time_passes(
     worker.announce("passes")
     images = {name: len(data.splits[name].labels) for name in loaders}
     # Passes are long: one to warm up, and one to keep.
-    loading = timer.rested(lambda: deque(loaders["train"], maxlen=0))
+    loading = timer.second(lambda: deque(loaders["train"], maxlen=0))
     predict = partial(
         worker.side.inference.predict_logits, model, loaders["validation"]
     )
-    evaluation = timer.rested(predict)
+    evaluation = timer.second(predict)
     what = program, model, loaders, description
     epochs = _time_epochs(worker, *what, count=EPOCHS)
     phases = {

@@ -19,8 +19,6 @@ class Timer:
             before each reading of the clock.
         samples: how many steady calls to keep.
         most_warm_up: calls that warm-up may take at most.
-        rest: lets other processes have the machine for a while; called before each
-            steady sample, so that what the machine does meets the samples of all.
         clock: seconds; another one in tests.
     """
 
@@ -29,10 +27,9 @@ class Timer:
         synchronise: Callable[[], None],
         samples: int,
         most_warm_up: int,
-        rest: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = now,
     ) -> None:
-        self._synchronise, self._clock, self._rest = synchronise, clock, rest
+        self._synchronise, self._clock = synchronise, clock
         self._samples, self._most_warm_up = samples, most_warm_up
 
     def once(self, call: Callable[[], object]) -> float:
@@ -44,18 +41,14 @@ class Timer:
         return (self._clock() - start) * 1000
 
     def steady(self, call: Callable[[], object]) -> list[float]:
-        """Samples of a call whose times stand still after a warm-up.
-
-        It is called once more before each sample, which the rest has cooled down.
-        """
+        """Samples of a call whose times stand still after a warm-up."""
         warm_up: list[float] = []
         while len(warm_up) < self._most_warm_up and not is_steady(warm_up):
             warm_up.append(self.once(call))
-        return [self.rested(call) for _ in range(self._samples)]
+        return [self.once(call) for _ in range(self._samples)]
 
-    def rested(self, call: Callable[[], object]) -> float:
-        """Milliseconds of a call after a rest, and after one that is not kept."""
-        self._rest()
+    def second(self, call: Callable[[], object]) -> float:
+        """Milliseconds of a call after one to warm up."""
         call()
         return self.once(call)
 

@@ -41,35 +41,6 @@ def test_killed_worker_is_named(tmp_path):
         run_worker(request(tmp_path), kill, 60)
 
 
-@pytest.fixture
-def resting(monkeypatch, tmp_path):
-    """A worker that rests once, and is done when it may go on."""
-    script = tmp_path / "worker"
-    script.write_text(
-        "#!/bin/sh\n"
-        """echo '{"event": "rest"}'\n"""
-        'read turn && echo "{}" > "$(dirname "$3")/result.json"\n'
-    )
-    script.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(script))
-    return request(tmp_path)
-
-
-def test_a_rest_does_not_count_for_the_time_limit(resting):
-    assert run_worker(resting, None, 1, on_rest=lambda: time.sleep(1.5)) == {}
-
-
-def test_killed_while_it_rests(resting):
-    def kill() -> None:
-        for child in psutil.Process().children():
-            child.kill()
-            while child.status() != psutil.STATUS_ZOMBIE:
-                time.sleep(0.01)
-
-    with pytest.raises(ArmFailed, match="killed by signal 9"):
-        run_worker(resting, None, 60, on_rest=kill)
-
-
 def test_calls_side_by_side_come_back_in_order():
     assert together(lambda: time.sleep(0.2) or 1, lambda: 2) == [1, 2]
 

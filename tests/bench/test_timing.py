@@ -7,7 +7,6 @@ from bench.processes import ArmFailed
 from bench.statistics import NO_DIFFERENCE, compare_times
 from bench.timing.rounds import Measured, measure_in_rounds
 from bench.timing.timer import Timer, is_steady
-from bench.timing.turns import Turns
 from shared.records import TimingRecord
 
 ARMS = ("pytorch", "keras")
@@ -27,17 +26,12 @@ class FakeClock:
         self.seconds += milliseconds / 1000
 
 
-def take_rounds(slowdown: float, seed: int, wave: float = 0.0) -> Measured:
-    """Two arms with the noise of a real machine, Keras slower by a known factor.
-
-    Args:
-        wave: how much slower and faster the machine becomes every few seconds.
-    """
+def take_rounds(slowdown: float, seed: int) -> Measured:
+    """Two arms with the noise of a real machine, Keras slower by a known factor."""
     clock, random = FakeClock(), np.random.default_rng(seed)
-    start = random.uniform(0, 10)
 
-    def measure(arm: str, number: int, rest) -> dict[str, list[float]]:
-        timer = Timer(lambda: None, 6, 20, rest, clock)
+    def measure(arm: str, number: int) -> dict[str, list[float]]:
+        timer = Timer(lambda: None, 6, 20, clock)
         drift = 1 + 0.05 * number  # the whole machine becomes slower
         process = random.normal(1, 0.005)
         base = 100 * drift * process * (slowdown if arm == "keras" else 1)
@@ -45,8 +39,7 @@ def take_rounds(slowdown: float, seed: int, wave: float = 0.0) -> Measured:
 
         def step() -> None:
             cold = 3 if next(calls) < 2 else 1
-            speed = 1 + wave * np.sin(2 * np.pi * (start + clock.seconds) / 10)
-            clock.spend(base * cold * speed * random.normal(1, 0.02))
+            clock.spend(base * cold * random.normal(1, 0.02))
 
         return {"first_step": [timer.once(step)], "train_step": timer.steady(step)}
 
@@ -56,8 +49,8 @@ def take_rounds(slowdown: float, seed: int, wave: float = 0.0) -> Measured:
     return measured
 
 
-def compare(slowdown: float, seed: int, wave: float = 0.0):
-    samples = take_rounds(slowdown, seed, wave).samples
+def compare(slowdown: float, seed: int):
+    samples = take_rounds(slowdown, seed).samples
     return compare_times(*(samples[arm]["train_step"] for arm in ARMS), ARMS)
 
 
@@ -68,30 +61,6 @@ def test_slowdown_of_five_percent_is_found_and_one_of_zero_is_not():
     assert np.mean([one.ratio for one in slower]) == pytest.approx(1 / 1.05, rel=0.01)
     equal = [compare(1.0, seed) for seed in seeds]
     assert sum(one.verdict != NO_DIFFERENCE for one in equal) <= 4
-
-
-def test_what_changes_within_seconds_meets_both_arms(monkeypatch):
-    def spread() -> float:
-        """Typical distance of an equal arm's ratio from 1."""
-        ratios = [compare(1.0, seed, wave=0.2).ratio for seed in range(20)]
-        return float(np.std(ratios))
-
-    taking_turns = spread()
-    monkeypatch.setattr(Turns, "rest", lambda *_: None)
-    assert taking_turns < 0.02 < 0.05 < spread()
-
-
-def test_arms_take_turns_between_their_samples():
-    seen, measured = [], Measured()
-
-    def measure(arm: str, number: int, rest) -> dict[str, list[float]]:  # noqa: ARG001
-        for _ in range(3 if arm == "keras" else 4):
-            seen.append(arm)
-            rest()
-        return {}
-
-    measure_in_rounds(measured, ARMS, 1, np.random.default_rng(0), measure, None)
-    assert seen == measured.order[0] * 3 + ["pytorch"]
 
 
 def test_order_is_shuffled_and_recorded():
@@ -105,7 +74,7 @@ def test_order_is_shuffled_and_recorded():
 def test_a_crashed_round_does_not_lose_the_others():
     missed = []
 
-    def measure(arm: str, number: int, _rest) -> dict[str, list[float]]:
+    def measure(arm: str, number: int) -> dict[str, list[float]]:
         if (arm, number) == ("keras", 2):
             raise ArmFailed("killed")
         return {"forward": [float(number)]}
@@ -123,7 +92,7 @@ def test_a_crashed_round_does_not_lose_the_others():
 def test_an_interrupted_measurement_keeps_what_it_has():
     measured = Measured()
 
-    def measure(arm: str, number: int, _rest) -> dict[str, list[float]]:  # noqa: ARG001
+    def measure(arm: str, number: int) -> dict[str, list[float]]:  # noqa: ARG001
         if number == 3:
             raise KeyboardInterrupt
         return {"forward": [1.0]}
@@ -142,13 +111,13 @@ def test_warm_up_ends_when_times_stand_still():
         spent.append(max(100.0, 500 - 50 * len(spent)))
         clock.spend(spent[-1])
 
-    samples = Timer(lambda: None, 4, 50, clock=clock).steady(step)
+    samples = Timer(lambda: None, 4, 50, clock).steady(step)
     assert samples == pytest.approx([100.0] * 4)
     assert len(spent) < 29
-    never = Timer(lambda: None, 4, 7, clock=clock)
+    never = Timer(lambda: None, 4, 7, clock)
     before = len(spent)
     never.steady(lambda: (spent.append(0), clock.spend(2.0 ** len(spent))))
-    assert len(spent) - before == 7 + 2 * 4  # one before each sample
+    assert len(spent) - before == 7 + 4
 
 
 def test_steady_is_judged_by_two_windows():
