@@ -34,7 +34,8 @@ def predict_logits(
     """Logits of all samples, (N, classes) float32, in loader order; no dropout.
 
     Args:
-        network: the classifier, or its head where the loader brings features.
+        network: the classifier, what `fold_classifier` made of it, or its head where
+            the loader brings features.
     """
     # predict() loops over the batches, in inference mode; PyTorch: eval(), a loop.
     progress = keras.callbacks.LambdaCallback(

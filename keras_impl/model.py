@@ -172,18 +172,6 @@ def fold_batch_norm(model: Classifier) -> keras.Model:
     return folded
 
 
-def fold_classifier(model: Classifier) -> keras.Model:
-    """The classifier's own head on its frozen backbone with batch norm folded.
-
-    Training it trains the classifier's head; images pass in less time.
-    """
-    backbone = fold_batch_norm(model)
-    backbone.trainable = False  # PyTorch: the copy is as frozen as what it copies
-    network = keras.Model(backbone.input, model.head(backbone.output))
-    network.jit_compile = model.jit_compile
-    return network
-
-
 def _clone_with_bias(layer: layers.Layer) -> layers.Layer:
     settings = layer.get_config()
     return type(layer).from_config(
@@ -195,6 +183,18 @@ def _pass_batch_norm(layer: layers.Layer, inputs, *rest, **options):
     if isinstance(layer, layers.BatchNormalization):
         return inputs
     return layer(inputs, *rest, **options)
+
+
+def fold_classifier(model: Classifier) -> keras.Model:
+    """The classifier's own head on its frozen backbone with batch norm folded.
+
+    Training it trains the classifier's head; images pass in less time.
+    """
+    backbone = fold_batch_norm(model)
+    backbone.trainable = False  # PyTorch: the copy is as frozen as what it copies
+    network = keras.Model(backbone.input, model.head(backbone.output))
+    network.jit_compile = model.jit_compile
+    return network
 
 
 def load_arrays(model: Classifier, arrays: Arrays) -> None:

@@ -121,7 +121,9 @@ def fold_classifier(model: Classifier) -> nn.Module:
 
     Training it trains the classifier's head; images pass in less time.
     """
-    return nn.Sequential(fold_batch_norm(model), model.head)
+    network = nn.Sequential(fold_batch_norm(model), model.head)
+    _compile(network, model.config)
+    return network
 
 
 def _compile(network: nn.Module, config: Config) -> None:

@@ -182,6 +182,7 @@ def train(
 ) -> list[EpochRecord]:
     """Train for all epochs and keep the best and the last checkpoint in `folder`.
 
+    Images pass through `fold_classifier`'s copy of a frozen backbone, where configured.
     Best is the first epoch with the highest validation accuracy. Training loss and
     accuracy are those of each batch as it was trained on, dropout included.
 

@@ -121,7 +121,7 @@ class Config(BaseModel):
     fold_batch_norm: bool = Field(
         True,
         description="Where training sees images: a frozen backbone's batch norm inside "
-        "its convolutions; same result.",
+        "its convolutions; same result, to rounding.",
     )
 
     # Timing

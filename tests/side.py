@@ -188,6 +188,23 @@ def training(side: Side) -> dict:
     return found
 
 
+def drift(side: Side) -> dict:
+    """[D01] The classifier after two epochs on images with PyTorch's switch on."""
+    switches = side.code.differences
+    if "D01" not in switches.SWITCHES:
+        return {}
+    description = side.describe(cache_features=False)
+    few_images = side.loader(side.test, description, training=True)
+    with switches.switched_on("D01"):
+        model = side.build(description)
+        side.code.training.train(
+            *(model, few_images, few_images, description, side.folder / "drift"),
+            lambda _record: None,
+        )
+    arrays = side.code.model.read_arrays(model)
+    return {f"drift/{name}": array for name, array in arrays.items()}
+
+
 def checkpoints(side: Side) -> dict:
     """Logits before saving a checkpoint and after loading it."""
     description = side.describe()
@@ -274,6 +291,7 @@ def main() -> None:
         blocks,
         gradients,
         training,
+        drift,
         checkpoints,
         optimizers,
         choice,

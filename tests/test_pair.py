@@ -225,6 +225,14 @@ def test_training_moves_the_head_alone(sides, arm, run, arrays):
             np.testing.assert_array_equal(trained, array, err_msg=name)
 
 
+def test_batch_norm_drifts_where_the_switch_is_on(sides, arrays):
+    """[D01] Training on images must not fold away what the switch is to show."""
+    for name, array in arrays.items():
+        if "running_mean" in name:
+            moved = sides["pytorch"].arrays[f"drift/{name}"] - array
+            assert np.abs(moved).max() > 0, name
+
+
 @pytest.mark.parametrize("run", ["cached", "uncached", "augmented"])
 def test_both_sides_train_alike(sides, run):
     pytorch, keras = both(sides, f"{run}_history")
@@ -282,9 +290,12 @@ def test_optimizers_agree(sides, run):
         assert relative_distance(keras[name], array) <= 1e-4, name
 
 
-@pytest.mark.parametrize("run", ["cached", "uncached"])
+@pytest.mark.parametrize("run", ["cached", "uncached", "augmented"])
 def test_keras_checkpoint_holds_one_optimizer(sides, run):
-    """[D33] Not a second one at the place that save_weights() chooses."""
+    """[D33] Not a second one at the place that save_weights() chooses.
+
+    What is compiled is the head, a network that has the head, the classifier.
+    """
     names = []
     with h5py.File(sides["keras"].folder / run / "last.weights.h5") as file:
         file.visit(names.append)

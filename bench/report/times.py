@@ -51,9 +51,8 @@ def _conditions(timing: TimingRunRecord) -> list[Block]:
         Text(
             f"Taken in {timing.rounds} rounds, a fresh process for each arm in each, "
             f"in this order: {orders}. Steady samples follow a warm-up that goes on "
-            f"until two windows of three calls agree to 5%. Timing "
-            f"itself adds, in microseconds a call: "
-            f"{took}."
+            f"until two windows of three calls agree to 5%. Timing itself adds, in "
+            f"microseconds a call: {took}."
         ),
         Row([_states(timing), *_memory(timing)]),
         *_control(timing.control),
@@ -123,10 +122,17 @@ def _what_steps_leave_out(results: Results) -> str:
             "All steps here run on one batch that is in memory; what loading images "
             "costs is part of the epochs (see the stages below)."
         )
-    return (
-        "All steps here run on images; a run that computes the frozen backbone's "
-        "features once trains its epochs in much less time (see the stages below)."
+    said = (
+        "All steps here run on images, through the network as it is; a run that "
+        "computes the frozen backbone's features once trains its epochs in much less "
+        "time (see the stages below)."
     )
+    if results.config.get("fold_batch_norm"):  # older records have none
+        said += (
+            " Epochs on images have batch norm folded into the frozen convolutions, "
+            "and take less time than their steps would."
+        )
+    return said
 
 
 def _allocator(results: Results) -> str:

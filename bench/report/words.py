@@ -23,7 +23,7 @@ PHASES = {
     "build": "making the model, first values included",
     "first_step": "the first training step, which also traces, compiles and allocates",
     "train_step": "one training step on a batch of images: forward through the frozen "
-    "backbone and the head, backward through the head, update",
+    "backbone, batch norm and all, and the head, backward through the head, update",
     "forward": "one forward pass of the same batch, inference mode",
     "evaluation": "logits of all validation images, loading included",
     "input_pipeline": "loading a pass of training images, with nothing done to them",

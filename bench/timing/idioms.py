@@ -50,14 +50,16 @@ AUGMENTED = ", augmented"
 DEFAULTS = {
     name: Config.model_fields[name].default
     for name in (
-        *("cache_features", "fold_batch_norm", "channels_last"),
-        *("compile", "precision"),
+        "cache_features",
+        "fold_batch_norm",
+        "channels_last",
+        "compile",
+        "precision",
     )
 }
 USUAL = {"division": "idiomatic", "loader_workers": 0}
-# Decoded images, each in every epoch; and with batch norm in the convolutions.
-FROM_CACHE = {"cache_features": False, "fold_batch_norm": False}
-FOLDED = {"cache_features": False}
+FOLDED = {"cache_features": False}  # decoded images, each in every epoch
+FROM_CACHE = FOLDED | {"fold_batch_norm": False}
 MIXED = {"precision": "bfloat16"}
 
 IDIOMS = {

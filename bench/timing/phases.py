@@ -131,11 +131,11 @@ def _time_passes(
     worker.announce("passes")
     images = {name: len(data.splits[name].labels) for name in loaders}
     # Passes are long: one to warm up, and one to keep.
-    loading = timer.second(lambda: deque(loaders["train"], maxlen=0))
+    loading = timer.after_one(lambda: deque(loaders["train"], maxlen=0))
     predict = partial(
         worker.side.inference.predict_logits, model, loaders["validation"]
     )
-    evaluation = timer.second(predict)
+    evaluation = timer.after_one(predict)
     what = program, model, loaders, description
     epochs = _time_epochs(worker, *what, count=EPOCHS)
     phases = {

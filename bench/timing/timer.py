@@ -47,7 +47,7 @@ class Timer:
             warm_up.append(self.once(call))
         return [self.once(call) for _ in range(self._samples)]
 
-    def second(self, call: Callable[[], object]) -> float:
+    def after_one(self, call: Callable[[], object]) -> float:
         """Milliseconds of a call after one to warm up."""
         call()
         return self.once(call)
