@@ -124,10 +124,10 @@ RUNGS = (
     # its weight by a share of the learning rate, on each side in its own way.
     Rung(STEP, "the head after it", _across(STEP), 1e-6, exact=True),
     Rung(FINE_TUNING, "all; batch norm learns", _across(FINE_TUNING), 1e-6, exact=True),
-    Rung(SCHEDULE, "the head after it", _across(SCHEDULE), 1e-6, exact=True),
     Rung("one epoch", "{last}", _head_after(0), 1e-4, by_norm=True),
     Rung("half the epochs", "{last}", _head_after(0.5), 1e-4, by_norm=True),
     Rung("all epochs", "{last}", _head_after(1), 1e-4, by_norm=True),
+    Rung(SCHEDULE, "the head after it", _across(SCHEDULE), 1e-6, exact=True),
     Rung("epoch losses", "training, validation", _across("epoch losses"), 1e-5),
     Rung("validation predictions", "each image and epoch", _predictions, 0.0),
     Rung("batch-norm buffers", "before, after training", _buffers, 0.0),

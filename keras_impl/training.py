@@ -61,6 +61,8 @@ class _Adam(keras.optimizers.Adam):
         index = self._get_variable_index(variable)
         momentum, velocity = self._momentums[index], self._velocities[index]
         step = ops.cast(self.iterations + 1, variable.dtype)
+        # What a schedule returns is float32, whatever the variables are.
+        learning_rate = ops.cast(learning_rate, variable.dtype)
         # 1 - beta^step; as a difference it would lose digits in float32
         correction_1 = -ops.expm1(step * np.log(self.beta_1))
         correction_2 = -ops.expm1(step * np.log(self.beta_2))

@@ -90,8 +90,8 @@ PARTS = (
     ("float64", ladder.take_gradients),
     ("float64", ladder.take_one_step),
     ("float64", ladder.fine_tune),
-    ("float64", ladder.train_with_schedule),
     ("float32", ladder.train_all_epochs),
+    ("float64", ladder.train_with_schedule),
 )
 LAST_PARTS = {
     "pixels": 1,
@@ -105,8 +105,8 @@ LAST_PARTS = {
     "whole-network gradients": 4,
     "one optimizer step": 5,
     "one fine-tuning step": 6,
-    "AdamW, cosine schedule": 7,
-    "half the epochs": 8,
+    "half the epochs": 7,
+    "AdamW, cosine schedule": 8,
     "epoch losses": 8,
 }
 
