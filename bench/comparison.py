@@ -19,6 +19,7 @@ from shared.records import (
     Check,
     ComparisonRecord,
     ControlRecord,
+    IdiomsRecord,
     OnnxCross,
     OnnxParity,
     ParityRecord,
@@ -94,6 +95,7 @@ def make_checks(
     parity: ParityRecord | None = None,
     timing: TimingRunRecord | None = None,
     scaling: ScalingRecord | None = None,
+    idioms: IdiomsRecord | None = None,
 ) -> list[Check]:
     """Everything about a run that passes or fails."""
     checks: list[Check] = []
@@ -118,6 +120,8 @@ def make_checks(
         checks += _control_checks(timing.control)
     if scaling:
         checks += _scaling_checks(scaling)
+    if idioms:
+        checks += _idiom_checks(idioms)
     return checks
 
 
@@ -156,12 +160,28 @@ def _scaling_checks(scaling: ScalingRecord) -> list[Check]:
         seconds = [point.training_s for point in points]
         name = f"{arm}: exponent of training time by images"
         checks.append(_at_most(name, growth(images, seconds), MAX_TIME_EXPONENT))
-        first, last = (points[i].memory.peak_private_mib for i in (0, -1))
-        if first and last:
-            name = f"{arm}: MiB of memory for 1,000 more images"
-            more = (last - first) / (images[-1] - images[0]) * 1000
-            checks.append(_at_most(name, more, MAX_MEMORY_GROWTH_MIB))
+        for what in ("private", "device"):
+            field = f"peak_{what}_mib"
+            first, last = (getattr(points[i].memory, field) for i in (0, -1))
+            if first and last:
+                name = f"{arm}: MiB of {what} memory for 1,000 more images"
+                more = (last - first) / (images[-1] - images[0]) * 1000
+                checks.append(_at_most(name, more, MAX_MEMORY_GROWTH_MIB))
     return checks
+
+
+def _idiom_checks(idioms: IdiomsRecord) -> list[Check]:
+    """No rung is shown to be less accurate than the one before."""
+    return [
+        Check(
+            name=f"{arm}, {rung.name}: test accuracy over the rung before, at most",
+            value=rung.difference_interval[1],
+            limit=">= 0",
+            passed=rung.difference_interval[1] >= 0,
+        )
+        for arm, rungs in idioms.arms.items()
+        for rung in rungs[1:]
+    ]
 
 
 def _parity_checks(name: str, parity: OnnxParity | OnnxCross) -> list[Check]:

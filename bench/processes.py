@@ -24,18 +24,16 @@ PROJECT = Path(__file__).parent.parent
 # operation pays for fresh pages. Kept, they are used again: the same numbers, sooner.
 # Huge pages make processes alike: of small ones, how fast they are is a matter of luck.
 # Both arms get the same settings; the user's own come first.
-def _malloc(threshold_bytes: int, huge_pages: bool) -> dict[str, str]:
-    if platform.libc_ver()[0] != "glibc":
-        return {}
-    return {
-        "MALLOC_MMAP_THRESHOLD_": str(threshold_bytes),
-        "MALLOC_TRIM_THRESHOLD_": str(threshold_bytes),
-        "GLIBC_TUNABLES": f"glibc.malloc.hugetlb={huge_pages:d}",
-    }
-
-
-ENVIRONMENT = {n: os.environ.get(n, v) for n, v in _malloc(2**30, True).items()}
-GLIBC = _malloc(2**17, False)  # what it starts from
+Environment = dict[str, str | None]  # None takes a variable away
+_MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
+_HAS_GLIBC = platform.libc_ver()[0] == "glibc"
+ENVIRONMENT = {n: os.environ.get(n, v) for n, v in _MALLOC.items() if _HAS_GLIBC}
+# glibc left alone. Its thresholds follow what a program frees, unless one is set.
+GLIBC: Environment = dict.fromkeys(ENVIRONMENT)
 
 
 class ArmFailed(Exception):
@@ -75,12 +73,12 @@ def run_worker(
     request: Request,
     on_event: Callable[[dict], None],
     time_limit_s: float,
-    environment: dict[str, str] = ENVIRONMENT,
+    environment: Environment = ENVIRONMENT,
 ) -> dict:
     """Run one job to its end in a process of its own and return its result.
 
     Args:
-        environment: variables that the process gets besides ours.
+        environment: variables that the process gets besides ours, or instead.
 
     Raises:
         UserError: the job found the user's input at fault.
@@ -113,7 +111,7 @@ def _supervise(
     errors,
     on_event: Callable[[dict], None],
     time_limit_s: float,
-    environment: dict[str, str],
+    environment: Environment,
 ) -> tuple[int, bool]:
     """Exit code of the worker, and whether its time ran out."""
     late = threading.Event()
@@ -124,7 +122,7 @@ def _supervise(
         stderr=errors,
         text=True,
         cwd=PROJECT,
-        env=os.environ | environment,
+        env={n: v for n, v in (os.environ | environment).items() if v is not None},
     ) as process:
         timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
         timer.start()

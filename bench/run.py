@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.display import Display
-from bench.processes import ENVIRONMENT, run_worker
+from bench.processes import ENVIRONMENT, Environment, run_worker
 from bench.request import Request
 from bench.timing.rounds import Measured
 from shared.clock import now
@@ -100,7 +100,7 @@ def work(
     job: str,
     arm: str,
     scratch: Path,
-    environment: dict[str, str] = ENVIRONMENT,
+    environment: Environment = ENVIRONMENT,
     **more: object,
 ) -> dict:
     """Let a worker do a job of this run; returns its result.

@@ -295,7 +295,8 @@ def _record(run: Run) -> Results:
         scaling=run.scaling,
         idioms=run.idioms,
         checks=make_checks(
-            run.arms, run.comparisons, run.parity, run.timing, run.scaling
+            run.arms,
+            *(run.comparisons, run.parity, run.timing, run.scaling, run.idioms),
         ),
         not_run=run.not_run,
     )

@@ -7,6 +7,7 @@ to standard output as one JSON object a line; the result is a file, written whol
 import importlib
 import json
 import os
+import re
 import resource
 import sys
 import threading
@@ -158,6 +159,7 @@ def train(worker: Worker) -> dict:
         history = program.train(model, *loaders, description, folder, _report_epoch)
     checkpoint = folder / f"best{side.checkpoint.SUFFIX}"
     model, validation, test = _evaluate(worker, checkpoint, data, loaders[1])
+    memory = worker.memory()  # an exporter may take more than all before it
     # A graph is float32: it would round in other places than a run in 16 bits.
     if worker.request.export and not worker.config.is_rounded:
         with worker.stage("export"):
@@ -173,7 +175,7 @@ def train(worker: Worker) -> dict:
         validation=score(validation, splits["validation"].labels, classes),
         test=_score_test(test, splits["test"], classes),
         stages=worker.stages.seconds,
-        memory=worker.memory(),
+        memory=memory,
     )
     return {"arm": record.model_dump(), "threads": side.device.num_threads()}
 
@@ -302,6 +304,9 @@ def _score_test(logits: np.ndarray, split: Split, classes: list[str]) -> ScoreRe
 
 
 def _peak_rss_mib() -> float:
+    status = Path("/proc/self/status")
+    if status.is_file():  # getrusage() would tell our parent's peak where that is more
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 

@@ -71,7 +71,9 @@ class _TensorFlow:
         import tensorflow as tf
 
         if config.division == "matched":
-            tf.config.experimental.enable_tensor_float_32_execution(False)  # [D22]
+            tf.config.experimental.enable_tensor_float_32_execution(
+                config.tf32
+            )  # [D22]
         # [D19] TensorFlow takes every GPU it sees, and all of its memory, unless told.
         if config.device == "cpu":
             tf.config.set_visible_devices([], "GPU")
@@ -124,7 +126,8 @@ class _Jax:
         if config.precision == "float64":
             jax.config.update("jax_enable_x64", True)
         if config.division == "matched":
-            jax.config.update("jax_default_matmul_precision", "highest")  # [D22]
+            precision = "tensorfloat32" if config.tf32 else "highest"
+            jax.config.update("jax_default_matmul_precision", precision)  # [D22]
 
     @staticmethod
     def has_gpu() -> bool:
@@ -162,8 +165,8 @@ class _Torch:
         import torch
 
         if config.division == "matched":
-            torch.backends.cudnn.allow_tf32 = False  # [D22]
-            torch.backends.cuda.matmul.allow_tf32 = False
+            torch.backends.cudnn.allow_tf32 = config.tf32  # [D22]
+            torch.backends.cuda.matmul.allow_tf32 = config.tf32
         if config.device == "cpu":
             keras.device("cpu").__enter__()  # to the end of the process
 
@@ -189,7 +192,7 @@ class _Torch:
     def synchronise() -> None:
         import torch
 
-        if torch.cuda.is_available():
+        if torch.cuda.is_initialized():  # else it was not asked for anything
             torch.cuda.synchronize()
 
     @staticmethod

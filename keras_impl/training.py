@@ -356,16 +356,19 @@ class _LogitsLog(keras.metrics.Metric):
     def __init__(self, num_samples: int, num_classes: int) -> None:
         super().__init__(name="logits_log")
         self.logits = self.add_variable((num_samples, num_classes), "zeros")
-        self.labels = self.add_variable((num_samples,), "zeros", dtype="int32")
-        self.seen = self.add_variable((), "zeros", dtype="int32")
+        # TensorFlow keeps int32 on the CPU, where XLA on a GPU may not touch it; "int"
+        # is int64 there.
+        self.labels = self.add_variable((num_samples,), "zeros", dtype="int")
+        self.seen = self.add_variable((), "zeros", dtype="int")
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:  # noqa: ARG002
         count = ops.shape(y_pred)[0]
-        places = (self.seen + ops.arange(count, dtype="int32"))[:, None]
+        steps = ops.cast(ops.arange(count, dtype="int32"), self.seen.dtype)
+        places = (self.seen + steps)[:, None]
         self.logits.assign(ops.scatter_update(self.logits, places, y_pred))
-        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        labels = ops.cast(ops.reshape(y_true, (-1,)), self.labels.dtype)
         self.labels.assign(ops.scatter_update(self.labels, places, labels))
-        self.seen.assign_add(count)
+        self.seen.assign_add(ops.cast(count, self.seen.dtype))
 
     def result(self):
         return self.seen + 0  # a tensor, which JAX asks for

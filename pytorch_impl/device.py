@@ -14,8 +14,8 @@ def set_up(config: Config) -> str:
     """
     torch.manual_seed(config.seed)
     if config.division == "matched":
-        torch.backends.cudnn.allow_tf32 = False  # [D22]
-        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = config.tf32  # [D22]
+        torch.backends.cuda.matmul.allow_tf32 = config.tf32
     exact = config.precision == "float64"
     torch.set_default_dtype(torch.float64 if exact else torch.float32)
     # Autocast for the whole process, as a policy is in Keras. Its cache of cast weights
@@ -47,7 +47,7 @@ def peak_device_mib() -> float | None:
 
 def synchronise() -> None:
     """Wait until the device has done what it was asked to do."""
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # else it was not asked for anything
         torch.cuda.synchronize()
 
 

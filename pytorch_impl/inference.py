@@ -63,7 +63,7 @@ def predict_batch(network: nn.Module, inputs: np.ndarray) -> np.ndarray:
     network.eval()  # Keras: predict() always runs in inference mode
     device = next(network.parameters()).device
     with torch.inference_mode():
-        outputs = network(torch.from_numpy(inputs).to(device))
+        outputs = network(torch.from_numpy(inputs).to(device, non_blocking=True))
         return outputs.to("cpu", torch.get_default_dtype()).numpy()
 
 

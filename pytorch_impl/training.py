@@ -268,9 +268,10 @@ def _train_epoch(
     seen_logits, seen_labels = [], []
     for inputs, labels in loader:
         _, logits = _update(network, optimizer, inputs, labels)
-        seen_logits.append(logits.cpu())
+        seen_logits.append(logits.clone())  # a CUDA graph would write over them
         seen_labels.append(labels)
-    return torch.cat(seen_logits).numpy(), torch.cat(seen_labels).numpy()
+    # Fetched once: a GPU would be waited for at every batch.
+    return torch.cat(seen_logits).cpu().numpy(), torch.cat(seen_labels).numpy()
 
 
 def _update(

@@ -19,6 +19,7 @@ ONE_DIVISION = {
         "precision",
         "channels_last",
         "compile",
+        "tf32",
         "adam_beta_1",
         "adam_beta_2",
         "weight_decay",
@@ -99,6 +100,9 @@ class Config(BaseModel):
     )
     compile: bool = Field(
         False, description="torch.compile, and XLA (jit_compile) on Keras's side."
+    )
+    tf32: bool = Field(
+        False, description="On GPUs: round factors to ten bits, in less time."
     )
     epochs: int = Field(10, ge=1, le=1000, description="Passes over the images.")
     learning_rate: float = Field(

@@ -231,7 +231,7 @@ class IdiomRecord(Record):
     stages: dict[str, float]  # seconds of a whole training
     memory: MemoryRecord
     test_accuracy: float
-    difference: float  # this minus the first rung
+    difference: float  # of test accuracy, this minus the rung before
     difference_interval: Interval  # paired by test image, 95 %
     epoch: TimingRecord | None = None  # of a share of the images; features amortised
     augmented: TimingRecord | None = None  # the same with augmentation
@@ -251,6 +251,9 @@ class IdiomsRecord(Record):
     seed: int
     decoding_s: float = 0.0  # into an empty decode cache
     arms: dict[str, list[IdiomRecord]] = {}
+    order: dict[str, list[list[str]]] = {}  # of the rungs in each round, by arm
+    before: MachineState | None = None
+    after: MachineState | None = None
     floor_s: dict[str, float] = {}  # start-up, and a pass at onnxruntime's rate
 
     def shortest(self, arm: str) -> IdiomRecord:

@@ -191,8 +191,8 @@ PROBES: dict[str, Probe] = {
     ),
     "D20": Probe("logits with eval() forgotten", "%", _off("logits")),
     "D21": Probe(
-        "page faults of a batch of 32 images that glibc's own thresholds cost PyTorch "
-        "more than Keras",
+        "page faults of a batch of 32 images that glibc left alone costs PyTorch more "
+        "than Keras",
         "page faults",
         _gap(_freed_pages),
         "needs glibc's malloc",

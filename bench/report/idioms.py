@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from bench.report.blocks import Block, Plot, Table, Text
 from bench.report.figures import COLORS, FAINT, render
 from bench.report.numbers import DASH, fixed, percent, short, with_interval
+from bench.report.times import states
 from bench.report.words import NO_DIFFERENCE
 from shared.records import IdiomRecord, IdiomsRecord, Results
 
@@ -14,7 +15,7 @@ SPEED = [
 ]
 WHOLE = [
     *("Rung", "Cold [s]", "Warm [s]", "Times as fast, cold", "Warm", "Test accuracy"),
-    *("Against the first rung, points", "Verdict"),
+    *("Against the rung before, points", "Verdict"),
 ]
 STAGES = ("start", "import", "build", "features", "epochs")
 
@@ -27,17 +28,22 @@ def idioms(results: Results) -> list[Block]:
     blocks: list[Block] = [
         Text(
             "Each rung is the same task, and differs from the one before as it says: "
-            f"{record.epochs} epochs, seed {record.seed}. Seconds are those of a whole "
-            "process from its start to the best checkpoint. Warm takes images from the "
+            f"{record.epochs} epochs, seed {record.seed}. Seconds are those of one "
+            "process from its start to the best checkpoint, each rung's run once; the "
+            "gains with intervals come from the rounds. Warm takes images from the "
             f"decode cache; cold adds the {fixed(record.decoding_s, 1)} s that filling "
             "the cache took. The lowest rungs decode files in every epoch and know no "
             "difference. Images/s is measured on a share of the images, in fresh "
-            "processes in shuffled order, features shared out among the epochs."
+            "processes in shuffled order, features shared out among the epochs. On a "
+            "GPU the lowest rungs have TF32 as their framework has it, the others none "
+            "before the rung that names it [D22]."
         )
     ]
     for arm, rungs in record.arms.items():
         if rungs:
             blocks += _arm(arm, rungs, record)
+    if record.before and record.after:
+        blocks.append(states(record.before, record.after))
     return blocks
 
 

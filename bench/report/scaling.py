@@ -10,7 +10,8 @@ from shared.records import Results, ScalingPoint
 
 HEADER = [
     *("Arm", "Images", "Decoding [s]", "Features [s]", "Epochs [s]", "Images/s"),
-    *("Private memory [MiB]", "With mapped files [MiB]", "Test accuracy"),
+    *("Private memory [MiB]", "With mapped files [MiB]", "Accelerator [MiB]"),
+    "Test accuracy",
 ]
 
 
@@ -25,7 +26,7 @@ def scaling(results: Results) -> list[Block]:
             "pages stay while the machine has room; private memory is what the program "
             f"needs. {_growths(results)}"
         ),
-        Table("", "lrrrrrrrr", HEADER, rows),
+        Table("", "lrrrrrrrrr", HEADER, rows),
         _plot(results),
     ]
 
@@ -41,6 +42,7 @@ def _cells(point: ScalingPoint) -> list[str]:
         fixed(point.images / point.training_s, 0),
         fixed(memory.peak_private_mib, 0),
         fixed(memory.peak_rss_mib, 0),
+        fixed(memory.peak_device_mib, 0),
         percent(point.test_accuracy),
     ]
 

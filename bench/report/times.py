@@ -32,7 +32,7 @@ def timing(results: Results) -> list[Block]:
         Row(figures),
         _times(results, phases),
         Row([*ratios, _meanings(phases)]),
-        *(_conditions(results.timing) if results.timing else []),
+        *(_conditions(results) if results.timing else []),
     ]
 
 
@@ -40,26 +40,29 @@ def control(results: Results) -> list[Block]:
     """A run of the control alone."""
     if results.arms or not results.timing or not results.timing.control:
         return []
-    return _conditions(results.timing)
+    return _conditions(results)
 
 
-def _conditions(timing: TimingRunRecord) -> list[Block]:
+def _conditions(results: Results) -> list[Block]:
     """How the times were taken, and what this machine makes of no difference."""
+    timing, most = results.timing, results.config["timing_warmup_steps"]
     took = ", ".join(f"{n} {1000 * ms:.1f}" for n, ms in timing.overhead_ms.items())
     orders = "; ".join(", ".join(order) for order in timing.order)
     return [
         Text(
             f"Taken in {timing.rounds} rounds, a fresh process for each arm in each, "
             f"in this order: {orders}. Steady samples follow a warm-up that goes on "
-            f"until two windows of three calls agree to 5%. Timing itself adds, in "
-            f"microseconds a call: {took}."
+            f"until two windows of three calls agree to 5%, or for {most} calls. "
+            f"Timing itself adds, in microseconds a call: {took}."
         ),
-        Row([_states(timing), *_memory(timing)]),
+        Row([states(timing.before, timing.after), *_memory(timing)]),
         *_control(timing.control),
     ]
 
 
-def _states(timing: TimingRunRecord) -> Table:
+def states(before: MachineState, after: MachineState) -> Table:
+    """What the machine told of itself before and after it was measured."""
+
     def told(state: MachineState) -> list[str]:
         gpu = [fixed(state.gpu_mhz, 0), fixed(state.gpu_celsius, 0)]
         cpu = [fixed(state.cpu_mhz, 0), fixed(state.cpu_celsius, 0)]
@@ -69,7 +72,7 @@ def _states(timing: TimingRunRecord) -> Table:
         *("Load average, 1 minute", "CPU clock [MHz]", "CPU temperature [°C]"),
         *("GPU clock [MHz]", "GPU temperature [°C]"),
     )
-    told_twice = zip(names, told(timing.before), told(timing.after), strict=True)
+    told_twice = zip(names, told(before), told(after), strict=True)
     rows = [list(row) for row in told_twice if set(row[1:]) != {DASH}]
     return Table("The machine", "lrr", ["", "Before", "After"], rows)
 
@@ -141,8 +144,8 @@ def _allocator(results: Results) -> str:
         return ""
     return (
         f"All arms ran with {names} set, so that freed memory is kept and used again: "
-        "the results are the same, but with glibc's own settings an arm can take "
-        "longer, PyTorch's most of all."
+        "the results are the same, but with glibc left alone an arm can take longer, "
+        "PyTorch's most of all."
     )
 
 

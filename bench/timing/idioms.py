@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.comparison import compare_arms
+from bench.environment import describe_state
 from bench.processes import ENVIRONMENT, GLIBC, ArmFailed
 from bench.run import Run, work
 from bench.statistics import MIN_ROUNDS, Rounds, compare_times, summarise
@@ -30,14 +31,14 @@ class Idiom:
     Attributes:
         changes: of the configuration.
         keeps_memory: freed memory stays with the process, as everywhere else. [D21]
-        needs_gpu: it would take hours on a CPU.
+        device: "cpu" or "cuda" where it is a rung on that alone.
     """
 
     name: str
     what: str
     changes: dict[str, Any] = field(default_factory=dict)
     keeps_memory: bool = True
-    needs_gpu: bool = False
+    device: str | None = None
 
     @property
     def sees_images(self) -> bool:
@@ -54,13 +55,16 @@ DEFAULTS = {
         "fold_batch_norm",
         "channels_last",
         "compile",
+        "tf32",
         "precision",
     )
 }
 USUAL = {"division": "idiomatic", "loader_workers": 0}
 FOLDED = {"cache_features": False}  # decoded images, each in every epoch
 FROM_CACHE = FOLDED | {"fold_batch_norm": False}
+COMPILED = FOLDED | {"compile": True, "tf32": True}  # TF32 is of GPUs alone
 MIXED = {"precision": "bfloat16"}
+TF32 = Idiom("TF32", "[D22]", FOLDED | {"tf32": True}, device="cuda")
 
 IDIOMS = {
     "pytorch": (
@@ -75,8 +79,9 @@ IDIOMS = {
         ),
         Idiom("channels_last", "NHWC in memory [D30]", FROM_CACHE),
         Idiom("batch norm folded", "into the frozen convolutions", FOLDED),
-        Idiom("compile", "torch.compile [D16]", FOLDED | {"compile": True}),
-        Idiom("bfloat16", "autocast", FOLDED | {"compile": True} | MIXED),
+        TF32,
+        Idiom("compile", "torch.compile [D16]", COMPILED),
+        Idiom("bfloat16", "autocast", COMPILED | MIXED),
         Idiom("features once", "float32: what `all` does"),
         Idiom("features once, bfloat16", "the same under autocast", MIXED),
     ),
@@ -88,9 +93,13 @@ IDIOMS = {
         Idiom("freed memory kept", "and in huge pages [D21]", USUAL),
         Idiom("decode cache", "decoded once; a PyDataset", FROM_CACHE),
         Idiom("batch norm folded", "into the frozen convolutions", FOLDED),
+        TF32,
         # XLA's depthwise convolutions for a CPU are many times slower than oneDNN's.
-        Idiom("jit_compile", "XLA [D16]", FOLDED | {"compile": True}, needs_gpu=True),
-        Idiom("mixed_bfloat16", "without XLA", FOLDED | MIXED),
+        Idiom("jit_compile", "XLA [D16]", COMPILED, device="cuda"),
+        Idiom(
+            "mixed_bfloat16 under XLA", "the policy", COMPILED | MIXED, device="cuda"
+        ),
+        Idiom("mixed_bfloat16", "without XLA", FOLDED | MIXED, device="cpu"),
         Idiom("features once", "float32: what `all` does"),
         Idiom("features once, mixed_bfloat16", "the same under the policy", MIXED),
     ),
@@ -102,10 +111,11 @@ def climb_idioms(run: Run) -> None:
     run.folders = link_images(run.data, run.scratch / "images")
     config = run.options.config
     record = run.idioms = IdiomsRecord(epochs=config.epochs, seed=config.seed)
+    record.before = describe_state()
     record.decoding_s = _time_decoding(run)
     for arm in run.options.arms:
         if arm not in IDIOMS:
-            run.not_run.append(f"optimisation ladder of {arm}: it has no rungs")
+            run.miss(f"optimisation ladder of {arm}: it has no rungs")
             continue
         record.arms[arm] = []  # filled rung by rung, to be there if interrupted
         _train_rungs(run, arm, record.arms[arm])
@@ -114,6 +124,7 @@ def climb_idioms(run: Run) -> None:
             record.floor_s |= _floor(run, arm)
         except ArmFailed as reason:
             run.miss(f"optimisation ladder of {arm}: floor: {reason}")
+        record.after = describe_state()
 
 
 def _time_decoding(run: Run) -> float:
@@ -130,11 +141,11 @@ def _time_decoding(run: Run) -> float:
 
 
 def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
-    first: ArmRecord | None = None
+    before: ArmRecord | None = None
     for idiom in IDIOMS[arm]:
-        if idiom.needs_gpu and first and first.device == "cpu":
+        if idiom.device and before and idiom.device != _kind(before.device):
             what = f"optimisation ladder of {arm}: {idiom.name}"
-            run.not_run.append(f"{what}, which takes hours on a CPU")
+            run.not_run.append(f"{what}, a rung for --device {idiom.device}")
             continue
         run.display.say(f"optimisation ladder: {arm}, {idiom.name}")
         scratch = run.scratch / f"{arm}-idiom"
@@ -144,9 +155,10 @@ def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
             run.miss(f"optimisation ladder: {arm}, {idiom.name}: {reason}")
             continue
         trained = ArmRecord.model_validate(done["arm"])
-        first = first or trained
         labels, seed = run.data.splits["test"].labels, run.options.config.seed
-        compared = compare_arms(("this", "the first"), (trained, first), labels, seed)
+        pair = trained, before or trained
+        compared = compare_arms(("this", "the rung before"), pair, labels, seed)
+        before = trained
         rungs.append(
             IdiomRecord(
                 name=idiom.name,
@@ -160,6 +172,11 @@ def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
                 difference_interval=compared.test_accuracy_interval,
             )
         )
+
+
+def _kind(device: str) -> str:
+    """ "cpu", or "cuda" for a GPU by its name."""
+    return "cpu" if device == "cpu" else "cuda"
 
 
 def _time_rungs(run: Run, arm: str, record: IdiomsRecord) -> None:
@@ -187,6 +204,7 @@ def _time_rungs(run: Run, arm: str, record: IdiomsRecord) -> None:
     names = [rung.name for rung in record.arms[arm]]
     names += [n + AUGMENTED for n in names if idioms[n].sees_images]
     random, measured = stream(config.seed, TIMING), Measured()
+    record.order[arm] = measured.order  # the list itself, which is still filled
     try:
         measure_in_rounds(measured, names, config.timing_rounds, random, measure, miss)
     finally:  # what an interrupted run has found is worth keeping

@@ -1,6 +1,7 @@
 """Keras on other backends, and the commands that time the arms, as a user runs them."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -9,20 +10,29 @@ QUICK = ("--timing-steps", 2, "--timing-warmup-steps", 1, "--timing-rounds", 1)
 
 
 @pytest.fixture(scope="module")
-def run(bench, few_photos, real_weights, tmp_path_factory) -> dict:
+def train(bench, few_photos, real_weights, tmp_path_factory) -> Callable[..., dict]:
     """The same program on three backends, without dropout so that they must agree."""
-    folder = tmp_path_factory.mktemp("arms") / "run"
-    done = bench(
-        *("train", "--data", few_photos, "--weights", real_weights),
-        *("--arms", ",".join(ARMS), "--dropout", 0, "--epochs", 3),
-        *("--output", folder),
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads((folder / "results.json").read_text())
+
+    def call(*options: object) -> dict:
+        folder = tmp_path_factory.mktemp("arms") / "run"
+        done = bench(
+            *("train", "--data", few_photos, "--weights", real_weights),
+            *("--arms", ",".join(ARMS), "--dropout", 0, "--output", folder, *options),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads((folder / "results.json").read_text())
+
+    return call
 
 
-@pytest.mark.slow
-def test_every_backend_trains_the_same_classifier(run):
+@pytest.fixture(scope="module")
+def run(train) -> dict:
+    """Trained on features."""
+    return train("--epochs", 3)
+
+
+def require_equal_histories(run: dict) -> None:
+    """Every arm's epochs are those of the first."""
     histories = {
         name: [
             (epoch["validation_accuracy"], pytest.approx(epoch["train_loss"], rel=1e-4))
@@ -33,6 +43,16 @@ def test_every_backend_trains_the_same_classifier(run):
     assert set(histories) == set(ARMS)
     assert histories["keras-jax"] == histories["pytorch"]
     assert histories["keras-torch"] == histories["pytorch"]
+
+
+@pytest.mark.slow
+def test_every_backend_trains_the_same_classifier(run):
+    require_equal_histories(run)
+
+
+@pytest.mark.slow
+def test_every_backend_trains_the_same_classifier_on_augmented_images(train):
+    require_equal_histories(train("--epochs", 2, "--augment"))
 
 
 @pytest.mark.slow

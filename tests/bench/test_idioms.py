@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.comparison import make_checks
 from bench.processes import ENVIRONMENT, GLIBC, ArmFailed
 from bench.run import Run
 from bench.timing import idioms
@@ -18,13 +19,14 @@ SPEEDUP = 2.0  # of every rung over the one before
 class FakeWorkers:
     """Each rung takes half as long as the one before; keeps what it was asked."""
 
-    def __init__(self, run: Run, broken: str = "") -> None:
+    def __init__(self, run: Run, broken: str = "", mistaken: str = "") -> None:
         self.labels = run.data.splits["test"].labels
         self.asked: list[tuple] = []
         self.random = np.random.default_rng(0)
-        self.names = {self._key(i): i.name for i in idioms.IDIOMS["pytorch"]}
+        rungs = [i for i in idioms.IDIOMS["pytorch"] if i.device != "cuda"]
+        self.names = {self._key(i): i.name for i in rungs}
         self.places = list(self.names)
-        self.broken = broken
+        self.broken, self.mistaken = broken, mistaken
 
     @staticmethod
     def _key(idiom: idioms.Idiom) -> tuple:
@@ -54,10 +56,12 @@ class FakeWorkers:
         if job == "time_epoch":
             noise = self.random.normal(1, 0.01)
             return {"images": 40, "milliseconds": [1000 * seconds * noise]}
-        return {"arm": self._trained(seconds).model_dump()}
+        wrong = self.names[key] == self.mistaken
+        return {"arm": self._trained(seconds, wrong).model_dump()}
 
-    def _trained(self, seconds: float) -> ArmRecord:
-        scores = score(np.eye(3)[self.labels], self.labels, ["hat", "pants", "shirt"])
+    def _trained(self, seconds: float, wrong: bool) -> ArmRecord:
+        logits = np.eye(3)[(self.labels + wrong) % 3]
+        scores = score(logits, self.labels, ["hat", "pants", "shirt"])
         return ArmRecord(
             status="ok",
             device="cpu",
@@ -68,8 +72,8 @@ class FakeWorkers:
         )
 
 
-def climb(run: Run, monkeypatch, broken: str = "") -> FakeWorkers:
-    workers = FakeWorkers(run, broken)
+def climb(run: Run, monkeypatch, **defects: str) -> FakeWorkers:
+    workers = FakeWorkers(run, **defects)
     monkeypatch.setattr(idioms, "work", workers)
     idioms.climb_idioms(run)
     return workers
@@ -77,12 +81,14 @@ def climb(run: Run, monkeypatch, broken: str = "") -> FakeWorkers:
 
 def test_every_rung_is_trained_once_and_timed_in_five_rounds(run, monkeypatch):
     workers = climb(run, monkeypatch)
-    names = [idiom.name for idiom in idioms.IDIOMS["pytorch"]]
+    names = list(workers.names.values())
     trained = [name for job, name, _ in workers.asked if job == "train"]
     assert trained == names
     timed = [name for job, name, moved in workers.asked if job != "train" and not moved]
     assert sorted(timed) == sorted(names * 5)
     assert timed[: len(names)] != names  # shuffled
+    order = run.idioms.order["pytorch"]
+    assert [n for one in order for n in one if idioms.AUGMENTED not in n] == timed
 
 
 def test_gain_is_over_the_rung_before(run, monkeypatch):
@@ -105,25 +111,36 @@ def test_rungs_on_images_are_timed_with_augmentation_too(run, monkeypatch):
 
 
 def test_a_rung_that_fails_does_not_lose_the_others(run, monkeypatch):
-    climb(run, monkeypatch, broken="compile")
+    workers = climb(run, monkeypatch, broken="compile")
     names = [rung.name for rung in run.idioms.arms["pytorch"]]
     assert "compile" not in names
-    assert len(names) == len(idioms.IDIOMS["pytorch"]) - 1
+    assert len(names) == len(workers.names) - 1
     assert any("compile: out of memory" in reason for reason in run.not_run)
     assert run.failures == 1
 
 
 def test_a_rung_for_a_gpu_is_left_out_on_a_cpu(run, monkeypatch):
-    rungs = [
-        replace(idiom, needs_gpu=idiom.name == "compile")
-        for idiom in idioms.IDIOMS["pytorch"]
-    ]
-    monkeypatch.setitem(idioms.IDIOMS, "pytorch", rungs)
     climb(run, monkeypatch)
-    assert "compile" not in [rung.name for rung in run.idioms.arms["pytorch"]]
-    reason = "optimisation ladder of pytorch: compile, which takes hours on a CPU"
+    assert "TF32" not in [rung.name for rung in run.idioms.arms["pytorch"]]
+    reason = "optimisation ladder of pytorch: TF32, a rung for --device cuda"
     assert run.not_run == [reason]
     assert run.failures == 0
+
+
+@pytest.mark.parametrize("mistaken", ["", "compile"])
+def test_a_rung_that_loses_accuracy_fails_a_check(run, monkeypatch, mistaken):
+    climb(run, monkeypatch, mistaken=mistaken)
+    checks = make_checks({}, idioms=run.idioms)
+    assert len(checks) == len(run.idioms.arms["pytorch"]) - 1
+    failed = [check.name.split(":")[0] for check in checks if not check.passed]
+    assert failed == (["pytorch, compile"] if mistaken else [])
+
+
+def test_an_arm_without_rungs_is_missed(run, monkeypatch):
+    run.options = replace(run.options, arms=("keras-jax",))
+    climb(run, monkeypatch)
+    assert run.not_run == ["optimisation ladder of keras-jax: it has no rungs"]
+    assert run.failures == 1
 
 
 def test_floor_is_start_up_and_a_pass_at_onnxruntime_s_rate(run, monkeypatch):

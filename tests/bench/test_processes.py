@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.processes import ArmFailed, run_worker, together
+from bench.processes import ENVIRONMENT, GLIBC, ArmFailed, run_worker, together
 from bench.request import Request
 from shared.config import make_config
 
@@ -39,6 +39,27 @@ def test_killed_worker_is_named(tmp_path):
 
     with pytest.raises(ArmFailed, match="killed by signal 9"):
         run_worker(request(tmp_path), kill, 60)
+
+
+@pytest.mark.skipif(not ENVIRONMENT, reason="needs glibc's malloc")
+@pytest.mark.parametrize("environment", [ENVIRONMENT, GLIBC], ids=["kept", "alone"])
+def test_malloc_is_left_alone_where_asked_for(tmp_path, monkeypatch, environment):
+    """Our own process may have been started with the settings of a worker."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    variables: set[str] = set()
+
+    def look(_event: dict) -> None:
+        for child in psutil.Process().children():
+            if "bench.worker" in child.cmdline():
+                variables.update(child.environ())
+                child.kill()
+
+    with pytest.raises(ArmFailed, match="killed"):
+        run_worker(request(tmp_path), look, 60, environment)
+    assert "PATH" in variables
+    kept = variables & set(ENVIRONMENT)
+    assert kept == {n for n, v in environment.items() if v is not None}
 
 
 def test_calls_side_by_side_come_back_in_order():
