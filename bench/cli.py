@@ -11,6 +11,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from bench.display import Display
-from bench.processes import ArmFailed, run_worker
+from bench.processes import ON_CPU, ArmFailed, run_worker
 from bench.request import ARMS, PAIR
 from bench.statistics import MIN_ROUNDS
 from shared.config import Config, make_config
@@ -133,8 +134,8 @@ class Parity:
 
     def execute(self, console: Console) -> int:
         _require_matched("parity", self.settings)
-        _, *others = arms = _parse_arms(self.inputs.arms)
-        if arms[0] != "pytorch" or len(others) != 1:
+        arms = _parse_arms(self.inputs.arms)
+        if "pytorch" not in arms or len(arms) != 2:
             raise UserError(
                 f"--arms {self.inputs.arms}: parity needs pytorch and one other."
             )
@@ -226,7 +227,8 @@ class Export:
                 scratch=scratch,
                 checkpoint=self.checkpoint.resolve(),
             )
-            done = run_worker(request, lambda e: display.on_event(arm, e), 3600)
+            listen = partial(display.on_event, arm)
+            done = run_worker(request, listen, 3600, ON_CPU)
             with atomic_path(self.output) as temporary:
                 shutil.copyfile(done["path"], temporary)
         console.print(f"{self.output}: {', '.join(description.classes)}", markup=False)

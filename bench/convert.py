@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from bench.display import Display
 from bench.inputs import prepare_data
-from bench.processes import run_worker
+from bench.processes import ON_CPU, run_worker
 from bench.request import Request, arm_of
 from bench.transfer import MODEL, OPTIMIZER, STEPPED, as_matched, below
 from shared.checkpoints import (
@@ -25,7 +26,12 @@ from shared.checkpoints import (
 from shared.dataset import ImageData
 from shared.errors import UserError
 from shared.files import atomic_path, require_writable
-from shared.metrics import max_scaled_diff, relative_distance, top1_agreement
+from shared.metrics import (
+    comparable,
+    max_scaled_diff,
+    relative_distance,
+    top1_agreement,
+)
 from shared.weights import Arrays
 
 TIME_LIMIT_S = 3600
@@ -108,7 +114,8 @@ def convert(
             checkpoint=source.resolve(),
             **more,
         )
-        return run_worker(request, lambda event: on_event(arm, event), time_limit_s)
+        listen = partial(on_event, arm)
+        return run_worker(request, listen, time_limit_s, ON_CPU)
 
     given = work("hand_over", giver)["arrays"]
     reference = dict(np.load(given))
@@ -136,8 +143,11 @@ def compare(found: Arrays, reference: Arrays) -> Iterator[Difference]:
         ("classes not predicted alike", "logits", _disagreement, 0.0),
         ("head after one more step", STEPPED, relative_distance, STEP_TOLERANCE),
     ):
-        names = [key for key in reference if key.startswith(prefix)]
-        measured = {key: measure(found[key], reference[key]) for key in names}
+        names = [key for key in reference | found if key.startswith(prefix)]
+        measured = {
+            key: comparable(measure, found.get(key), reference.get(key))
+            for key in names
+        }
         failed = [key for key in names if not measured[key] <= tolerance]
         if measured:
             yield Difference(

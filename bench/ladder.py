@@ -110,15 +110,20 @@ def run_forward(climber: Climber) -> Arrays:
 
 
 def take_gradients(climber: Climber) -> Arrays:
-    """Loss of one batch, and its gradients with the backbone frozen and not."""
+    """Loss of one batch, and its gradients with the backbone frozen and not.
+
+    And batch norm's buffers after the frozen pass.
+    """
     model = climber.build()
     batch = climber.batches(climber.description)
     gradients = climber.side.training.compute_gradients
     loss, head = gradients(model, *batch)
+    arrays = climber.side.model.read_arrays(model)
     climber.side.model.set_backbone_trainable(model, True)
     _, everything = gradients(model, *batch)
     found = {"loss": np.array([loss])}
     found |= {f"head gradients/{name}": array for name, array in head.items()}
+    found |= {f"buffers/{n}": array for n, array in arrays.items() if "running" in n}
     return found | {
         f"whole-network gradients/{n}": array for n, array in everything.items()
     }
@@ -141,7 +146,7 @@ def fine_tune(climber: Climber) -> Arrays:
 
 
 def train_all_epochs(climber: Climber) -> Arrays:
-    """The head, losses and validation logits of each epoch; the buffers at the end."""
+    """The head, losses and validation logits of each epoch."""
     side, description, model = climber.side, climber.description, climber.build()
     train, validation = climber.splits["train"], climber.splits["validation"]
     loaders = _feature_loaders(climber, model, description, train, validation)
@@ -157,9 +162,6 @@ def train_all_epochs(climber: Climber) -> Arrays:
         found.update(climber.head(model, f"head at {epoch}"))
 
     side.training.train(model, *loaders, description, climber.folder, keep)
-    for name, array in side.model.read_arrays(model).items():
-        if "running" in name:
-            found[f"buffers/{name}"] = array
     return found
 
 

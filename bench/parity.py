@@ -1,6 +1,6 @@
 """The parity ladder: from equal pixels to equal classifiers, one rung at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from bench.ladder import NUM_IMAGES, spread
 from bench.onnx_runtime import OnnxClassifier
 from bench.request import BACKENDS, PAIR, SUFFIXES
 from bench.run import Run, work
+from shared.errors import UserError
 from shared.files import write_atomically
-from shared.metrics import max_scaled_diff, relative_distance
+from shared.metrics import comparable, max_scaled_diff, relative_distance
 from shared.records import ParityRecord, RungRecord
 from shared.weights import Arrays
 
@@ -22,7 +23,8 @@ SCHEDULE = "AdamW, cosine schedule"
 ONNX_BATCH = 32
 
 Sides = dict[str, Arrays]  # by arm
-Pair = tuple[str, np.ndarray, np.ndarray]  # name, values, reference
+Array = np.ndarray | None  # None where a side has none of that name
+Pair = tuple[str, Array, Array]  # name, values, reference
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ def _across(prefix: str) -> Callable[[Sides], Iterator[Pair]]:
 
     def pairs(sides: Sides) -> Iterator[Pair]:
         pytorch, keras = (sides[arm] for arm in PAIR)
-        for name in pytorch:
+        for name in pytorch | keras:
             if name.startswith(prefix):
-                yield name, keras[name], pytorch[name]
+                yield name, keras.get(name), pytorch.get(name)
 
     return pairs
 
@@ -66,8 +68,9 @@ def _head_after(share: float) -> Callable[[Sides], Iterator[Pair]]:
     """The head when a share of the epochs is done, at least one."""
 
     def pairs(sides: Sides) -> Iterator[Pair]:
-        names = [name for name in sides["pytorch"] if name.startswith("head at ")]
-        epochs = list(dict.fromkeys(name.split("/")[0] for name in names))
+        names = sides["pytorch"] | sides["keras"]
+        heads = (name.split("/")[0] for name in names if name.startswith("head at "))
+        epochs = list(dict.fromkeys(heads))
         epoch = epochs[max(1, round(share * len(epochs))) - 1]
         return _across(f"{epoch}/")(sides)
 
@@ -76,6 +79,9 @@ def _head_after(share: float) -> Callable[[Sides], Iterator[Pair]]:
 
 def _predictions(sides: Sides) -> Iterator[Pair]:
     for name, *logits in _across("validation logits/")(sides):
+        if any(one is None or not np.isfinite(one).all() for one in logits):
+            yield name, None, None
+            continue
         # counted from 1, since a scaled difference needs a reference above 0
         values, reference = (one.argmax(axis=1) + 1 for one in logits)
         yield name, values, reference
@@ -84,22 +90,23 @@ def _predictions(sides: Sides) -> Iterator[Pair]:
 def _buffers(sides: Sides) -> Iterator[Pair]:
     """Each side's batch-norm buffers against their values before training."""
     for arm in PAIR:
-        for name, array in sides[arm].items():
-            if name.startswith("buffers/"):
-                yield f"{arm} {name}", array, sides["start"][name]
+        for name, array in sides["start"].items():
+            if "running" in name:
+                yield f"{arm} {name}", sides[arm].get(name), array
 
 
 def _checkpoints(sides: Sides) -> Iterator[Pair]:
     """The other side's logits with a side's checkpoint, against its own."""
     for arm in PAIR:
-        yield f"{arm}'s checkpoint", sides[arm]["crossed logits"], sides[arm]["saved"]
+        found = sides[arm]
+        yield f"{arm}'s checkpoint", found.get("crossed logits"), found.get("saved")
 
 
 def _graphs(sides: Sides) -> Iterator[Pair]:
     """onnxruntime's logits against the framework's own, and graph against graph."""
     for arm in PAIR:
-        trained = sides[arm]["trained logits"]
-        yield f"{arm}'s graph", sides[arm]["ONNX logits"], trained
+        found = sides[arm]
+        yield f"{arm}'s graph", found.get("ONNX logits"), found.get("trained logits")
     yield from _across("ONNX logits")(sides)
 
 
@@ -130,7 +137,9 @@ RUNGS = (
     Rung(SCHEDULE, "the head after it", _across(SCHEDULE), 1e-6, exact=True),
     Rung("epoch losses", "training, validation", _across("epoch losses"), 1e-5),
     Rung("validation predictions", "each image and epoch", _predictions, 0.0),
-    Rung("batch-norm buffers", "before, after training", _buffers, 0.0),
+    Rung(
+        "batch-norm buffers", "before, after a training pass on images", _buffers, 0.0
+    ),
     Rung("checkpoint", "saved by one, loaded by the other", _checkpoints, 1e-5),
     Rung("ONNX", "each graph, and across", _graphs, 1e-4),
 )
@@ -153,10 +162,8 @@ def climb(run: Run) -> ParityRecord:
         for side, arm in zip(PAIR, arms, strict=True):
             scratch = run.scratch / f"{side}-{precision}"
             run.display.say(f"parity: {arm} in {precision}")
-            switches = _switches(run, arm)
-            done = work(
-                run, "climb_ladder", arm, scratch, config=config, switches=switches
-            )
+            more = {"config": config, "switches": switches_of(run, arm)}
+            done = work(run, "climb_ladder", arm, scratch, **more)
             sides[precision][side] = dict(np.load(done["path"]))
     for arm in PAIR:
         _use_elsewhere(run, arm, sides["float32"][arm])
@@ -167,18 +174,22 @@ def _use_elsewhere(run: Run, arm: str, found: Arrays) -> None:
     """A side's trained classifier in the other framework, and in onnxruntime."""
     scratch = run.scratch / f"{arm}-float32"
     run.display.say(f"parity: {arm}'s checkpoint on the other side")
-    conversion = convert(
-        *(scratch / f"last{SUFFIXES[arm]}", run.data.folder, scratch / "crossed"),
-        *(run.display.on_event, run.options.time_limit_s),
-    )
-    found["crossed logits"], found["saved"] = conversion.logits
+    try:
+        conversion = convert(
+            *(scratch / f"last{SUFFIXES[arm]}", run.data.folder, scratch / "crossed"),
+            *(run.display.on_event, run.options.time_limit_s),
+        )
+        found["crossed logits"], found["saved"] = conversion.logits
+    except UserError as reason:  # without its arrays the rung fails
+        run.display.say(str(reason), "red")
     run.display.show(f"parity: {arm}'s graph in onnxruntime")
     sample = spread(run.data.splits["test"], NUM_IMAGES["float32"]).images
     graph = OnnxClassifier(scratch / "model.onnx")
     found["ONNX logits"] = graph.all_logits(sample, ONNX_BATCH)
 
 
-def _switches(run: Run, arm: str) -> tuple[str, ...]:
+def switches_of(run: Run, arm: str) -> tuple[str, ...]:
+    """The differences to leave in on one side, e.g. "D02"."""
     pairs = [switch.split(":") for switch in run.options.switches]
     return tuple(difference for side, difference in pairs if side == arm)
 
@@ -195,12 +206,12 @@ def compare(sides: dict[str, Sides]) -> ParityRecord:
 
 def _compare_rung(rung: Rung, sides: dict[str, Sides]) -> RungRecord:
     found = [
-        (name, max_scaled_diff(values, reference), relative_distance(values, reference))
-        for name, values, reference in rung.pairs(sides[rung.precision])
+        (name, comparable(max_scaled_diff, *pair), comparable(relative_distance, *pair))
+        for name, *pair in rung.pairs(sides[rung.precision])
     ]
     rounded = [
-        relative_distance(values, reference)
-        for _, values, reference in rung.pairs(sides["float32"])
+        comparable(relative_distance, *pair)
+        for _, *pair in rung.pairs(sides["float32"])
         if rung.exact
     ]
     measured = {name: norm if rung.by_norm else worst for name, worst, norm in found}
@@ -213,14 +224,19 @@ def _compare_rung(rung: Rung, sides: dict[str, Sides]) -> RungRecord:
         ),
         precision=rung.precision,
         arrays=len(found),
-        max_scaled_diff=max(worst for _, worst, _ in found),
-        relative_distance=max(norm for _, _, norm in found),
+        max_scaled_diff=_largest(worst for _, worst, _ in found),
+        relative_distance=_largest(norm for _, _, norm in found),
         measure="relative_distance" if rung.by_norm else "max_scaled_diff",
         tolerance=rung.tolerance,
-        in_float32=max(rounded, default=None),
+        in_float32=_largest(rounded) if rounded else None,
         first_failed=failed[0] if failed else None,
         passed=not failed,
     )
+
+
+def _largest(values: Iterable[float]) -> float | None:
+    largest = max(values)
+    return largest if np.isfinite(largest) else None
 
 
 def write_parity(record: ParityRecord, folder: Path) -> Path:

@@ -18,13 +18,12 @@ from shared.errors import UserError
 from shared.machine import num_cores
 
 PROJECT = Path(__file__).parent.parent
-
+Environment = dict[str, str | None]  # None takes a variable away
 
 # [D21] glibc gives large blocks back to the kernel when they are freed, and the next
 # operation pays for fresh pages. Kept, they are used again: the same numbers, sooner.
 # Huge pages make processes alike: of small ones, how fast they are is a matter of luck.
 # Both arms get the same settings; the user's own come first.
-Environment = dict[str, str | None]  # None takes a variable away
 _MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
@@ -34,6 +33,8 @@ _HAS_GLIBC = platform.libc_ver()[0] == "glibc"
 ENVIRONMENT = {n: os.environ.get(n, v) for n, v in _MALLOC.items() if _HAS_GLIBC}
 # glibc left alone. Its thresholds follow what a program frees, unless one is set.
 GLIBC: Environment = dict.fromkeys(ENVIRONMENT)
+
+ON_CPU = ENVIRONMENT | {"CUDA_VISIBLE_DEVICES": ""}  # whatever a checkpoint says
 
 
 class ArmFailed(Exception):

@@ -23,7 +23,7 @@ from bench.inputs import (
 from bench.ledger.ledger import keep_ledger
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from bench.output import claim_output
-from bench.parity import climb, write_parity
+from bench.parity import climb, switches_of, write_parity
 from bench.processes import ArmFailed
 from bench.request import BACKENDS, PAIR
 from bench.run import Options, Run, work
@@ -105,17 +105,18 @@ def _prepare(options: Options, display: Display, scratch: Path) -> Run:
     run = Run(options, display, scratch, data, weights, store_weights(weights, scratch))
     if config.division == "idiomatic":
         run.folders = link_images(data, scratch / "images")
-    if config.device == "cuda" or run.folders:
+    if config.device == "cuda" or run.folders or options.switches:
         _probe(run)
     return run
 
 
 def _probe(run: Run) -> None:
-    """Let each arm look for its device and its images before one trains for nothing."""
+    """Let each arm look for its device, images and switches before one trains."""
     for arm in run.options.arms:
         # An arm that cannot even do this is reported when it comes to train.
         with suppress(ArmFailed):
-            work(run, "probe", arm, run.scratch / "probe")
+            switches = switches_of(run, arm)
+            work(run, "probe", arm, run.scratch / "probe", switches=switches)
 
 
 def _do_everything(run: Run) -> None:

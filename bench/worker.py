@@ -304,9 +304,12 @@ def _score_test(logits: np.ndarray, split: Split, classes: list[str]) -> ScoreRe
 
 
 def _peak_rss_mib() -> float:
+    # Where there is none, getrusage() tells our parent's peak if that was higher.
     status = Path("/proc/self/status")
-    if status.is_file():  # getrusage() would tell our parent's peak where that is more
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 2**10
+    if status.is_file() and (
+        peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+    ):
+        return int(peak[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers
 
 from keras_impl.augmentation import augment, make_idiomatic_augmentation
+from keras_impl.device import BACKEND
 from shared.checkpoints import Description
 from shared.dataset import Split
 from shared.folders import require_whole_split
@@ -46,6 +47,25 @@ class _EpochDataset(keras.utils.PyDataset):
         if self.training:
             seed = self.description.config.seed
             self.order = epoch_order(len(self.labels), seed, epoch)
+
+    def make_pipeline(self) -> "keras.utils.PyDataset | tf.data.Dataset":
+        """What fit() and predict() take the batches from.
+
+        [D34] On TensorFlow they would put them into a tf.data pipeline whose tuner may
+        keep an epoch from ending. PyTorch's loop takes them from the loader itself.
+        """
+        if BACKEND != "tensorflow":
+            return self
+        import tensorflow as tf
+
+        spec = tuple(tf.TensorSpec((None, *a.shape[1:]), a.dtype) for a in self[0])
+        batches = tf.data.Dataset.from_generator(
+            lambda: (self[batch] for batch in range(len(self))), output_signature=spec
+        )
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        counted = batches.apply(tf.data.experimental.assert_cardinality(len(self)))
+        return counted.prefetch(1).with_options(options)
 
     def indices(self, batch: int) -> np.ndarray:
         """Which images stand in a batch of this epoch."""

@@ -41,7 +41,9 @@ def predict_logits(
     progress = keras.callbacks.LambdaCallback(
         on_predict_batch_end=lambda batch, logs: on_batch(batch + 1, len(loader))  # noqa: ARG005
     )
-    return network.predict(loader, callbacks=[progress], verbose=0)
+    own = isinstance(loader, keras.utils.PyDataset)  # tf.data in the idiomatic division
+    batches = loader.make_pipeline() if own else loader
+    return network.predict(batches, callbacks=[progress], verbose=0)
 
 
 def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:

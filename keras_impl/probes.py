@@ -20,7 +20,14 @@ from keras_impl.dataset import normalise
 from keras_impl.model import build_model, load_arrays
 from keras_impl.training import _Adam
 from shared.architecture import to_keras_layout, to_torch_layout
-from shared.sample import BATCH_SIZE, NUM_EPOCHS, Sample
+from shared.sample import (
+    BATCH_SIZE,
+    HELD_UP_S,
+    NUM_EPOCHS,
+    Sample,
+    longest_wait,
+    slow_batches,
+)
 from shared.weights import Arrays
 
 
@@ -281,6 +288,15 @@ def saved_optimizer(sample: Sample) -> Arrays:
     return {"moments": np.array(sum(shape != () for shape in shapes))}
 
 
+def end_of_pass(sample: Sample) -> Arrays:  # noqa: ARG001
+    """[D34] Longest wait after the last batch of a pass, in seconds."""
+    data = tf.data.Dataset.from_generator(
+        slow_batches, output_signature=tf.TensorSpec((), tf.int64)
+    )
+    waited = longest_wait(lambda: data.prefetch(tf.data.AUTOTUNE))
+    return {"waited": np.array(waited)} if waited > HELD_UP_S else {}
+
+
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D01": frozen_batch_norm,
     "D02": batch_norm_epsilon,
@@ -315,6 +331,7 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D31": parallel_loading,
     "D32": folder_loader,
     "D33": saved_optimizer,
+    "D34": end_of_pass,
 }
 
 

@@ -232,7 +232,7 @@ def train(
     callback = _EachEpoch(model, log, loaders, description, folder, on_epoch)
     # fit() runs what PyTorch's side spells out: batches, gradients, updates.
     network.fit(
-        train_loader,
+        train_loader.make_pipeline(),
         epochs=config.epochs,
         shuffle=False,  # [D14] the data set brings its own order
         callbacks=[callback],

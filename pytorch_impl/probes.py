@@ -4,7 +4,7 @@ Arrays come back in torchvision's names and layout, images as (N, H, W, C); none
 back where this machine cannot show the difference.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -13,14 +13,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from torchvision.datasets import ImageFolder
 from torchvision.io import decode_jpeg, read_file, read_image
 from torchvision.transforms import v2
 
 from pytorch_impl.dataset import normalise
 from pytorch_impl.model import Classifier, load_arrays
-from shared.sample import BATCH_SIZE, NUM_EPOCHS, Sample
+from shared.sample import (
+    BATCH_SIZE,
+    NUM_EPOCHS,
+    Sample,
+    longest_wait,
+    slow_batches,
+)
 from shared.weights import IMAGENET_MEAN, IMAGENET_STD, Arrays
 
 
@@ -255,6 +261,17 @@ def saved_optimizer(sample: Sample) -> Arrays:
     return {"moments": np.array(len(head.state_dict()) - len(list(head.parameters())))}
 
 
+def end_of_pass(sample: Sample) -> Arrays:  # noqa: ARG001
+    """[D34] Longest wait after the last batch of a pass, in seconds."""
+
+    class Batches(IterableDataset):
+        def __iter__(self) -> Iterator[int]:
+            return slow_batches()
+
+    data = Batches()
+    return {"waited": np.array(longest_wait(lambda: DataLoader(data, batch_size=None)))}
+
+
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D01": frozen_batch_norm,
     "D02": batch_norm_epsilon,
@@ -289,6 +306,7 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D31": parallel_loading,
     "D32": folder_loader,
     "D33": saved_optimizer,
+    "D34": end_of_pass,
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 # Accepts the largest cameras made (14204x10652), refuses 20,000x20,000.
 MAX_PIXELS = 160_000_000
@@ -47,6 +47,13 @@ def decode_image(source: Path | BinaryIO, size_px: int) -> np.ndarray:
         raise BadImage(f"not an image ({', '.join(FORMATS)} are read)") from None
     except Exception as error:  # Pillow raises ten kinds for a broken file
         raise BadImage(f"broken image: {error or type(error).__name__}") from error
+
+
+def is_upright_photo(file: Path) -> bool:
+    """Whether it is a colour JPEG that no EXIF tag turns: any decoder sees the same."""
+    with Image.open(file) as image:
+        upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        return upright and (image.format, image.mode) == ("JPEG", "RGB")
 
 
 def encode_thumbnail(image: np.ndarray, size_px: int) -> str:

@@ -1,5 +1,7 @@
 """Loss and scores, computed once for both sides: per sample, over all samples."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from shared.records import ClassScore, EpochRecord, ScoreRecord
@@ -109,11 +111,36 @@ def relative_distance(values: np.ndarray, reference: np.ndarray) -> float:
     """||values - reference|| / ||reference||, Euclidean norms of whole arrays, float64.
 
     Where single elements may differ by much although the arrays agree.
+
+    Raises:
+        ValueError: the reference is empty or all zero; nothing is compared.
     """
+    if not np.any(reference):
+        raise ValueError("the reference is empty or all zero: nothing is compared")
     difference = values.astype(np.float64) - reference.astype(np.float64)
     return float(
         np.linalg.norm(difference) / np.linalg.norm(reference.astype(np.float64))
     )
+
+
+def comparable(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    values: np.ndarray | None,
+    reference: np.ndarray | None,
+) -> float:
+    """A measure of two arrays; infinite where they cannot be compared.
+
+    Because one is missing, the shapes differ, a value is not finite, or `measure` finds
+    nothing to compare.
+    """
+    if values is None or reference is None or values.shape != reference.shape:
+        return np.inf
+    if not (np.isfinite(values).all() and np.isfinite(reference).all()):
+        return np.inf
+    try:
+        return measure(values, reference)
+    except ValueError:
+        return np.inf
 
 
 def top1_agreement(logits: np.ndarray, reference: np.ndarray) -> float:

@@ -231,8 +231,9 @@ class IdiomRecord(Record):
     stages: dict[str, float]  # seconds of a whole training
     memory: MemoryRecord
     test_accuracy: float
-    difference: float  # of test accuracy, this minus the rung before
+    difference: float  # of test accuracy, from what the ladder's `compared_with` says
     difference_interval: Interval  # paired by test image, 95 %
+    mcnemar_p: float | None = None
     epoch: TimingRecord | None = None  # of a share of the images; features amortised
     augmented: TimingRecord | None = None  # the same with augmentation
     gain: TimingComparison | None = None  # times of the rung before over this one's
@@ -255,6 +256,11 @@ class IdiomsRecord(Record):
     before: MachineState | None = None
     after: MachineState | None = None
     floor_s: dict[str, float] = {}  # start-up, and a pass at onnxruntime's rate
+
+    @property
+    def compared_with(self) -> str:
+        """What `difference` is from; records without an order are older ones."""
+        return "the rung before" if self.order else "the first rung"
 
     def shortest(self, arm: str) -> IdiomRecord:
         """The rung whose whole training takes the least time."""
@@ -299,8 +305,8 @@ class RungRecord(Record):
     compares: str
     precision: Literal["float32", "float64"]
     arrays: int  # how many were compared
-    max_scaled_diff: float
-    relative_distance: float  # by Euclidean norm; the worst array's
+    max_scaled_diff: float | None  # None where an array cannot be compared
+    relative_distance: float | None  # by Euclidean norm; the worst array's
     measure: Literal["max_scaled_diff", "relative_distance"]  # what is judged
     tolerance: float
     in_float32: float | None = None  # relative_distance; shown, not judged

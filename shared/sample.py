@@ -1,5 +1,7 @@
 """What the probes of the difference ledger look at: a few images and real weights."""
 
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,12 +10,16 @@ import numpy as np
 from PIL import Image
 
 from shared.checkpoints import Description
+from shared.clock import now
 from shared.weights import Arrays
 
 BATCH_SIZE = 32
 NUM_NUMBERED = 2048  # eight of the buffers that Keras shuffles in
 NUM_EPOCHS = 100  # three steps each
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
+NUM_PASSES, SLOW_BATCHES, BATCH_S = 12, 4, 0.1
+HELD_UP_S = 0.05  # what ends a pass by itself takes far less
+PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+ENDINGS = (*PHOTO_ENDINGS, ".ppm", ".pgm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +57,8 @@ class Sample:
         folder = self.folder / "endings" / "class"
         folder.mkdir(parents=True)
         for ending in ENDINGS:
-            Image.new("RGB", (1, 1)).save(folder / f"image{ending}")
+            mode = "L" if ending == ".pgm" else "RGB"
+            Image.new(mode, (1, 1)).save(folder / f"image{ending}")
         return folder.parent
 
     @cached_property
@@ -66,3 +73,21 @@ class Sample:
             pixel = Image.new("RGB", (1, 1), (*divmod(number, 256), 0))
             pixel.save(folder / f"{number:04}.png")
         return folder.parent
+
+
+def slow_batches() -> Iterator[int]:
+    """Batches that take as long as a training step."""
+    for batch in range(SLOW_BATCHES):
+        time.sleep(BATCH_S)
+        yield batch
+
+
+def longest_wait(make_loader: Callable[[], Iterable]) -> float:
+    """Seconds from a loop's last batch to its end; of several passes the most."""
+    waits = []
+    for _ in range(NUM_PASSES):
+        last = 0.0
+        for _batch in make_loader():
+            last = now()
+        waits.append(now() - last)
+    return max(waits)

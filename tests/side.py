@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -188,6 +189,29 @@ def training(side: Side) -> dict:
     return found
 
 
+def pipelines(side: Side) -> dict:
+    """[D34] Train while Keras may make no tf.data pipeline itself; are ours tuned?"""
+    if side.arm == "pytorch":
+        return {}
+    from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
+
+    description = side.describe()
+    model, images = side.build(description), side.loader(side.test, description)
+    features = side.code.dataset.make_feature_loader(
+        *(np.zeros((5, 1280), "float32"), np.arange(5), description)
+    )
+    with patch.object(PyDatasetAdapter, "get_tf_dataset", side_effect=AssertionError):
+        side.code.training.train(
+            *(model, features, features, description, side.folder / "pipelines"),
+            lambda _record: None,
+        )
+    enabled = [
+        loader.make_pipeline().options().autotune.enabled
+        for loader in (images, features)
+    ]
+    return {"tuned": np.array(enabled)}
+
+
 def drift(side: Side) -> dict:
     """[D01] The classifier after two epochs on images with PyTorch's switch on."""
     switches = side.code.differences
@@ -291,6 +315,7 @@ def main() -> None:
         blocks,
         gradients,
         training,
+        pipelines,
         drift,
         checkpoints,
         optimizers,

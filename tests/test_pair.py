@@ -170,6 +170,11 @@ def test_gradients_agree(sides, arrays, part):
         assert relative_distance(keras, pytorch) <= 1e-8, name
 
 
+def test_epochs_do_not_wait_for_a_tuner(sides):
+    """[D34] Neither those of images nor those of features."""
+    assert sides["keras"].arrays["tuned"].tolist() == [False, False]
+
+
 @pytest.mark.parametrize("arm", ARMS)
 def test_taking_gradients_moves_nothing(sides, arm, arrays):
     """[D01] With the backbone unfrozen, batch norm's buffers still stand still."""

@@ -2,15 +2,14 @@
 
 import importlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from bench.ladder import spread
 from bench.processes import GLIBC, run_worker
 from bench.request import ARMS, Request
 from shared.dataset import open_cached
+from shared.images import is_upright_photo
 from shared.sample import Sample
 from shared.weights import Arrays
 
@@ -62,7 +61,7 @@ def _make_sample(worker) -> Sample:
     description, arrays = worker.describe(data)
     images = spread(data.splits["test"], NUM_IMAGES)
     files = [request.folders / "test" / name for name in images.files]
-    photos = [file for file in files if _is_colour_jpeg(file)]
+    photos = [file for file in files if is_upright_photo(file)]
     return Sample(
         images=images.images,
         labels=images.labels,
@@ -71,11 +70,6 @@ def _make_sample(worker) -> Sample:
         description=description,
         folder=request.scratch,
     )
-
-
-def _is_colour_jpeg(file: Path) -> bool:
-    with Image.open(file) as image:
-        return (image.format, image.mode) == ("JPEG", "RGB")
 
 
 def _store(request: Request, arrays: Arrays) -> dict:

@@ -241,4 +241,10 @@ PROBES: dict[str, Probe] = {
         "arrays",
         _gap(lambda side: side["moments"]),
     ),
+    "D34": Probe(
+        "longest wait for the end of a pass of 0.4 s",
+        "s",
+        _gap(lambda side: side["waited"]),
+        "no pass was held up here",
+    ),
 }

@@ -12,6 +12,7 @@ import numpy as np
 from bench.request import Task
 from shared.checkpoints import Description
 from shared.dataset import ImageData, Split, open_cached
+from shared.images import is_upright_photo
 from shared.metrics import accuracy
 from shared.records import EpochRecord
 from shared.sampling import epoch_order
@@ -93,13 +94,20 @@ def _features(study: Study, task: Task, name: str) -> np.ndarray:
 
 
 def _read_again(study: Study, difference: str, name: str) -> Split:
-    """The split with its files decoded and resized in the framework's own way."""
+    """The split with its files decoded and resized in the framework's own way.
+
+    Files that are no upright colour JPEG stay as they are: they would differ by more
+    than this one difference.
+    """
     split = study.data.splits[name]
     read = study.side.differences.READERS[difference]
     size = study.worker.config.image_size_px
     folder = study.worker.request.folders / name
-    images = np.stack([read(folder / file, size) for file in split.files])
-    return Split(images, split.labels, split.files)
+    images = [
+        read(folder / file, size) if is_upright_photo(folder / file) else image
+        for file, image in zip(split.files, split.images, strict=True)
+    ]
+    return Split(np.stack(images), split.labels, split.files)
 
 
 def train_heads(worker) -> dict:

@@ -40,7 +40,7 @@ def _memory(results: Results) -> Table | None:
         for name, arm in results.arms.items()
         if arm.memory
     ]
-    title = "Device, and peak memory of the training process in MiB, export included"
+    title = "Device, and peak memory of the training process [MiB]"
     header = ["Arm", "Ran on", "Process", "Accelerator"]
     return Table(title, "llrr", header, rows) if rows else None
 

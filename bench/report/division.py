@@ -18,6 +18,7 @@ ALWAYS = (
     "D24 Resizing to the network's size",
     "D30 Memory format",
     "D31 Loading in parallel",
+    "D34 End of an epoch",
 )
 WITH_AUGMENTATION = ("D11 Rotation", "D12 Random crop and zoom")
 WITH_DROPOUT = ("D17 Dropout's masks",)

@@ -15,7 +15,7 @@ SPEED = [
 ]
 WHOLE = [
     *("Rung", "Cold [s]", "Warm [s]", "Times as fast, cold", "Warm", "Test accuracy"),
-    *("Against the rung before, points", "Verdict"),
+    *("Against {}, points", "Verdict"),
 ]
 STAGES = ("start", "import", "build", "features", "epochs")
 
@@ -55,7 +55,7 @@ def _arm(arm: str, rungs: list[IdiomRecord], record: IdiomsRecord) -> list[Block
         Table(
             f"{arm}: whole trainings",
             "lrrrrrrl",
-            WHOLE,
+            [title.format(record.compared_with) for title in WHOLE],
             [_whole(rung, rungs[0], record.decoding_s) for rung in rungs],
         ),
         _plot(arm, rungs),

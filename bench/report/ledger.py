@@ -27,7 +27,9 @@ def ledger(results: Results) -> list[Block]:
             "The matched program with one difference left in, against the matched "
             f"program: change of accuracy in points over {seeds} seeds, 95% interval "
             "paired by seed. The test interval decides the verdict. It covers other "
-            "seeds, not other test images, and one of twenty misses 0 by chance."
+            "seeds, not other test images, and one of twenty misses 0 by chance. "
+            "Where augmentation differs, each image is augmented once, for all epochs "
+            "and seeds."
         ),
         Table("", "lllllll", HEADER, rows),
     ]

@@ -27,8 +27,10 @@ def fixed(value: float | None, digits: int = 3) -> str:
     return DASH if value is None else f"{value:,.{digits}f}"
 
 
-def tiny(value: float) -> str:
-    """A rounding error: 2.345e-6 as "2.3e-06"."""
+def tiny(value: float | None) -> str:
+    """A rounding error: 2.345e-6 as "2.3e-06"; None is no number at all."""
+    if value is None:
+        return "cannot be compared"
     return f"{value:.1e}" if value else "0"
 
 

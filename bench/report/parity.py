@@ -8,7 +8,7 @@ from bench.report.numbers import tiny
 from shared.records import Results, RungRecord
 
 HEADER = ["Rung", "Compared", "max_scaled_diff", "Judged", "Limit", "Verdict"]
-LOWEST = 1e-16  # where the plot shows a difference of zero
+LOWEST, HIGHEST = 1e-16, 1.0  # where the plot shows none, and what has no number
 
 
 def parity(results: Results) -> list[Block]:
@@ -32,7 +32,9 @@ def rung_cells(rung: RungRecord) -> list[str]:
     judged = tiny(getattr(rung, rung.measure))
     by_norm = " by norm" if rung.measure == "relative_distance" else ""
     exact = ", float64" if rung.precision == "float64" else ""
-    rounded = f" ({tiny(rung.in_float32)} in float32)" if rung.in_float32 else ""
+    rounded = ""
+    if rung.precision == "float64":
+        rounded = f" ({tiny(rung.in_float32)} by norm in float32)"
     return [
         rung.name,
         rung.compares + exact,
@@ -47,7 +49,8 @@ def _ladder(rungs: list[RungRecord]) -> Plot:
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot(xscale="log", xlabel="difference")
         rows = range(len(rungs))
-        found = [max(getattr(rung, rung.measure), LOWEST) for rung in rungs]
+        values = [getattr(rung, rung.measure) for rung in rungs]
+        found = [HIGHEST if v is None else max(v, LOWEST) for v in values]
         limits = [max(rung.tolerance, LOWEST) for rung in rungs]
         colors = [COLORS[0] if rung.passed else COLORS[1] for rung in rungs]
         axes.hlines(rows, LOWEST, limits, color=FAINT, linewidth=5)
@@ -59,6 +62,6 @@ def _ladder(rungs: list[RungRecord]) -> Plot:
 
     caption = (
         "Difference found on each rung (dot) and allowed (bar), on a logarithmic "
-        "scale; at the left edge: none."
+        "scale; at the left edge: none, at 1: as large as the values, or no number."
     )
     return Plot(render(draw, "ladder", caption, (7, 4.6)), caption)

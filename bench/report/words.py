@@ -8,7 +8,6 @@ from shared.records import (
     IdiomsRecord,
     Interval,
     LedgerRecord,
-    ParityRecord,
     Results,
     ScoreRecord,
     TimingComparison,
@@ -157,7 +156,7 @@ def shown_by(results: Results) -> list[str]:
     if results.arms and (scores or not results.timing):
         found.append(_accuracies(scores))
     if results.parity:
-        found.append(_ladder(results.parity))
+        found.append(_ladder(results))
     if results.ledger:
         found.append(_ledger(results.ledger))
     if results.idioms:
@@ -178,14 +177,23 @@ def shown_by(results: Results) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def _ladder(parity: ParityRecord) -> str:
+def _ladder(results: Results) -> str:
+    parity, config = results.parity, results.config
     failed = parity.first_failed
     if failed:
         return f"The parity ladder fails first at: {failed.name} ({failed.compares})."
-    return (
+    said = (
         f"Same program: all {len(parity.rungs)} rungs of the parity ladder hold, from "
         f"{parity.rungs[0].name} to {parity.rungs[-1].name}."
     )
+    own = {"augment": True, "cache_features": False, "precision": "bfloat16"}
+    others = [name for name, value in own.items() if config.get(name) == value]
+    if others:
+        said += (
+            " It trains on features, in float32 and without augmentation, whatever "
+            f"this run has for {', '.join(others)}."
+        )
+    return said
 
 
 def _ledger(ledger: LedgerRecord) -> str:

@@ -91,7 +91,7 @@ IDIOMS = {
             *(USUAL, False),
         ),
         Idiom("freed memory kept", "and in huge pages [D21]", USUAL),
-        Idiom("decode cache", "decoded once; a PyDataset", FROM_CACHE),
+        Idiom("decode cache", "decoded once; no tuner [D34]", FROM_CACHE),
         Idiom("batch norm folded", "into the frozen convolutions", FOLDED),
         TF32,
         # XLA's depthwise convolutions for a CPU are many times slower than oneDNN's.
@@ -170,6 +170,7 @@ def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
                 test_accuracy=trained.test.accuracy,
                 difference=compared.test_accuracy_difference,
                 difference_interval=compared.test_accuracy_interval,
+                mcnemar_p=compared.mcnemar_p,
             )
         )
 

@@ -100,7 +100,7 @@ def time_epoch(worker) -> dict:
 def _time_epochs(
     worker, program, model, loaders: dict, description: Description, count: int
 ) -> list[float]:
-    """Milliseconds of epochs on images, after one to warm up."""
+    """Milliseconds of epochs on images, after those to warm up."""
     # A CUDA graph of the last, smaller batch is recorded when it comes again.
     warm_up = 2 if worker.config.compile and worker.device != "cpu" else 1
     changes = {"cache_features": False, "epochs": warm_up + count}

@@ -156,6 +156,14 @@ def test_each_comparison_can_fail(name, share):
     assert [row.first_failed for row in failed] == [name]
 
 
+@pytest.mark.parametrize("name", ["optimizer/step", "model/features.0.1.bias"])
+def test_an_array_that_one_side_lacks_is_named(name):
+    lacking = {key: array for key, array in stored().items() if key != name}
+    for pair in ((lacking, stored()), (stored(), lacking)):
+        failed = [row for row in convert.compare(*pair) if not row.passed]
+        assert [row.first_failed for row in failed] == [name]
+
+
 def test_other_classes_are_seen():
     found = stored()
     found["logits"] = -found["logits"]

@@ -13,8 +13,9 @@ import pytest
 
 from bench.ladder import NUM_IMAGES, spread
 from bench.onnx_runtime import OnnxClassifier
-from bench.parity import RUNGS, Sides, compare
+from bench.parity import RUNGS, Sides, compare, write_parity
 from bench.processes import ENVIRONMENT
+from bench.report.parity import rung_cells
 from bench.request import PAIR
 from shared.config import make_config
 from shared.dataset import ImageData, prepare
@@ -97,6 +98,42 @@ def test_planted_difference_is_named(rung):
         assert NAMES[rung.name].split("/")[-1] in failed[0].first_failed
 
 
+@pytest.mark.parametrize("arm", PAIR)
+@pytest.mark.parametrize("defect", ["missing", "another shape", "NaN", "all zero"])
+def test_arrays_that_cannot_be_compared_fail_their_rung(arm, defect, tmp_path):
+    name, arrays = NAMES["head gradients"], sides()
+    found = arrays["float32"][arm]
+    if defect == "missing":
+        del found[name]
+    elif defect == "another shape":
+        found[name] = found[name][:3]
+    else:
+        found[name] = found[name] * (np.nan if defect == "NaN" else 0)
+    record = compare(arrays)
+    failed = [rung for rung in record.rungs if not rung.passed]
+    assert [rung.first_failed for rung in failed] == [name]
+    if (arm, defect) == ("keras", "all zero"):
+        assert failed[0].max_scaled_diff == 1
+    else:
+        assert failed[0].max_scaled_diff is None
+        assert "cannot be compared" in rung_cells(failed[0])
+    path = write_parity(record, tmp_path)
+    assert ParityRecord.model_validate_json(path.read_text()) == record
+
+
+@pytest.mark.parametrize("arm", PAIR)
+@pytest.mark.parametrize(
+    "rung", RUNGS, ids=lambda rung: f"{rung.name}-{rung.precision}"
+)
+def test_a_missing_array_fails_every_kind_of_rung(rung, arm):
+    arrays = sides()
+    del arrays[rung.precision][arm][NAMES[rung.name]]
+    failed = [
+        (one.name, one.precision) for one in compare(arrays).rungs if not one.passed
+    ]
+    assert failed == [(rung.name, rung.precision)]
+
+
 def test_first_diverging_block_is_named():
     arrays = sides()
     for block in ("07", "08"):
@@ -164,6 +201,13 @@ def test_defect_in_the_code_is_named_first(ladder, defect, rung):
 
 
 @pytest.mark.slow
+def test_drifting_batch_norm_is_seen_in_its_buffers(ladder):
+    """[D01] Though a rung below names it first."""
+    failed = [rung.name for rung in ladder("pytorch", "D01").rungs if not rung.passed]
+    assert "batch-norm buffers" in failed
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("defect", "block"), [("D03", "block 00"), ("D05", "block 01")]
 )
@@ -195,6 +239,17 @@ def test_unknown_switch_is_refused(bench, switch, tmp_path):
     assert done.returncode == 2
     assert "keras:D02" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_switch_that_its_side_lacks_costs_nothing(bench, few_photos, tmp_path):
+    """[D01] is PyTorch's; what an earlier run left stays."""
+    (tmp_path / "results.json").write_text("{}")
+    inputs = ("--data", few_photos, "--weights", "random", "--output", tmp_path)
+    done = bench("parity", *inputs, "--switch", "keras:D01")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "D01" in done.stderr
+    assert "D02" in done.stderr
+    assert (tmp_path / "results.json").read_text() == "{}"
 
 
 @pytest.mark.slow

@@ -356,7 +356,7 @@ def test_differences_are_listed_with_their_titles(results, tmp_path):
     everything = idiomatic(results, augment=True, dropout=0.2)
     everything.arms["keras"].device = "a GPU"
     listed = differences(everything)
-    assert len(listed) == 16
+    assert len(listed) == 17
     assert set(listed) <= set(headings)
     markdown, html = (path.read_text() for path in write_report(everything, tmp_path))
     for title in listed:
@@ -485,6 +485,13 @@ def test_optimisation_ladder_adds_the_cold_cache_where_it_is_read(results, tmp_p
     assert cells[-1] == "no difference shown"
     (worse,) = [line for line in text.splitlines() if line.startswith("| too fast | 1")]
     assert worse.split("|")[-2].strip() == "shown"
+
+
+def test_the_ladder_says_what_it_trains_without(results, tmp_path):
+    assert "whatever this run has" not in pages(results, tmp_path)[0]
+    results.config["augment"] = True
+    for page in pages(results, tmp_path):
+        assert "whatever this run has for augment." in page
 
 
 def test_memory_and_time_by_images_have_a_section(results, tmp_path):

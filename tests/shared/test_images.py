@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.images import MAX_PIXELS, BadImage, decode_image, encode_thumbnail
+from shared.images import (
+    MAX_PIXELS,
+    BadImage,
+    decode_image,
+    encode_thumbnail,
+    is_upright_photo,
+)
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -122,6 +128,20 @@ def test_exif_orientation_is_applied(orientation, row, column):
     pixels = decode_image(file, 20)
     quarters = pixels.reshape(2, 10, 2, 10, 3).mean((1, 3))  # (row, column, C)
     assert np.unravel_index(quarters[..., 0].argmax(), (2, 2)) == (row, column)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "orientation", "expected"),
+    [
+        *(("JPEG", "RGB", 1, True), ("JPEG", "RGB", 6, False)),
+        *(("JPEG", "L", 1, False), ("PNG", "RGB", 1, False)),
+    ],
+)
+def test_upright_photo(tmp_path, kind, mode, orientation, expected):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new(mode, (4, 2)).save(tmp_path / "photo", kind, exif=exif)
+    assert is_upright_photo(tmp_path / "photo") == expected
 
 
 def test_long_images_are_squeezed_without_turning():

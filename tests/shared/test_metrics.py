@@ -5,9 +5,11 @@ import pytest
 
 from shared.metrics import (
     accuracy,
+    comparable,
     confusion_matrix,
     cross_entropy,
     max_scaled_diff,
+    relative_distance,
     score,
     softmax,
     top1_agreement,
@@ -78,6 +80,19 @@ def test_max_scaled_diff():
 def test_max_scaled_diff_refuses_a_comparison_that_cannot_fail(values, reference):
     with pytest.raises(ValueError, match=r"differ|nothing|NaN"):
         max_scaled_diff(values, reference)
+
+
+@pytest.mark.parametrize(
+    "values", [None, np.ones(3), np.array([1, np.nan]), np.array([np.inf, 1])]
+)
+def test_what_cannot_be_compared_is_infinitely_far(values):
+    reference = np.array([1.0, 4.0])
+    assert comparable(max_scaled_diff, reference, reference) == 0
+    assert comparable(max_scaled_diff, values, reference) == np.inf
+    assert comparable(relative_distance, reference, values) == np.inf
+    for measure in (max_scaled_diff, relative_distance):
+        assert comparable(measure, reference, 0 * reference) == np.inf
+        assert comparable(measure, 0 * reference, 0 * reference) == np.inf
 
 
 def test_top1_agreement():
