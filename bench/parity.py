@@ -69,8 +69,8 @@ def _head_after(share: float) -> Callable[[Sides], Iterator[Pair]]:
 
     def pairs(sides: Sides) -> Iterator[Pair]:
         names = sides["pytorch"] | sides["keras"]
-        heads = (name.split("/")[0] for name in names if name.startswith("head at "))
-        epochs = list(dict.fromkeys(heads))
+        heads = {name.split("/")[0] for name in names if name.startswith("head at ")}
+        epochs = sorted(heads, key=lambda name: int(name.split()[-1]))  # by step
         epoch = epochs[max(1, round(share * len(epochs))) - 1]
         return _across(f"{epoch}/")(sides)
 
