@@ -161,11 +161,11 @@ def _scaling_checks(scaling: ScalingRecord) -> list[Check]:
         name = f"{arm}: exponent of training time by images"
         checks.append(_at_most(name, growth(images, seconds), MAX_TIME_EXPONENT))
         for what in ("private", "device"):
-            field = f"peak_{what}_mib"
-            first, last = (getattr(points[i].memory, field) for i in (0, -1))
-            if first and last:
+            peaks = [getattr(point.memory, f"peak_{what}_mib") for point in points]
+            if all(peaks):
                 name = f"{arm}: MiB of {what} memory for 1,000 more images"
-                more = (last - first) / (images[-1] - images[0]) * 1000
+                # The line through all: two processes alone differ by their heaps.
+                more = 1000 * float(np.polyfit(images, peaks, 1)[0])
                 checks.append(_at_most(name, more, MAX_MEMORY_GROWTH_MIB))
     return checks
 
