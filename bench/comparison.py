@@ -13,6 +13,7 @@ from bench.statistics import (
     holds_one,
     mcnemar_p,
     paired_interval,
+    slope,
 )
 from shared.records import (
     ArmRecord,
@@ -165,7 +166,7 @@ def _scaling_checks(scaling: ScalingRecord) -> list[Check]:
             if all(peaks):
                 name = f"{arm}: MiB of {what} memory for 1,000 more images"
                 # The line through all: two processes alone differ by their heaps.
-                more = 1000 * float(np.polyfit(images, peaks, 1)[0])
+                more = 1000 * slope(images, peaks)
                 checks.append(_at_most(name, more, MAX_MEMORY_GROWTH_MIB))
     return checks
 
@@ -179,8 +180,7 @@ def _idiom_checks(idioms: IdiomsRecord) -> list[Check]:
         for rung in rungs[1:]:
             name = f"{arm}, {rung.name}: McNemar's p of a loss of test accuracy"
             value = rung.mcnemar_p if rung.difference < 0 else 1.0
-            passed, words = value >= limit, f">= {limit:.2g}"
-            checks.append(Check(name=name, value=value, limit=words, passed=passed))
+            checks.append(_at_least(name, value, limit))
     return checks
 
 
@@ -194,12 +194,7 @@ def _parity_checks(name: str, parity: OnnxParity | OnnxCross) -> list[Check]:
             limit="= 1",
             passed=agreement == 1,
         ),
-        Check(
-            name=f"{name} logit_spread",
-            value=spread,
-            limit=f">= {MIN_LOGIT_SPREAD:g}",
-            passed=spread >= MIN_LOGIT_SPREAD,
-        ),
+        _at_least(f"{name} logit_spread", spread, MIN_LOGIT_SPREAD),
     ]
 
 
@@ -209,3 +204,7 @@ def _failed(name: str) -> Check:
 
 def _at_most(name: str, value: float, limit: float) -> Check:
     return Check(name=name, value=value, limit=f"<= {limit:g}", passed=value <= limit)
+
+
+def _at_least(name: str, value: float, limit: float) -> Check:
+    return Check(name=name, value=value, limit=f">= {limit:g}", passed=value >= limit)

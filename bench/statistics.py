@@ -82,8 +82,12 @@ def bootstrap_mean(values: np.ndarray, confidence: float = 0.95) -> tuple[float,
 
 def growth(images: Sequence[int], values: Sequence[float]) -> float:
     """Exponent p of the power law images^p that fits best: 1 is linear, 0 constant."""
-    slope, _ = np.polyfit(np.log(images), np.log(values), 1)
-    return float(slope)
+    return slope(np.log(images), np.log(values))
+
+
+def slope(images: Sequence[float], values: Sequence[float]) -> float:
+    """How much the least-squares line rises for one more image."""
+    return float(np.polyfit(images, values, 1)[0])
 
 
 def foretell(images: Sequence[int], values: Sequence[float], more_images: int) -> float:

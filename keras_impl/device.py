@@ -71,9 +71,8 @@ class _TensorFlow:
         import tensorflow as tf
 
         if config.division == "matched":
-            tf.config.experimental.enable_tensor_float_32_execution(
-                config.tf32
-            )  # [D22]
+            # [D22]
+            tf.config.experimental.enable_tensor_float_32_execution(config.tf32)
         # [D19] TensorFlow takes every GPU it sees, and all of its memory, unless told.
         if config.device == "cpu":
             tf.config.set_visible_devices([], "GPU")
