@@ -22,7 +22,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 from bench.display import Display
 from bench.processes import ON_CPU, ArmFailed, run_worker
-from bench.request import ARMS, PAIR
+from bench.request import ARMS, FLOAT64_ARMS, PAIR
 from bench.statistics import MIN_ROUNDS
 from shared.config import Config, make_config
 from shared.errors import UserError
@@ -354,9 +354,15 @@ def _union(commands):
 def _options(inputs: Inputs, settings: Settings, **parts: object):
     from bench.run import Options
 
+    config, arms = make_config(**vars(settings)), _parse_arms(inputs.arms)
+    if config.precision == "float64" and not set(arms) <= set(FLOAT64_ARMS):
+        raise UserError(
+            f"--precision float64 --arms {inputs.arms}: Keras computes part of it in "
+            f"float32 on JAX and PyTorch. Allowed are {', '.join(FLOAT64_ARMS)}."
+        )
     return Options(
-        config=make_config(**vars(settings)),
-        arms=_parse_arms(inputs.arms),
+        config=config,
+        arms=arms,
         output=_output(inputs),
         data=inputs.data,
         weights=inputs.weights,

@@ -113,7 +113,7 @@ def make_checks(
         if one.onnx_cross:
             checks += _parity_checks("ONNX across", one.onnx_cross)
     if parity:
-        failed = sum(not rung.passed for rung in parity.rungs)
+        failed = sum(not rung.passed for rung in parity.judged)
         checks.append(_at_most("rungs of the parity ladder that fail", failed, 0))
     if timing:
         checks += _timing_checks(arms, timing)

@@ -9,7 +9,7 @@ import numpy as np
 from bench.convert import convert
 from bench.ladder import NUM_IMAGES, spread
 from bench.onnx_runtime import OnnxClassifier
-from bench.request import BACKENDS, PAIR, SUFFIXES
+from bench.request import BACKENDS, FLOAT64_ARMS, PAIR, SUFFIXES
 from bench.run import Run, work
 from shared.errors import UserError
 from shared.files import write_atomically
@@ -21,6 +21,9 @@ BACKBONE, NETWORK = "backbone features", "whole-network gradients"
 STEP, FINE_TUNING = "one optimizer step", "one fine-tuning step"
 SCHEDULE = "AdamW, cosine schedule"
 ONNX_BATCH = 32
+NOT_JUDGED = dict.fromkeys(
+    ("max_scaled_diff", "relative_distance", "first_failed", "passed")
+)
 
 Sides = dict[str, Arrays]  # by arm
 Array = np.ndarray | None  # None where a side has none of that name
@@ -148,12 +151,14 @@ RUNGS = (
 def climb(run: Run) -> ParityRecord:
     """Let both sides compute every rung, in float32 and float64, and compare them.
 
-    The Keras side is the first arm of its code that the run has.
+    The Keras side is the first arm of its code that the run has. Where its backend has
+    no float64, the rungs that need it are not judged.
     """
     arms = "pytorch", next(arm for arm in run.options.arms if arm in BACKENDS)
     start = {f"buffers/{name}": array for name, array in run.weights.arrays.items()}
     sides: dict[str, Sides] = {}
-    for precision in ("float32", "float64"):
+    exact = arms[1] in FLOAT64_ARMS
+    for precision in ("float32", "float64") if exact else ("float32",):
         # Each framework draws its own dropout masks [D17]: the ladder does without.
         changed = {"precision": precision, "dropout": 0.0, "augment": False}
         changed["cache_features"] = True
@@ -199,9 +204,18 @@ def compare(sides: dict[str, Sides]) -> ParityRecord:
 
     Args:
         sides: by precision and arm, the arrays that `bench.ladder.climb` returns;
-            as a third arm `start`, the buffers before training.
+            as a third arm `start`, the buffers before training. Without float64 the
+            rungs that need it are not judged.
     """
-    return ParityRecord(rungs=[_compare_rung(rung, sides) for rung in RUNGS])
+    found = [
+        _compare_rung(rung, {"float64": sides["float32"]} | sides) for rung in RUNGS
+    ]
+    return ParityRecord(
+        rungs=[
+            rung if rung.precision in sides else rung.model_copy(update=NOT_JUDGED)
+            for rung in found
+        ]
+    )
 
 
 def _compare_rung(rung: Rung, sides: dict[str, Sides]) -> RungRecord:

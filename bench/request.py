@@ -16,6 +16,9 @@ ARMS = {
     "keras-torch": "keras_impl",
 }
 BACKENDS = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
+# Outside TensorFlow keras.backend.result_type("float64", "float32") is float32, so that
+# batch norm in a float64 model computes in float32. (keras-team/keras issue 23704)
+FLOAT64_ARMS = ("pytorch", "keras")
 PAIR = ("pytorch", "keras")
 SUFFIXES = {"pytorch": ".safetensors", "keras": ".weights.h5"}  # of its checkpoints
 

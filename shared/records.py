@@ -311,7 +311,7 @@ class RungRecord(Record):
     tolerance: float
     in_float32: float | None = None  # relative_distance; shown, not judged
     first_failed: str | None
-    passed: bool
+    passed: bool | None  # None: not judged, since a side has no float64
 
 
 class ParityRecord(Record):
@@ -324,7 +324,12 @@ class ParityRecord(Record):
     @property
     def first_failed(self) -> RungRecord | None:
         """The lowest rung that does not hold: where to look for the cause."""
-        return next((rung for rung in self.rungs if not rung.passed), None)
+        return next((rung for rung in self.rungs if rung.passed is False), None)
+
+    @property
+    def judged(self) -> list[RungRecord]:
+        """The rungs that hold or fail."""
+        return [rung for rung in self.rungs if rung.passed is not None]
 
 
 class ProbeRecord(Record):

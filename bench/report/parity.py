@@ -15,15 +15,20 @@ def parity(results: Results) -> list[Block]:
     """Table and plot of the ladder, and how to read it."""
     if not results.parity:
         return []
-    rungs = results.parity.rungs
+    rungs, judged = results.parity.rungs, results.parity.judged
+    backend = (
+        "Keras has float64 on TensorFlow alone: on JAX and PyTorch its batch norm "
+        "computes in float32. The rungs that need it are not judged here."
+    )
     return [
         Text(
             "From equal pixels to equal classifiers: Keras's arrays against PyTorch's, "
             "without dropout. A rung that is judged by norm compares whole arrays; one "
             "in float64 shows that what float32 leaves there is rounding."
         ),
+        *([Text(backend)] if len(judged) < len(rungs) else []),
         Table("", "llrlrl", HEADER, [rung_cells(rung) for rung in rungs]),
-        _ladder(rungs),
+        _ladder(judged),
     ]
 
 
@@ -34,13 +39,16 @@ def rung_cells(rung: RungRecord) -> list[str]:
     exact = ", float64" if rung.precision == "float64" else ""
     rounded = ""
     if rung.precision == "float64":
-        rounded = f" ({tiny(rung.in_float32)} by norm in float32)"
+        rounded = f"{tiny(rung.in_float32)} by norm in float32"
+    limit = f"{rung.tolerance:g}"
+    if rung.passed is None:
+        return [rung.name, rung.compares + exact, "-", rounded, limit, "not judged"]
     return [
         rung.name,
         rung.compares + exact,
         tiny(rung.max_scaled_diff),
-        judged + by_norm + rounded,
-        f"{rung.tolerance:g}",
+        judged + by_norm + (f" ({rounded})" if rounded else ""),
+        limit,
         "holds" if rung.passed else f"FAILS first at {rung.first_failed}",
     ]
 

@@ -183,9 +183,11 @@ def _ladder(results: Results) -> str:
     if failed:
         return f"The parity ladder fails first at: {failed.name} ({failed.compares})."
     said = (
-        f"Same program: all {len(parity.rungs)} rungs of the parity ladder hold, from "
+        f"Same program: all {len(parity.judged)} rungs of the parity ladder hold, from "
         f"{parity.rungs[0].name} to {parity.rungs[-1].name}."
     )
+    if without := len(parity.rungs) - len(parity.judged):
+        said += f" {without} more need float64, which this Keras backend lacks."
     own = {"augment": True, "cache_features": False, "precision": "bfloat16"}
     others = [name for name, value in own.items() if config.get(name) == value]
     if others:

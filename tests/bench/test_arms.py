@@ -1,9 +1,14 @@
 """Keras on other backends, and the commands that time the arms, as a user runs them."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
+
+from bench.request import BACKENDS, FLOAT64_ARMS
 
 ARMS = ("pytorch", "keras-jax", "keras-torch")
 QUICK = ("--timing-steps", 2, "--timing-warmup-steps", 1, "--timing-rounds", 1)
@@ -68,6 +73,21 @@ def test_every_arm_is_compared_with_the_first(run):
     assert [one["arms"] for one in compared] == [["pytorch", arm] for arm in ARMS[1:]]
     assert all(one["features_max_scaled_diff"] <= 1e-5 for one in compared)
     assert all(check["passed"] for check in run["checks"])
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values())
+def test_backends_without_float64_are_those_that_keras_says(backend):
+    """Where this fails, Keras has mended it: the ladder can be judged there too."""
+    code = "import keras; print(keras.backend.result_type('float64', 'float32'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"KERAS_BACKEND": backend},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    exact = {BACKENDS[arm] for arm in FLOAT64_ARMS if arm in BACKENDS}
+    assert (done.stdout.strip() == "float64") == (backend in exact)
 
 
 @pytest.mark.slow

@@ -67,6 +67,10 @@ def test_each_command_has_help(bench, command):
         (["all", "--epochs", "0", "--dropout", "1.5"], ["epochs = 0", "dropout = 1.5"]),
         (["all", "--epochs", "many"], ["epochs"]),
         (["all", "--arms", "pytorch,jax"], ["pytorch,jax", "allowed"]),
+        (
+            ["all", "--arms", "pytorch,keras-torch", "--precision", "float64"],
+            ["keras-torch", "float32", "Allowed are pytorch, keras"],
+        ),
         (["all", "--time-limit-minutes", "0"], ["time-limit"]),
         (["timing", "--timing-rounds", "0"], ["at least one round"]),
         (["timing", "--control", "--scaling"], ["not both"]),

@@ -98,6 +98,21 @@ def test_planted_difference_is_named(rung):
         assert NAMES[rung.name].split("/")[-1] in failed[0].first_failed
 
 
+def test_without_float64_its_rungs_are_not_judged():
+    arrays = {"float32": sides()["float32"]}
+    arrays["float32"]["keras"][NAMES["whole-network gradients"]] += 1
+    record = compare(arrays)
+    unjudged = [rung for rung in record.rungs if rung.passed is None]
+    assert [rung.name for rung in unjudged] == [r.name for r in RUNGS if r.exact]
+    assert {rung.precision for rung in record.judged} == {"float32"}
+    assert record.first_failed is None
+    arrays["float32"]["keras"][NAMES["logits"]] += 1
+    assert first_failed(compare(arrays)) == "logits"
+    for rung in unjudged:
+        assert rung_cells(rung)[-1] == "not judged"
+        assert "in float32" in rung_cells(rung)[3]
+
+
 @pytest.mark.parametrize("arm", PAIR)
 @pytest.mark.parametrize("defect", ["missing", "another shape", "NaN", "all zero"])
 def test_arrays_that_cannot_be_compared_fail_their_rung(arm, defect, tmp_path):
