@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,13 @@ def run_worker(
     on_event: Callable[[dict], None],
     time_limit_s: float,
     environment: Environment = ENVIRONMENT,
+    on_turn: Callable[[], None] = lambda: None,
 ) -> dict:
     """Run one job to its end in a process of its own and return its result.
 
     Args:
         environment: variables that the process gets besides ours, or instead.
+        on_turn: called where the job may pause; it goes on when this comes back.
 
     Raises:
         UserError: the job found the user's input at fault.
@@ -92,7 +95,8 @@ def run_worker(
     result = request.scratch / "result.json"
     result.unlink(missing_ok=True)
     with tempfile.TemporaryFile("w+") as errors:
-        code, late = _supervise(file, errors, on_event, time_limit_s, environment)
+        calls = on_event, on_turn
+        code, late = _supervise(file, errors, *calls, time_limit_s, environment)
         errors.seek(0)
         said = errors.read()
     if said.strip():
@@ -111,6 +115,7 @@ def _supervise(
     file: Path,
     errors,
     on_event: Callable[[dict], None],
+    on_turn: Callable[[], None],
     time_limit_s: float,
     environment: Environment,
 ) -> tuple[int, bool]:
@@ -130,7 +135,14 @@ def _supervise(
         _running.add(process)
         try:
             for line in process.stdout:
-                on_event(json.loads(line))
+                event = json.loads(line)
+                if event["event"] != "turn":
+                    on_event(event)
+                    continue
+                on_turn()
+                with suppress(BrokenPipeError):  # it was killed meanwhile
+                    process.stdin.write("\n")
+                    process.stdin.flush()
             code = process.wait()
         finally:
             timer.cancel()

@@ -1,5 +1,6 @@
 """A run under way: what was asked for, what it works on, what is finished."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,11 +102,13 @@ def work(
     arm: str,
     scratch: Path,
     environment: Environment = ENVIRONMENT,
+    on_turn: Callable[[], None] = lambda: None,
     **more: object,
 ) -> dict:
     """Let a worker do a job of this run; returns its result.
 
     Args:
+        environment, on_turn: as `run_worker`.
         more: of the request.
 
     Raises:
@@ -134,4 +137,5 @@ def work(
         # torch.compile finds what earlier processes compiled, XLA does not: what a
         # first step takes would depend on what was run before.
         environment | {"TORCHINDUCTOR_CACHE_DIR": str(scratch.resolve() / "compiled")},
+        on_turn,
     )

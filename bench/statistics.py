@@ -34,8 +34,9 @@ def compare_times(
 ) -> TimingComparison:
     """Ratio of the typical times of two arms, with its interval.
 
-    Samples of one process are not independent of each other, so each process counts
-    once, by its median; those of one round are a pair, since they met the same load.
+    Samples that were taken in the same turn are a pair, since they met the same load.
+    Those of one process are not independent of each other: each round counts once, by
+    the median ratio of its pairs.
 
     Raises:
         ValueError: the arms have fewer than five rounds in common.
@@ -43,8 +44,7 @@ def compare_times(
     common = sorted(first.keys() & second.keys())
     if len(common) < MIN_ROUNDS:
         raise ValueError(f"an interval needs {MIN_ROUNDS} rounds of both arms")
-    medians = [[np.median(arm[number]) for number in common] for arm in (first, second)]
-    logs = np.log(medians[0]) - np.log(medians[1])
+    logs = np.array([_log_ratio(first[number], second[number]) for number in common])
     low, high = np.exp(bootstrap_mean(logs, confidence))
     if holds_one((low, high)):
         verdict = NO_DIFFERENCE
@@ -55,6 +55,11 @@ def compare_times(
         interval=(float(low), float(high)),
         verdict=verdict,
     )
+
+
+def _log_ratio(first: list[float], second: list[float]) -> float:
+    pairs = list(zip(first, second, strict=False))
+    return float(np.median([np.log(one) - np.log(other) for one, other in pairs]))
 
 
 def holds_one(interval: Interval) -> bool:

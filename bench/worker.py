@@ -44,6 +44,7 @@ from shared.records import (
 from shared.weights import Arrays, read_checkpoint_arrays, read_weights
 
 _events = sys.stdout
+_turns = threading.Semaphore(0)  # that the runner has given and nobody has taken
 
 CHAPTERS = (
     *("device", "model", "dataset", "inference", "checkpoint", "training", "export"),
@@ -79,6 +80,11 @@ class Worker:
     def announce(self, name: str) -> None:
         """Say what begins."""
         emit("stage", name=name)
+
+    def take_turn(self) -> None:
+        """Pause for as long as the runner lets other workers go first."""
+        emit("turn")
+        _turns.acquire()
 
     def memory(self) -> MemoryRecord:
         """The most that this process has taken so far."""
@@ -314,11 +320,11 @@ def _peak_rss_mib() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _die_with_runner() -> None:
-    """A killed runner closes our standard input; nobody waits for the result then."""
+def _listen_to_runner() -> None:
+    """A byte is a turn. A killed runner closes our input: nobody waits for results."""
     # sys.stdin would be locked while it reads, and a forked loader could not close it.
-    while os.read(0, 2**12):
-        pass
+    while os.read(0, 1):
+        _turns.release()
     os._exit(1)
 
 
@@ -327,7 +333,7 @@ def main() -> None:
     global _events
     _events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no event
-    threading.Thread(target=_die_with_runner, daemon=True).start()
+    threading.Thread(target=_listen_to_runner, daemon=True).start()
     request = Request.model_validate_json(Path(sys.argv[1]).read_bytes())
     try:
         result = JOBS[request.job](Worker(request))

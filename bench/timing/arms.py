@@ -1,4 +1,4 @@
-"""Time arms in rounds of fresh processes."""
+"""Time arms in rounds of fresh processes that work in turns."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ from bench.environment import describe_state
 from bench.processes import ArmFailed
 from bench.run import Run, work
 from bench.timing.phases import shorten
-from bench.timing.rounds import measure_in_rounds
+from bench.timing.rounds import Phases, TakeTurn, measure_in_rounds
 from shared.folders import link_images
 from shared.records import MemoryRecord, TimingRunRecord
 from shared.sampling import TIMING, stream
@@ -31,11 +31,11 @@ def time_arms(
     )
     timing.order = run.measured.order  # the list itself, which is still filled
 
-    def measure(name: str, number: int) -> dict[str, list[float]]:
+    def measure(name: str, number: int, take_turn: TakeTurn) -> Phases:
         run.display.say(f"timing round {number}/{rounds}: {name}")
         scratch, arm = run.scratch / f"timing-{number}" / name, arm_of(name)
         more = {"thorough": thorough, "folders": folders}
-        done = work(run, "time_phases", arm, scratch, **more)
+        done = work(run, "time_phases", arm, scratch, on_turn=take_turn, **more)
         run.images_in |= done["images"]
         run.devices[arm], run.threads[arm] = done["device"], done["threads"]
         timing.overhead_ms[arm] = done["overhead_ms"]

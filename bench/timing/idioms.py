@@ -15,7 +15,7 @@ from bench.processes import ENVIRONMENT, GLIBC, ArmFailed
 from bench.run import Run, work
 from bench.statistics import MIN_ROUNDS, Rounds, compare_times, summarise
 from bench.timing.phases import shorten
-from bench.timing.rounds import Measured, measure_in_rounds
+from bench.timing.rounds import Measured, Phases, TakeTurn, measure_in_rounds
 from shared.clock import now
 from shared.config import Config
 from shared.dataset import prepare
@@ -190,7 +190,7 @@ def _time_rungs(run: Run, arm: str, record: IdiomsRecord) -> None:
     few = link_images(shorten(run.data), run.scratch / f"{arm}-few")
     images: dict[str, int] = {}
 
-    def measure(name: str, number: int) -> dict[str, list[float]]:
+    def measure(name: str, number: int, _take_turn: TakeTurn) -> Phases:
         rounds = config.timing_rounds
         run.display.say(f"ladder round {number}/{rounds}: {arm}, {name}")
         idiom, augment = idioms[name.removesuffix(AUGMENTED)], AUGMENTED in name

@@ -20,7 +20,7 @@ def time_phases(worker) -> dict:
     """Milliseconds of the phases of this process; the longer ones where asked for."""
     config, side = worker.config, worker.side
     steps = config.timing_steps, config.timing_warmup_steps
-    timer = Timer(side.device.synchronise, *steps)
+    timer = Timer(side.device.synchronise, *steps, worker.take_turn)
     data = shorten(open_cached(worker.request.data))
     program = worker.program(data)
     with worker.stage("weights"):
@@ -122,7 +122,7 @@ def _train(
     history = program.train(
         *(model, loaders["train"], loaders["validation"]),
         description.model_copy(update={"config": config}),
-        *(worker.request.scratch / "epochs", lambda _record: None),
+        *(worker.request.scratch / "epochs", lambda _record: worker.take_turn()),
     )
     return [record.seconds * 1000 for record in history]
 

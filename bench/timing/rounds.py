@@ -1,12 +1,18 @@
 """Measure several arms in rounds, in an order shuffled every round."""
 
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from bench.processes import ArmFailed
+from bench.processes import ArmFailed, together
 from bench.statistics import Rounds
+
+TakeTurn = Callable[[], None]
+Phases = dict[str, list[float]]  # samples in milliseconds
 
 
 @dataclass(frozen=True)
@@ -17,33 +23,69 @@ class Measured:
     samples: dict[str, dict[str, Rounds]] = field(default_factory=dict)
 
 
+class Turns:
+    """One of several threads works, the others wait for their turn, always in order."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = deque(names)  # whose turn it is, and who comes next
+        self._changed = threading.Condition()
+
+    def wait(self, name: str) -> None:
+        """Come back when it is this one's turn."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._names[0] == name)
+
+    def take(self, name: str) -> None:
+        """Let all others have a turn."""
+        with self._changed:
+            self._names.rotate(-1)
+            self._changed.notify_all()
+        self.wait(name)
+
+    def leave(self, name: str) -> None:
+        """Go on without this one, for good."""
+        with self._changed:
+            self._names.remove(name)
+            self._changed.notify_all()
+
+
 def measure_in_rounds(
     measured: Measured,
     names: Sequence[str],
     count: int,
     random: np.random.Generator,
-    measure: Callable[[str, int], dict[str, list[float]]],
+    measure: Callable[[str, int, TakeTurn], Phases],
     on_failure: Callable[[str, int, ArmFailed], None],
 ) -> None:
-    """Let every arm measure once in each round.
+    """Let every arm measure once in each round; in turns, if it asks for them.
 
     What else the machine does then meets all arms, and none of them always first. A
     round in which an arm fails is lost for that arm alone.
 
     Args:
         measured: gets what was found, and has it when the user interrupts.
-        measure: samples of each phase in milliseconds, from the arm's name and the
-            number of the round, from 1.
+        measure: samples of each phase, from the arm's name, the number of the round,
+            from 1, and a function that lets the other arms have a turn.
     """
     measured.samples.update({name: {} for name in names})
     for number in range(1, count + 1):
         order = random.permutation(names).tolist()
         measured.order.append(order)
-        for name in order:
+        turns = Turns(order)
+
+        def measure_one(name: str, number: int, turns: Turns) -> Phases | ArmFailed:
+            turns.wait(name)
             try:
-                phases = measure(name, number)
+                return measure(name, number, partial(turns.take, name))
             except ArmFailed as reason:
-                on_failure(name, number, reason)
+                return reason
+            finally:
+                turns.leave(name)
+
+        found = together(*(partial(measure_one, name, number, turns) for name in order))
+        for name, phases in zip(order, found, strict=True):
+            if isinstance(phases, ArmFailed):
+                on_failure(name, number, phases)
                 continue
-            for phase, found in phases.items():
-                measured.samples[name].setdefault(phase, {})[number] = found
+            for phase, samples in phases.items():
+                measured.samples[name].setdefault(phase, {})[number] = samples

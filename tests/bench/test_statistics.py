@@ -57,6 +57,13 @@ def test_planted_slowdown_is_found():
     assert "pytorch" in compare_times(rounds(70, 1), rounds(100, 2), NAMES).verdict
 
 
+def test_samples_of_one_turn_are_a_pair():
+    """The machine became slower between the second and the third, or the first two."""
+    first = numbered(np.tile([100, 100, 130], (5, 1)))
+    second = numbered(np.tile([100, 130, 130], (5, 1)))
+    assert compare_times(first, second, NAMES).ratio == 1
+
+
 @pytest.mark.parametrize("processes", [5, 10, 20])
 def test_equal_times_name_a_winner_in_one_case_of_twenty(processes):
     """Processes differ by three percent, and samples within one by one percent."""

@@ -5,7 +5,7 @@ import pytest
 
 from bench.processes import ArmFailed
 from bench.statistics import NO_DIFFERENCE, compare_times
-from bench.timing.rounds import Measured, measure_in_rounds
+from bench.timing.rounds import Measured, Phases, TakeTurn, measure_in_rounds
 from bench.timing.timer import Timer, is_steady
 from shared.records import TimingRecord
 
@@ -30,8 +30,8 @@ def take_rounds(slowdown: float, seed: int) -> Measured:
     """Two arms with the noise of a real machine, Keras slower by a known factor."""
     clock, random = FakeClock(), np.random.default_rng(seed)
 
-    def measure(arm: str, number: int) -> dict[str, list[float]]:
-        timer = Timer(lambda: None, 6, 20, clock)
+    def measure(arm: str, number: int, take_turn: TakeTurn) -> Phases:
+        timer = Timer(lambda: None, 6, 20, take_turn, clock)
         drift = 1 + 0.05 * number  # the whole machine becomes slower
         process = random.normal(1, 0.005)
         base = 100 * drift * process * (slowdown if arm == "keras" else 1)
@@ -71,10 +71,64 @@ def test_order_is_shuffled_and_recorded():
     assert take_rounds(1.0, seed=0).order == measured.order
 
 
+def take_rounds_on_a_shared_machine(seed: int, in_turns: bool) -> Measured:
+    """Two equal arms; now and then all is a quarter slower for some seconds."""
+    clock, random = FakeClock(), np.random.default_rng(seed)
+    changes = np.cumsum(random.exponential(5, size=200))
+
+    def step() -> None:
+        is_slow = np.searchsorted(changes, clock()) % 2
+        clock.spend(100 * (1.27 if is_slow else 1) * random.normal(1, 0.01))
+
+    def measure(_arm: str, _number: int, take_turn: TakeTurn) -> Phases:
+        clock.spend(3000)  # to start
+        turn = take_turn if in_turns else lambda: None
+        timer = Timer(lambda: None, 6, 20, turn, clock)
+        return {"train_step": timer.steady(step)}
+
+    measured, order = Measured(), np.random.default_rng(seed)
+    measure_in_rounds(measured, ARMS, ROUNDS, order, measure, None)
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("in_turns", "least", "most"), [(True, 0, 0.01), (False, 0.03, 1)]
+)
+def test_turns_take_the_machine_out_of_the_ratio(in_turns, least, most):
+    """One arm after the other, equal programs differ by several percent."""
+    ratios = []
+    for seed in range(20):
+        samples = take_rounds_on_a_shared_machine(seed, in_turns).samples
+        pair = [samples[arm]["train_step"] for arm in ARMS]
+        ratios.append(compare_times(*pair, ARMS).ratio)
+    assert least < np.std(np.log(ratios)) < most
+
+
+def test_arms_work_one_at_a_time_and_in_turns():
+    seen = []
+
+    def measure(arm: str, number: int, take_turn: TakeTurn) -> Phases:
+        for turn in range(3):
+            seen.append((number, turn, arm))
+            if (arm, number, turn) == ("keras", 2, 1):
+                raise ArmFailed("killed")
+            take_turn()
+        return {}
+
+    measured = Measured()
+    measure_in_rounds(
+        *(measured, ARMS, 2, np.random.default_rng(0), measure), lambda *_what: None
+    )
+    first, second = measured.order
+    expected = [(1, turn, arm) for turn in range(3) for arm in first]
+    expected += [(2, turn, arm) for turn in range(2) for arm in second]
+    assert seen == [*expected, (2, 2, "pytorch")]
+
+
 def test_a_crashed_round_does_not_lose_the_others():
     missed = []
 
-    def measure(arm: str, number: int) -> dict[str, list[float]]:
+    def measure(arm: str, number: int, _take_turn: TakeTurn) -> Phases:
         if (arm, number) == ("keras", 2):
             raise ArmFailed("killed")
         return {"forward": [float(number)]}
@@ -92,7 +146,7 @@ def test_a_crashed_round_does_not_lose_the_others():
 def test_an_interrupted_measurement_keeps_what_it_has():
     measured = Measured()
 
-    def measure(arm: str, number: int) -> dict[str, list[float]]:  # noqa: ARG001
+    def measure(arm: str, number: int, _take_turn: TakeTurn) -> Phases:  # noqa: ARG001
         if number == 3:
             raise KeyboardInterrupt
         return {"forward": [1.0]}
@@ -111,13 +165,13 @@ def test_warm_up_ends_when_times_stand_still():
         spent.append(max(100.0, 500 - 50 * len(spent)))
         clock.spend(spent[-1])
 
-    samples = Timer(lambda: None, 4, 50, clock).steady(step)
+    samples = Timer(lambda: None, 4, 50, clock=clock).steady(step)
     assert samples == pytest.approx([100.0] * 4)
     assert len(spent) < 29
-    never = Timer(lambda: None, 4, 7, clock)
+    never = Timer(lambda: None, 4, 7, clock=clock)
     before = len(spent)
     never.steady(lambda: (spent.append(0), clock.spend(2.0 ** len(spent))))
-    assert len(spent) - before == 7 + 4
+    assert len(spent) - before == 7 + 4 + 2  # one more at the start of each turn
 
 
 def test_steady_is_judged_by_two_windows():
