@@ -12,7 +12,7 @@ from shared.clock import now
 from shared.dataset import ImageData, Split, open_cached
 
 NUM_IMAGES = 256  # that a pass takes at most; 8 batches of 32
-LADDER_EPOCHS, EPOCHS = 1, 3  # that are kept, after those to warm up
+LADDER_EPOCHS, EPOCHS = 1, 6  # that are kept, after those to warm up
 ONNX_BATCHES = (1, 32)
 
 
