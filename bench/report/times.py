@@ -51,10 +51,10 @@ def _conditions(results: Results) -> list[Block]:
     return [
         Text(
             f"Taken in {timing.rounds} rounds, a fresh process for each arm in each, "
-            f"started in this order: {orders}. Those of a round then work in turns, two "
-            "steady samples or one long one at a time, so that what else the machine "
-            "does meets them all; ratios are of samples from the same turns. A warm-up "
-            f"goes on until two windows of three calls agree to 5%, or for {most} calls. "
+            f"started in this order: {orders}. Those of a round then work in turns of "
+            "two steady samples or a long one, so that what else the machine does "
+            "meets them all; ratios are of samples from the same turns. A warm-up goes "
+            f"on until two windows of three calls agree to 5%, or for {most} calls. "
             f"Timing itself adds, in microseconds a call: {took}."
         ),
         Row([states(timing.before, timing.after), *_memory(timing)]),
