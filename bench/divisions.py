@@ -25,7 +25,8 @@ class Matched:
 
     def make_train_step(self, model, config: Config) -> Callable:
         """A function that does one update from a batch, for as many as are timed."""
-        num_steps = 1 + config.timing_warmup_steps + config.timing_steps
+        # The first, those of the warm-up, and at most two for each sample.
+        num_steps = 1 + config.timing_warmup_steps + 2 * config.timing_steps
         return self.side.training.make_train_step(model, config, num_steps)
 
     def first_head(self, config: Config) -> Arrays:

@@ -43,6 +43,7 @@ class ArmFailed(Exception):
 
 
 _running: set[subprocess.Popen] = set()
+stopping = threading.Event()  # nothing more is to start
 
 
 def together(*calls: Callable[[], Any]) -> list[Any]:
@@ -54,10 +55,12 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
                 future.result()  # raises the first failure
             return [future.result() for future in futures]
         except BaseException:
+            stopping.set()
             # Again and again, since one may just be starting.
             while wait(futures, timeout=0.1).not_done:
                 for process in list(_running):
                     process.kill()
+            stopping.clear()
             raise
 
 
@@ -81,6 +84,7 @@ def run_worker(
     """Run one job to its end in a process of its own and return its result.
 
     Args:
+        time_limit_s: from the start, or a pause, to the next pause or the end.
         environment: variables that the process gets besides ours, or instead.
         on_turn: called where the job may pause; it goes on when this comes back.
 
@@ -130,8 +134,13 @@ def _supervise(
         cwd=PROJECT,
         env={n: v for n, v in (os.environ | environment).items() if v is not None},
     ) as process:
-        timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
-        timer.start()
+
+        def limit() -> threading.Timer:
+            timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
+            timer.start()
+            return timer
+
+        timer = limit()
         _running.add(process)
         try:
             for line in process.stdout:
@@ -139,10 +148,11 @@ def _supervise(
                 if event["event"] != "turn":
                     on_event(event)
                     continue
+                timer.cancel()
                 on_turn()
-                with suppress(BrokenPipeError):  # it was killed meanwhile
-                    process.stdin.write("\n")
-                    process.stdin.flush()
+                timer = limit()
+                with suppress(BrokenPipeError):  # its exit status will tell
+                    os.write(process.stdin.fileno(), b"\n")
             code = process.wait()
         finally:
             timer.cancel()

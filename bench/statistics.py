@@ -34,9 +34,9 @@ def compare_times(
 ) -> TimingComparison:
     """Ratio of the typical times of two arms, with its interval.
 
-    Samples that were taken in the same turn are a pair, since they met the same load.
-    Those of one process are not independent of each other: each round counts once, by
-    the median ratio of its pairs.
+    The first sample of both in a round is a pair, and so on: where arms work in turns,
+    those met the same load. Samples of one process are not independent of each other,
+    so each round counts once, by the median ratio of its pairs.
 
     Raises:
         ValueError: the arms have fewer than five rounds in common.
@@ -58,8 +58,8 @@ def compare_times(
 
 
 def _log_ratio(first: list[float], second: list[float]) -> float:
-    pairs = list(zip(first, second, strict=False))
-    return float(np.median([np.log(one) - np.log(other) for one, other in pairs]))
+    pairs = zip(first, second, strict=True)
+    return float(np.median([np.log(one / other) for one, other in pairs]))
 
 
 def holds_one(interval: Interval) -> bool:

@@ -122,8 +122,6 @@ class _Jax:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         if config.device == "cpu":
             jax.config.update("jax_platforms", "cpu")
-        if config.precision == "float64":
-            jax.config.update("jax_enable_x64", True)
         if config.division == "matched":
             precision = "tensorfloat32" if config.tf32 else "highest"
             jax.config.update("jax_default_matmul_precision", precision)  # [D22]

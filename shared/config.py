@@ -93,7 +93,8 @@ class Config(BaseModel):
     precision: Literal["float32", "float64", "bfloat16"] = Field(
         "float32",
         description="bfloat16 computes most operations in 16 bits (other results, and "
-        "no ONNX file); float64 shows which differences are rounding (slow).",
+        "no ONNX file); float64 shows which differences are rounding (slow; of Keras's "
+        "backends TensorFlow alone).",
     )
     channels_last: bool = Field(
         True, description="PyTorch's images as NHWC in memory, as Keras has them."

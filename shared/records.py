@@ -155,7 +155,7 @@ class ArmRecord(Record):
 
 
 class TimingComparison(Record):
-    ratio: float  # first arm / second arm, geometric mean of the rounds' medians
+    ratio: float  # first arm / second arm, geometric mean of the rounds
     interval: Interval  # 95 %
     verdict: str  # "no difference shown" when the interval contains 1
 
@@ -185,6 +185,7 @@ class TimingRunRecord(Record):
 
     rounds: int
     order: list[list[str]]  # of the arms, shuffled in every round
+    samples_in_a_turn: int | None = None  # None: one arm after the other was timed
     before: MachineState
     after: MachineState
     overhead_ms: dict[str, float] = {}  # what timing adds to a call, by arm

@@ -47,14 +47,21 @@ def _conditions(results: Results) -> list[Block]:
     """How the times were taken, and what this machine makes of no difference."""
     timing, most = results.timing, results.config["timing_warmup_steps"]
     took = ", ".join(f"{n} {1000 * ms:.1f}" for n, ms in timing.overhead_ms.items())
+    turns = ""
+    if timing.samples_in_a_turn:
+        turns = (
+            "Started and warmed up, the processes of a round work in turns, steady "
+            f"samples in groups of {timing.samples_in_a_turn} after a call that is not "
+            "kept, long ones one at a time: what else the machine does meets them all, "
+            "and ratios are of samples from the same turns. onnxruntime is timed last, "
+            "without turns."
+        )
     orders = "; ".join(", ".join(order) for order in timing.order)
     return [
         Text(
             f"Taken in {timing.rounds} rounds, a fresh process for each arm in each, "
-            f"started in this order: {orders}. Those of a round then work in turns of "
-            "two steady samples or a long one, so that what else the machine does "
-            "meets them all; ratios are of samples from the same turns. A warm-up goes "
-            f"on until two windows of three calls agree to 5%, or for {most} calls. "
+            f"started in this order: {orders}. {turns} Steady samples follow a warm-up "
+            f"until two windows of three calls agree to 5%, or of {most} calls. "
             f"Timing itself adds, in microseconds a call: {took}."
         ),
         Row([states(timing.before, timing.after), *_memory(timing)]),

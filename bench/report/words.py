@@ -46,7 +46,7 @@ GLOSSARY = {
     "95% interval": "the values that are compatible with what was measured. For "
     "accuracies it is Wilson's and for their difference a resampling of the test "
     "images, so neither covers another seed; for ratios of times it resamples the "
-    "rounds, each with the median ratio of samples that both arms took in turns.",
+    "rounds, each with the median ratio of the samples that both arms took in it.",
     "McNemar p": "how probable a split at least this uneven would be, among the test "
     "images that one arm gets right and the other wrong, if both were equally good.",
     "Median and IQR": "the middle sample, and the width of the middle half of the "

@@ -7,6 +7,7 @@ from bench.processes import ArmFailed
 from bench.run import Run, work
 from bench.timing.phases import shorten
 from bench.timing.rounds import Phases, TakeTurn, measure_in_rounds
+from bench.timing.timer import IN_A_TURN
 from shared.folders import link_images
 from shared.records import MemoryRecord, TimingRunRecord
 from shared.sampling import TIMING, stream
@@ -27,7 +28,11 @@ def time_arms(
     config = run.options.config
     rounds, state = config.timing_rounds, describe_state()
     timing = run.timing = TimingRunRecord(
-        rounds=rounds, order=[], before=state, after=state
+        rounds=rounds,
+        order=[],
+        samples_in_a_turn=IN_A_TURN,
+        before=state,
+        after=state,
     )
     timing.order = run.measured.order  # the list itself, which is still filled
 

@@ -10,6 +10,8 @@ from bench.environment import describe_environment
 from bench.run import Run
 from bench.statistics import summarise
 from bench.timing.arms import time_arms
+from bench.timing.phases import EPOCHS
+from bench.timing.timer import IN_A_TURN
 from shared.files import cache_folder, write_atomically
 from shared.records import ControlRecord
 
@@ -61,6 +63,7 @@ def _machine(run: Run) -> dict:
         "packages": machine.packages,
         "variables": machine.variables,
         "threads": run.threads,
+        "procedure": {"samples in a turn": IN_A_TURN, "epochs": EPOCHS},
         "config": run.options.config.model_dump(
             exclude={"seed", "epochs", "timing_rounds"}
         ),

@@ -190,6 +190,7 @@ def _time_rungs(run: Run, arm: str, record: IdiomsRecord) -> None:
     few = link_images(shorten(run.data), run.scratch / f"{arm}-few")
     images: dict[str, int] = {}
 
+    # A dozen rungs at once may not fit into memory: none lets others have a turn.
     def measure(name: str, number: int, _take_turn: TakeTurn) -> Phases:
         rounds = config.timing_rounds
         run.display.say(f"ladder round {number}/{rounds}: {arm}, {name}")

@@ -178,6 +178,9 @@ def _time_files(worker, timer: Timer, model, description, data: ImageData) -> tu
         "onnx_session": [timer.once(lambda: OnnxClassifier(graph))],
     }
     classifier = OnnxClassifier(graph)
+    # No turns: its threads go on spinning after a run, beside the next one to work.
+    steps = config.timing_steps, config.timing_warmup_steps
+    timer = Timer(side.device.synchronise, *steps)
     for size in ONNX_BATCHES:
         inputs = classifier.prepare(data.splits["test"].images[:size])
         phases[f"onnx_batch_{size}"] = timer.steady(partial(classifier.run, inputs))

@@ -8,11 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from bench.processes import ArmFailed, together
+from bench.processes import ArmFailed, stopping, together
 from bench.statistics import Rounds
 
 TakeTurn = Callable[[], None]
 Phases = dict[str, list[float]]  # samples in milliseconds
+Measure = Callable[[str, int, TakeTurn], Phases]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def measure_in_rounds(
     names: Sequence[str],
     count: int,
     random: np.random.Generator,
-    measure: Callable[[str, int, TakeTurn], Phases],
+    measure: Measure,
     on_failure: Callable[[str, int, ArmFailed], None],
 ) -> None:
     """Let every arm measure once in each round; in turns, if it asks for them.
@@ -72,20 +73,27 @@ def measure_in_rounds(
         order = random.permutation(names).tolist()
         measured.order.append(order)
         turns = Turns(order)
+        calls = (
+            partial(_measure_one, measured, name, number, turns, measure)
+            for name in order
+        )
+        for name, reason in zip(order, together(*calls), strict=True):
+            if reason:
+                on_failure(name, number, reason)
 
-        def measure_one(name: str, number: int, turns: Turns) -> Phases | ArmFailed:
-            turns.wait(name)
-            try:
-                return measure(name, number, partial(turns.take, name))
-            except ArmFailed as reason:
-                return reason
-            finally:
-                turns.leave(name)
 
-        found = together(*(partial(measure_one, name, number, turns) for name in order))
-        for name, phases in zip(order, found, strict=True):
-            if isinstance(phases, ArmFailed):
-                on_failure(name, number, phases)
-                continue
+def _measure_one(
+    measured: Measured, name: str, number: int, turns: Turns, measure: Measure
+) -> ArmFailed | None:
+    """Keep the samples of one arm in one round; comes back with why there are none."""
+    turns.wait(name)
+    try:
+        if not stopping.is_set():
+            phases = measure(name, number, partial(turns.take, name))
             for phase, samples in phases.items():
                 measured.samples[name].setdefault(phase, {})[number] = samples
+    except ArmFailed as reason:
+        return reason
+    finally:
+        turns.leave(name)
+    return None

@@ -1,6 +1,6 @@
 """Time calls: the first one apart, warm-up until steady, then the samples to keep.
 
-What is compared is taken in turns of a fraction of a second. A machine that shares its
+Steady samples are taken in turns of a fraction of a second. A machine that shares its
 memory with others may be a quarter slower for seconds and then as before: arms that
 were timed one after the other would differ by that.
 """
@@ -25,7 +25,7 @@ class Timer:
             before each reading of the clock.
         samples: how many steady calls to keep.
         most_warm_up: calls that warm-up may take at most.
-        take_turn: lets the other arms work for as long as this one did.
+        take_turn: lets the other arms work, up to their next turn.
         clock: seconds; another one in tests.
     """
 

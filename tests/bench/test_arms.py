@@ -75,6 +75,16 @@ def test_every_arm_is_compared_with_the_first(run):
     assert all(check["passed"] for check in run["checks"])
 
 
+@pytest.mark.slow
+def test_ladder_is_judged_in_float32(bench, few_photos, real_weights, tmp_path):
+    inputs = ("--data", few_photos, "--weights", real_weights, "--output", tmp_path)
+    done = bench("parity", *inputs, "--epochs", 2, "--arms", "pytorch,keras-torch")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rungs = json.loads((tmp_path / "parity.json").read_text())["rungs"]
+    verdicts = {(rung["precision"], rung["passed"]) for rung in rungs}
+    assert verdicts == {("float32", True), ("float64", None)}
+
+
 @pytest.mark.parametrize("backend", BACKENDS.values())
 def test_backends_without_float64_are_those_that_keras_says(backend):
     """Where this fails, Keras has mended it: the ladder can be judged there too."""

@@ -62,6 +62,35 @@ def test_malloc_is_left_alone_where_asked_for(tmp_path, monkeypatch, environment
     assert kept == {n for n, v in environment.items() if v is not None}
 
 
+@pytest.fixture
+def pausing(monkeypatch, tmp_path) -> Request:
+    """A worker that pauses once, and is done when it may go on."""
+    script = tmp_path / "worker"
+    script.write_text(
+        "#!/bin/sh\n"
+        """echo '{"event": "turn"}'\n"""
+        'read turn && echo "{}" > "$(dirname "$3")/result.json"\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    return request(tmp_path)
+
+
+def test_a_pause_does_not_count_for_the_time_limit(pausing):
+    assert run_worker(pausing, None, 1, on_turn=lambda: time.sleep(1.5)) == {}
+
+
+def test_killed_while_it_waits_for_its_turn(pausing):
+    def kill() -> None:
+        for child in psutil.Process().children():
+            child.kill()
+            while child.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+
+    with pytest.raises(ArmFailed, match="killed by signal 9"):
+        run_worker(pausing, None, 60, on_turn=kill)
+
+
 def test_calls_side_by_side_come_back_in_order():
     assert together(lambda: time.sleep(0.2) or 1, lambda: 2) == [1, 2]
 

@@ -1,10 +1,13 @@
 """The timing machinery on a clock that the tests hold in their hands."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from bench.processes import ArmFailed
 from bench.statistics import NO_DIFFERENCE, compare_times
+from bench.timing import rounds
 from bench.timing.rounds import Measured, Phases, TakeTurn, measure_in_rounds
 from bench.timing.timer import Timer, is_steady
 from shared.records import TimingRecord
@@ -156,6 +159,23 @@ def test_an_interrupted_measurement_keeps_what_it_has():
             measured, ARMS, ROUNDS, np.random.default_rng(0), measure, None
         )
     assert all(len(measured.samples[arm]["forward"]) == 2 for arm in ARMS)
+
+
+def test_after_an_interruption_no_other_arm_starts(monkeypatch):
+    interrupted = threading.Event()
+    monkeypatch.setattr(rounds, "stopping", interrupted)
+    started, measured = [], Measured()
+
+    def measure(arm: str, _number: int, _take_turn: TakeTurn) -> Phases:
+        started.append(arm)
+        if len(started) == 2:
+            interrupted.set()
+        return {"forward": [1.0]}
+
+    names, random = ("a", "b", "c", "d"), np.random.default_rng(0)
+    measure_in_rounds(measured, names, 1, random, measure, None)
+    assert started == measured.order[0][:2]
+    assert measured.samples[started[0]] == {"forward": {1: [1.0]}}
 
 
 def test_warm_up_ends_when_times_stand_still():
