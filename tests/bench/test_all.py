@@ -146,6 +146,8 @@ def test_interrupt_keeps_what_is_finished(real_weights, cache, tmp_path):
         env=os.environ | {"BENCH_CACHE": str(cache), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         text=True,
+        # A shell lets what it starts in the background ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         for line in process.stdout:
             if "keras: loading" in line:
