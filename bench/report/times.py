@@ -50,11 +50,10 @@ def _conditions(results: Results) -> list[Block]:
     turns = ""
     if timing.samples_in_a_turn:
         turns = (
-            "Started and warmed up, the processes of a round work in turns, steady "
-            f"samples in groups of {timing.samples_in_a_turn} after a call that is not "
-            "kept, long ones one at a time: what else the machine does meets them all, "
-            "and ratios are of samples from the same turns. onnxruntime is timed last, "
-            "without turns."
+            "Started and warmed up, the processes of a round work in turns of "
+            f"{timing.samples_in_a_turn} sample, short ones after a call that is not "
+            "kept: what else the machine does meets them all, and ratios are of "
+            "samples from the same turns. onnxruntime is timed last, without turns."
         )
     orders = "; ".join(", ".join(order) for order in timing.order)
     return [

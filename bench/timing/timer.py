@@ -14,7 +14,7 @@ from shared.clock import now
 WINDOW = 3  # calls whose median is compared with that of the calls before
 STEADY = 0.05  # largest relative change between two windows
 EMPTY_CALLS = 1000
-IN_A_TURN = 2  # samples
+IN_A_TURN = 1  # samples, after a call that is not kept
 
 
 class Timer:
@@ -54,18 +54,17 @@ class Timer:
         warm_up: list[float] = []
         while len(warm_up) < self._most_warm_up and not is_steady(warm_up):
             warm_up.append(self.once(call))
-        kept: list[float] = []
-        while len(kept) < self._samples:
-            self._take_turn()
-            call()  # what the caches hold is another's
-            some = min(IN_A_TURN, self._samples - len(kept))
-            kept += [self.once(call) for _ in range(some)]
-        return kept
+        return [self._in_turn(call) for _ in range(self._samples)]
 
     def after_one(self, call: Callable[[], object]) -> float:
         """Milliseconds of a long call after one to warm up."""
         call()
         self._take_turn()
+        return self.once(call)
+
+    def _in_turn(self, call: Callable[[], object]) -> float:
+        self._take_turn()
+        call()  # what the caches hold is another's
         return self.once(call)
 
     def overhead(self) -> float:

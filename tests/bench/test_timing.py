@@ -191,7 +191,7 @@ def test_warm_up_ends_when_times_stand_still():
     never = Timer(lambda: None, 4, 7, clock=clock)
     before = len(spent)
     never.steady(lambda: (spent.append(0), clock.spend(2.0 ** len(spent))))
-    assert len(spent) - before == 7 + 4 + 2  # one more at the start of each turn
+    assert len(spent) - before == 7 + 4 * 2  # one more at the start of each turn
 
 
 def test_steady_is_judged_by_two_windows():
