@@ -25,7 +25,7 @@ class Matched:
 
     def make_train_step(self, model, config: Config) -> Callable:
         """A function that does one update from a batch, for as many as are timed."""
-        # The first, those of the warm-up, and two for each sample.
+        # The first, those of the warm-up, and at most two for each sample.
         num_steps = 1 + config.timing_warmup_steps + 2 * config.timing_steps
         return self.side.training.make_train_step(model, config, num_steps)
 

@@ -53,13 +53,13 @@ def _conditions(results: Results) -> list[Block]:
             "Started and warmed up, the processes of a round work in turns of "
             f"{timing.samples_in_a_turn} sample, short ones after a call that is not "
             "kept: what else the machine does meets them all, and ratios are of "
-            "samples from the same turns. onnxruntime is timed last, without turns."
+            "samples from the same turns. onnxruntime is timed last, without turns. "
         )
     orders = "; ".join(", ".join(order) for order in timing.order)
     return [
         Text(
             f"Taken in {timing.rounds} rounds, a fresh process for each arm in each, "
-            f"started in this order: {orders}. {turns} Steady samples follow a warm-up "
+            f"started in this order: {orders}. {turns}Steady samples follow a warm-up "
             f"until two windows of three calls agree to 5%, or of {most} calls. "
             f"Timing itself adds, in microseconds a call: {took}."
         ),

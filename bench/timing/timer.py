@@ -54,17 +54,18 @@ class Timer:
         warm_up: list[float] = []
         while len(warm_up) < self._most_warm_up and not is_steady(warm_up):
             warm_up.append(self.once(call))
-        return [self._in_turn(call) for _ in range(self._samples)]
+        kept: list[float] = []
+        for number in range(self._samples):
+            if number % IN_A_TURN == 0:
+                self._take_turn()
+                call()  # what the caches hold is another's
+            kept.append(self.once(call))
+        return kept
 
     def after_one(self, call: Callable[[], object]) -> float:
         """Milliseconds of a long call after one to warm up."""
         call()
         self._take_turn()
-        return self.once(call)
-
-    def _in_turn(self, call: Callable[[], object]) -> float:
-        self._take_turn()
-        call()  # what the caches hold is another's
         return self.once(call)
 
     def overhead(self) -> float:
