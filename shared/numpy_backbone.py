@@ -33,22 +33,16 @@ def random_weights(images: np.ndarray, seed: int) -> Weights:
     the mean and variance it sees, so that features keep their scale; without it the
     logits of an untrained MobileNetV2 are near zero and any comparison passes.
 
-    Biases lift most values above ReLU6's kink at 0: where half of them lie below, a
-    network with batch norm amplifies rounding from layer to layer (Yang et al., 2019,
-    "A mean field theory of batch normalization"), ten times as much in the end.
-
     Args:
         images: training images (N, H, W, 3) uint8; some are drawn from them.
     """
     arrays: Arrays = {}
     for number, layer in enumerate(conv_layers()):
         deviation = np.sqrt(2 / np.prod(layer.shape[1:]))
-        random, channels = stream(seed, BACKBONE, number), layer.shape[0]
-        kernel = random.normal(0, deviation, layer.shape)
-        bias = random.normal(1, 0.5, channels)
-        arrays[f"{layer.torch_conv}.weight"] = kernel.astype(np.float32)
-        arrays[f"{layer.torch_norm}.weight"] = np.ones(channels, np.float32)
-        arrays[f"{layer.torch_norm}.bias"] = bias.astype(np.float32)
+        values = stream(seed, BACKBONE, number).normal(0, deviation, layer.shape)
+        arrays[f"{layer.torch_conv}.weight"] = values.astype(np.float32)
+        arrays[f"{layer.torch_norm}.weight"] = np.ones(layer.shape[0], np.float32)
+        arrays[f"{layer.torch_norm}.bias"] = np.zeros(layer.shape[0], np.float32)
     count = min(NUM_CALIBRATION_IMAGES, len(images))
     chosen = stream(seed, CALIBRATION).choice(len(images), count, replace=False)
     pixels = scale_pixels(images[np.sort(chosen)], KERAS_MEAN, KERAS_STD)
