@@ -53,7 +53,7 @@ def _conditions(results: Results) -> list[Block]:
             "Started and warmed up, the processes of a round work in turns of "
             f"{timing.samples_in_a_turn} sample, short ones after a call that is not "
             "kept: what else the machine does meets them all, and ratios are of "
-            "samples from the same turns. onnxruntime is timed last, without turns. "
+            "samples from the same turns. onnxruntime, where timed, has no turns. "
         )
     orders = "; ".join(", ".join(order) for order in timing.order)
     return [
