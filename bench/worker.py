@@ -21,7 +21,7 @@ import numpy as np
 
 from bench.divisions import Idiomatic, Matched
 from bench.ladder import Climber, climb
-from bench.ledger.jobs import probe_differences, probe_freed_memory
+from bench.ledger.jobs import probe_alone, probe_differences
 from bench.ledger.study import compute_features, train_heads
 from bench.request import ARMS, BACKENDS, Request
 from bench.timing.phases import time_epoch, time_phases
@@ -249,7 +249,7 @@ JOBS = {
     job.__name__: job
     for job in (
         *(train, time_phases, export_checkpoint, hand_over, take_over, read_pth, probe),
-        *(climb_ladder, probe_differences, probe_freed_memory),
+        *(climb_ladder, probe_differences, probe_alone),
         *(compute_features, train_heads, time_epoch),
     )
 }

@@ -17,6 +17,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_impl.dataset import normalise
+from keras_impl.device import synchronise
 from keras_impl.model import build_model, load_arrays
 from keras_impl.training import _Adam
 from shared.architecture import to_keras_layout, to_torch_layout
@@ -26,6 +27,7 @@ from shared.sample import (
     NUM_EPOCHS,
     Sample,
     longest_wait,
+    seconds_of_a_call,
     slow_batches,
 )
 from shared.weights import Arrays
@@ -297,6 +299,18 @@ def end_of_pass(sample: Sample) -> Arrays:  # noqa: ARG001
     return {"waited": np.array(waited)} if waited > HELD_UP_S else {}
 
 
+def depthwise(sample: Sample) -> Arrays:
+    """[D35] Seconds of one depthwise convolution, 3x3, of a batch of images."""
+    images = ops.convert_to_tensor(sample.channels)
+    kernel = ops.full((3, 3, images.shape[-1], 1), 1 / 9)
+
+    def call() -> None:
+        ops.depthwise_conv(images, kernel, padding="same")
+        synchronise()  # JAX comes back before it is done
+
+    return {"seconds": np.array(seconds_of_a_call(call))}
+
+
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D01": frozen_batch_norm,
     "D02": batch_norm_epsilon,
@@ -332,6 +346,7 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D32": folder_loader,
     "D33": saved_optimizer,
     "D34": end_of_pass,
+    "D35": depthwise,
 }
 
 

@@ -25,6 +25,7 @@ from shared.sample import (
     NUM_EPOCHS,
     Sample,
     longest_wait,
+    seconds_of_a_call,
     slow_batches,
 )
 from shared.weights import IMAGENET_MEAN, IMAGENET_STD, Arrays
@@ -272,6 +273,18 @@ def end_of_pass(sample: Sample) -> Arrays:  # noqa: ARG001
     return {"waited": np.array(longest_wait(lambda: DataLoader(data, batch_size=None)))}
 
 
+def depthwise(sample: Sample) -> Arrays:
+    """[D35] Seconds of one depthwise convolution, 3x3, of a batch of images."""
+    images = torch.from_numpy(sample.channels).permute(0, 3, 1, 2)  # channels last
+    channels = images.shape[1]
+    kernel = torch.full((channels, 1, 3, 3), 1 / 9)
+
+    def call() -> None:
+        F.conv2d(images, kernel, padding=1, groups=channels)
+
+    return {"seconds": np.array(seconds_of_a_call(call))}
+
+
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D01": frozen_batch_norm,
     "D02": batch_norm_epsilon,
@@ -307,6 +320,7 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D32": folder_loader,
     "D33": saved_optimizer,
     "D34": end_of_pass,
+    "D35": depthwise,
 }
 
 

@@ -180,6 +180,13 @@ class ControlRecord(Record):
     times: dict[str, dict[str, TimingRecord]] = {}  # by arm, also "again", and phase
 
 
+class OperationRecord(Record):
+    """All operations of one kind in a pass of one batch."""
+
+    count: int
+    milliseconds: float
+
+
 class TimingRunRecord(Record):
     """How the times of all arms were taken."""
 
@@ -191,6 +198,7 @@ class TimingRunRecord(Record):
     overhead_ms: dict[str, float] = {}  # what timing adds to a call, by arm
     memory: dict[str, MemoryRecord] = {}  # the most of an arm's processes
     ratios: dict[str, dict[str, TimingComparison]] = {}  # the first arm's over others'
+    operations: dict[str, dict[str, OperationRecord]] = {}  # of onnxruntime, by arm
     control: ControlRecord | None = None  # the last one of this machine
 
 

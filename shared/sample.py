@@ -16,6 +16,7 @@ from shared.weights import Arrays
 BATCH_SIZE = 32
 NUM_NUMBERED = 2048  # eight of the buffers that Keras shuffles in
 NUM_EPOCHS = 100  # three steps each
+NUM_CALLS = 5
 NUM_PASSES, SLOW_BATCHES, BATCH_S = 12, 4, 0.1
 HELD_UP_S = 0.05  # what ends a pass by itself takes far less
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -52,6 +53,14 @@ class Sample:
         return np.stack([columns, rows, 0 * rows], axis=-1).astype(np.float32)
 
     @cached_property
+    def channels(self) -> np.ndarray:
+        """What a block in the middle of the network gets of a batch, by its shape.
+
+        (BATCH_SIZE, 56, 56, 144) float32, from the images' values.
+        """
+        return np.resize(self.images, (BATCH_SIZE, 56, 56, 144)).astype(np.float32)
+
+    @cached_property
     def endings(self) -> Path:
         """A folder of classes, one, with a file for each ending that images have."""
         folder = self.folder / "endings" / "class"
@@ -73,6 +82,16 @@ class Sample:
             pixel = Image.new("RGB", (1, 1), (*divmod(number, 256), 0))
             pixel.save(folder / f"{number:04}.png")
         return folder.parent
+
+
+def seconds_of_a_call(call: Callable[[], object]) -> float:
+    """Median of a few calls after one to warm up; each must wait for its result."""
+    seconds = []
+    for _ in range(1 + NUM_CALLS):
+        start = now()
+        call()
+        seconds.append(now() - start)
+    return float(np.median(seconds[1:]))
 
 
 def slow_batches() -> Iterator[int]:

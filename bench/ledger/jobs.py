@@ -2,11 +2,12 @@
 
 import importlib
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 
 from bench.ladder import spread
-from bench.processes import GLIBC, run_worker
+from bench.processes import ENVIRONMENT, GLIBC, Environment, run_worker
 from bench.request import ARMS, Request
 from shared.dataset import open_cached
 from shared.images import is_upright_photo
@@ -15,8 +16,8 @@ from shared.weights import Arrays
 
 NUM_IMAGES = 69  # two whole batches of 32 and a rest of 5
 NUM_PHOTOS = 12
-FREED_MEMORY = "D21"
-GLIBC_LIMIT_S = 600
+FREED_MEMORY, DEPTHWISE = "D21", "D35"
+CHILD_LIMIT_S = 600
 
 
 def probe_differences(worker) -> dict:
@@ -28,13 +29,16 @@ def probe_differences(worker) -> dict:
             arrays = probes[difference](sample)
             if difference == FREED_MEMORY:
                 arrays = _add_glibc(worker.request, arrays)
+            if difference == DEPTHWISE and worker.request.arm == "keras":
+                arrays = _add_jax(worker.request, arrays)
         found |= {f"{difference}/{name}": array for name, array in arrays.items()}
     return _store(worker.request, found)
 
 
-def probe_freed_memory(worker) -> dict:
-    """Store the arrays of D21 alone, in a process started for it."""
-    probe = _import_probes(worker.request)[FREED_MEMORY]
+def probe_alone(worker) -> dict:
+    """Store the arrays of one difference, in a process started for it."""
+    (difference,) = worker.request.differences
+    probe = _import_probes(worker.request)[difference]
     return _store(worker.request, probe(_make_sample(worker)))
 
 
@@ -47,11 +51,30 @@ def _add_glibc(request: Request, arrays: Arrays) -> Arrays:
     """The arrays of this process, and those of one where malloc is left alone."""
     if not GLIBC:
         return {}
-    scratch = request.scratch / "glibc"
-    changed = {"job": probe_freed_memory.__name__, "scratch": scratch}
-    child = request.model_copy(update=changed)
-    done = run_worker(child, lambda _event: None, GLIBC_LIMIT_S, GLIBC)
-    return arrays | {f"glibc/{n}": a for n, a in np.load(done["path"]).items()}
+    return arrays | _probe_in_child(request, "glibc", FREED_MEMORY, environment=GLIBC)
+
+
+def _add_jax(request: Request, arrays: Arrays) -> Arrays:
+    """The arrays of this process, and those of one with Keras on JAX."""
+    if not find_spec("jax"):
+        return {}
+    config = request.config.model_copy(update={"device": "cpu"})
+    changes = {"arm": "keras-jax", "config": config}
+    return arrays | _probe_in_child(request, "jax", DEPTHWISE, **changes)
+
+
+def _probe_in_child(
+    request: Request,
+    name: str,
+    difference: str,
+    environment: Environment = ENVIRONMENT,
+    **changes: object,
+) -> Arrays:
+    changes |= {"job": probe_alone.__name__, "differences": (difference,)}
+    changes["scratch"] = request.scratch / name
+    child = request.model_copy(update=changes)
+    done = run_worker(child, lambda _event: None, CHILD_LIMIT_S, environment)
+    return {f"{name}/{key}": array for key, array in np.load(done["path"]).items()}
 
 
 def _make_sample(worker) -> Sample:

@@ -247,4 +247,10 @@ PROBES: dict[str, Probe] = {
         _gap(lambda side: side["waited"]),
         "no pass was held up here",
     ),
+    "D35": Probe(
+        "time of a depthwise convolution of a batch on the CPU, Keras on JAX / PyTorch",
+        "times",
+        lambda pytorch, keras: float(keras["jax/seconds"] / pytorch["seconds"]),
+        "needs JAX",
+    ),
 }

@@ -9,10 +9,13 @@ from bench.statistics import holds_one
 from shared.records import (
     ControlRecord,
     MachineState,
+    OperationRecord,
     Results,
     TimingComparison,
     TimingRunRecord,
 )
+
+SHORTEST_MS = 0.1  # of operations that are shown
 
 
 def timing(results: Results) -> list[Block]:
@@ -32,6 +35,7 @@ def timing(results: Results) -> list[Block]:
         Row(figures),
         _times(results, phases),
         Row([*ratios, _meanings(phases)]),
+        *_operations(results),
         *(_conditions(results) if results.timing else []),
     ]
 
@@ -66,6 +70,32 @@ def _conditions(results: Results) -> list[Block]:
         Row([states(timing.before, timing.after), *_memory(timing)]),
         *_control(timing.control),
     ]
+
+
+def _operations(results: Results) -> list[Table]:
+    """Why one exported graph takes longer than another."""
+    found = results.timing.operations if results.timing else {}
+    arms = {name: found[name] for name in results.arms if name in found}
+    most: dict[str, float] = {}  # milliseconds in the arm where it takes the longest
+    for name, one in (pair for of_arm in arms.values() for pair in of_arm.items()):
+        most[name] = max(one.milliseconds, most.get(name, 0.0))
+    rows = [
+        [name, *(_count_and_time(of_arm.get(name)) for of_arm in arms.values())]
+        for name in sorted(most, key=most.get, reverse=True)
+        if most[name] >= SHORTEST_MS
+    ]
+    title = (
+        "What onnxruntime makes of each graph: operations of each kind for a batch of "
+        f"images, with their milliseconds by its own account, {SHORTEST_MS} and more"
+    )
+    align = "l" + "r" * len(arms)
+    return [Table(title, align, ["Operation", *arms], rows)] if rows else []
+
+
+def _count_and_time(operation: OperationRecord | None) -> str:
+    if operation is None:
+        return DASH
+    return f"{operation.count} in {operation.milliseconds:.1f} ms"
 
 
 def states(before: MachineState, after: MachineState) -> Table:

@@ -9,7 +9,7 @@ from bench.timing.phases import shorten
 from bench.timing.rounds import Phases, TakeTurn, measure_in_rounds
 from bench.timing.timer import IN_A_TURN
 from shared.folders import link_images
-from shared.records import MemoryRecord, TimingRunRecord
+from shared.records import MemoryRecord, OperationRecord, TimingRunRecord
 from shared.sampling import TIMING, stream
 
 
@@ -46,6 +46,9 @@ def time_arms(
         timing.overhead_ms[arm] = done["overhead_ms"]
         memory = MemoryRecord(**done["memory"])
         timing.memory[arm] = _larger(memory, timing.memory.get(arm))
+        if operations := done["operations"]:
+            records = {n: OperationRecord(**one) for n, one in operations.items()}
+            timing.operations[arm] = records
         timing.after = describe_state()
         return done["phases"]
 

@@ -40,14 +40,16 @@ def time_phases(worker) -> dict:
         "forward": timer.steady(predict),
     }
     counts = dict.fromkeys(("first_step", "train_step", "forward"), len(labels))
-    memory = worker.memory()
+    memory, operations = worker.memory(), {}
     if worker.request.thorough:
         passes, images_in = _time_passes(
             worker, timer, program, model, description, data
         )
         phases, counts = phases | passes, counts | images_in
         memory = worker.memory()  # an exporter may take more than all before it
-        files, images_in = _time_files(worker, timer, model, description, data)
+        files, images_in, operations = _time_files(
+            worker, timer, model, description, data
+        )
         phases, counts = phases | files, counts | images_in
     return {
         "phases": phases,
@@ -56,6 +58,7 @@ def time_phases(worker) -> dict:
         "device": worker.device,
         "threads": side.device.num_threads(),
         "memory": memory.model_dump(),
+        "operations": operations,
     }
 
 
@@ -157,7 +160,7 @@ def _time_passes(
 
 def _time_files(worker, timer: Timer, model, description, data: ImageData) -> tuple:
     """Writing the classifier in both forms, and running the exported one."""
-    from bench.onnx_runtime import OnnxClassifier
+    from bench.onnx_runtime import OnnxClassifier, profile
 
     side, scratch, config = worker.side, worker.request.scratch, worker.config
     worker.announce("export")
@@ -170,7 +173,7 @@ def _time_files(worker, timer: Timer, model, description, data: ImageData) -> tu
     graph = scratch / "timed.onnx"
     phases, counts = {"checkpoint": timer.steady(write)}, {}
     if config.is_rounded:  # what is exported is float32
-        return phases, counts
+        return phases, counts, {}
     phases |= {
         "export": [
             timer.once(lambda: side.export.export_onnx(model, graph, description))
@@ -185,4 +188,5 @@ def _time_files(worker, timer: Timer, model, description, data: ImageData) -> tu
         inputs = classifier.prepare(data.splits["test"].images[:size])
         phases[f"onnx_batch_{size}"] = timer.steady(partial(classifier.run, inputs))
         counts[f"onnx_batch_{size}"] = len(inputs)
-    return phases, counts
+    operations = profile(graph, inputs)
+    return phases, counts, {n: one.model_dump() for n, one in operations.items()}

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
+from bench.onnx_runtime import OnnxClassifier, profile
 from bench.request import BACKENDS, FLOAT64_ARMS
 
 ARMS = ("pytorch", "keras-jax", "keras-torch")
@@ -25,7 +27,7 @@ def train(bench, few_photos, real_weights, tmp_path_factory) -> Callable[..., di
             *("--arms", ",".join(ARMS), "--dropout", 0, "--output", folder, *options),
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads((folder / "results.json").read_text())
+        return json.loads((folder / "results.json").read_text()) | {"folder": folder}
 
     return call
 
@@ -65,6 +67,21 @@ def test_every_backend_exports_what_it_trained(run):
     for arm in run["arms"].values():
         assert arm["onnx"]["parity"]["max_scaled_diff"] <= 1e-4
         assert arm["onnx"]["parity"]["batch_sizes"] == [1, 7, 32]
+
+
+@pytest.mark.slow
+def test_what_onnxruntime_can_join_goes_by_the_backend(run):
+    """[D35] Batch norm and ReLU6 become part of the convolutions, or do not."""
+    images = np.zeros((32, 224, 224, 3), np.uint8)
+    counts = {}
+    for name, arm in run["arms"].items():
+        path = run["folder"] / arm["onnx"]["path"]
+        operations = profile(path, OnnxClassifier(path).prepare(images))
+        assert operations.pop("Conv").count == 52
+        counts[name] = {kind: one.count for kind, one in operations.items()}
+    assert not {"Sub", "Min", "Clip"} & set(counts["pytorch"])
+    assert counts["keras-jax"]["Min"] == counts["keras-jax"]["Max"] == 35
+    assert counts["keras-torch"]["Sub"] == counts["keras-torch"]["Mul"] == 52
 
 
 @pytest.mark.slow
@@ -120,6 +137,8 @@ def test_timing_measures_every_phase(bench, few_photos, real_weights, tmp_path):
     assert sorted(found["timing"]["order"][0]) == ["keras", "pytorch"]
     assert len(found["checks"]) == 2
     assert all(check["passed"] for check in found["checks"])
+    for operations in found["timing"]["operations"].values():
+        assert operations["Conv"]["count"] == 52
     page = (tmp_path / "run/report.md").read_text()
     assert "they need 5 timing rounds" in page
     assert "input" in page

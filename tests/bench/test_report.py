@@ -26,6 +26,7 @@ from shared.records import (
     MachineState,
     MemoryRecord,
     Mistake,
+    OperationRecord,
     Results,
     ScalingPoint,
     ScalingRecord,
@@ -448,6 +449,23 @@ def test_order_and_load_of_the_rounds_are_told(results, tmp_path):
     for page in pages(results, tmp_path):
         assert orders in page
         assert fixed(results.timing.before.load_average, 2) in page
+
+
+def test_operations_of_each_graph_stand_side_by_side(results, tmp_path):
+    def made(**of_kind: float) -> dict[str, OperationRecord]:
+        return {
+            name: OperationRecord(count=52, milliseconds=spent)
+            for name, spent in of_kind.items()
+        }
+
+    first, second = results.arms
+    operations = {second: made(Conv=80, Sub=20), first: made(Conv=90, Gemm=0.01)}
+    results.timing.operations = operations
+    text = pages(results, tmp_path)[0]
+    assert f"| Operation | {first} | {second} |" in text
+    assert "| Conv | 52 in 90.0 ms | 52 in 80.0 ms |" in text
+    assert "| Sub | – | 52 in 20.0 ms |" in text
+    assert "Gemm" not in text
 
 
 def make_rung(name: str, seconds: float, interval: tuple[float, float]) -> IdiomRecord:
