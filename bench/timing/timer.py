@@ -42,7 +42,11 @@ class Timer:
         self._take_turn = take_turn
 
     def once(self, call: Callable[[], object]) -> float:
-        """Milliseconds of one call, its work on the device included."""
+        """Milliseconds of one call, its work on the device included.
+
+        By the wall clock on every arm: CUDA events would leave out what it takes to
+        send the work there, and TensorFlow and JAX offer none.
+        """
         self._synchronise()
         start = self._clock()
         call()
