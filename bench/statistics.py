@@ -87,12 +87,18 @@ def bootstrap_mean(values: np.ndarray, confidence: float = 0.95) -> tuple[float,
 
 def growth(images: Sequence[int], values: Sequence[float]) -> float:
     """Exponent p of the power law images^p that fits best: 1 is linear, 0 constant."""
-    return slope(np.log(images), np.log(values))
+    return float(np.polyfit(np.log(images), np.log(values), 1)[0])
 
 
-def slope(images: Sequence[float], values: Sequence[float]) -> float:
-    """How much the least-squares line rises for one more image."""
-    return float(np.polyfit(images, values, 1)[0])
+def slope_interval(images: Sequence[int], values: Sequence[float]) -> Interval:
+    """How much a value rises for one more image, 95 % interval.
+
+    The least-squares line, and Student's t with two degrees of freedom less than there
+    are values, of which it takes three.
+    """
+    line = stats.linregress(images, values)
+    reach = stats.t.ppf(0.975, len(images) - 2) * line.stderr
+    return float(line.slope - reach), float(line.slope + reach)
 
 
 def foretell(images: Sequence[int], values: Sequence[float], more_images: int) -> float:

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from bench.report.blocks import Block, Plot, Table, Text
 from bench.report.figures import arm_styles, render
 from bench.report.numbers import fixed, percent
-from bench.statistics import foretell, growth
+from bench.statistics import foretell, growth, slope_interval
 from shared.records import Results, ScalingPoint
 
 HEADER = [
@@ -48,7 +48,7 @@ def _cells(point: ScalingPoint) -> list[str]:
 
 
 def _growths(results: Results) -> str:
-    """How time grows, and whether the smaller sets told what the largest one took."""
+    """How time and memory grow; did the smaller sets tell what the largest took?"""
     said = []
     for arm, points in results.scaling.by_arm.items():
         images = [point.images for point in points]
@@ -62,6 +62,13 @@ def _growths(results: Results) -> str:
                 f"; the line through the smaller sets foretells {told:.0f} s for "
                 f"{images[-1]:,} images, which took {seconds[-1]:.0f} s"
             )
+            peaks = [point.memory.peak_private_mib for point in points]
+            if all(peaks):
+                low, high = (1000 * s for s in slope_interval(images, peaks))
+                said[-1] += (
+                    "; 1,000 more images, which are 144 MiB and their features 5, add "
+                    f"{low:+.1f} to {high:+.1f} MiB of private memory (95% interval)"
+                )
     return " ".join(f"{sentence}." for sentence in said)
 
 

@@ -527,5 +527,6 @@ def test_memory_and_time_by_images_have_a_section(results, tmp_path):
     results.scaling = ScalingRecord(points=points)
     for page in pages(results, tmp_path):
         assert "foretells 41 s for 8,000 images, which took 41 s" in page
+        assert "MiB of private memory (95% interval)" in page
         assert "1,234" in page
         assert "777" in page

@@ -13,6 +13,7 @@ from bench.statistics import (
     growth,
     mcnemar_p,
     paired_interval,
+    slope_interval,
     summarise,
 )
 from shared.metrics import score
@@ -109,6 +110,13 @@ def test_a_line_foretells_the_next_value():
     assert foretell([10, 20, 40], [3, 5, 9], 80) == pytest.approx(17)
 
 
+def test_interval_of_a_slope_by_hand():
+    """Slope 2, residuals 1, -2, 1: standard error sqrt(6 / 1 / 2), t 12.7062."""
+    low, high = slope_interval([0, 1, 2], [1, 0, 5])
+    assert (low + high) / 2 == pytest.approx(2)
+    assert high - low == pytest.approx(2 * 12.7062 * np.sqrt(3), rel=1e-4)
+
+
 def test_growth_is_the_power_of_the_number_of_images():
     images = [100, 200, 400, 800]
     assert growth(images, [7, 14, 28, 56]) == pytest.approx(1)
@@ -135,9 +143,10 @@ def scaled(peaks_mib: list[float], seconds: list[float], memory: str) -> Scaling
 @pytest.mark.parametrize(
     ("peaks", "seconds", "failed"),
     [
-        ([900, 900.1, 900.2], [10, 20, 40], []),
-        ([900, 901, 902], [10, 20, 40], ["memory"]),
-        ([900, 900.1, 900.2], [10, 23, 55], ["exponent"]),
+        ([900, 930, 880, 920], [10, 20, 40, 80], []),
+        ([900, 915, 944, 1003], [10, 20, 40, 80], ["memory"]),  # 144 MiB for 1,000
+        ([900, 900.5, 901.5, 903.5], [10, 20, 40, 80], ["memory"]),  # 5
+        ([900, 930, 880, 920], [10, 23, 55, 126], ["exponent"]),
     ],
 )
 @pytest.mark.parametrize("memory", ["peak_private_mib", "peak_device_mib"])
