@@ -71,7 +71,8 @@ def share_cores(workers: int) -> dict[str, str]:
     and together they take longer than one after the other.
     """
     threads = str(max(1, num_cores() // workers))
-    return {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads}
+    names = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "PJRT_NPROC"  # the last: JAX
+    return dict.fromkeys(names, threads)
 
 
 def run_worker(

@@ -1,7 +1,8 @@
 """One job of one arm, in a process of its own: `python -m bench.worker REQUEST.json`.
 
-The only part of `bench` that loads a framework, and never two of them. Progress goes
-to standard output as one JSON object a line; the result is a file, written whole.
+The only part of `bench` that loads a framework, and never both of the pair; Keras may
+load TensorFlow beside another backend. Progress goes to standard output as one JSON
+object a line; the result is a file, written whole.
 """
 
 import importlib

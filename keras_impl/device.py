@@ -153,7 +153,8 @@ class _Jax:
 
     @staticmethod
     def num_threads() -> int:
-        return num_cores()  # XLA's pool has a thread per core
+        # XLA's pool has a thread per core, unless told.
+        return int(os.environ.get("PJRT_NPROC", num_cores()))
 
 
 class _Torch:

@@ -300,9 +300,12 @@ def end_of_pass(sample: Sample) -> Arrays:  # noqa: ARG001
 
 
 def depthwise(sample: Sample) -> Arrays:
-    """[D35] Seconds of one depthwise convolution, 3x3, of a batch of images."""
+    """[D35] Seconds of one depthwise convolution, 3x3, of a batch.
+
+    The ledger runs it with Keras on JAX.
+    """
     images = ops.convert_to_tensor(sample.channels)
-    kernel = ops.full((3, 3, images.shape[-1], 1), 1 / 9)
+    kernel = ops.full((3, 3, images.shape[-1], 1), 1 / 9, dtype=images.dtype)
 
     def call() -> None:
         ops.depthwise_conv(images, kernel, padding="same")

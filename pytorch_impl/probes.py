@@ -274,15 +274,16 @@ def end_of_pass(sample: Sample) -> Arrays:  # noqa: ARG001
 
 
 def depthwise(sample: Sample) -> Arrays:
-    """[D35] Seconds of one depthwise convolution, 3x3, of a batch of images."""
+    """[D35] Seconds of one depthwise convolution, 3x3, of a batch."""
     images = torch.from_numpy(sample.channels).permute(0, 3, 1, 2)  # channels last
     channels = images.shape[1]
-    kernel = torch.full((channels, 1, 3, 3), 1 / 9)
+    kernel = torch.full((channels, 1, 3, 3), 1 / 9, dtype=images.dtype)
 
     def call() -> None:
         F.conv2d(images, kernel, padding=1, groups=channels)
 
-    return {"seconds": np.array(seconds_of_a_call(call))}
+    with torch.autocast("cpu", enabled=False):  # Keras's operations know no policy
+        return {"seconds": np.array(seconds_of_a_call(call))}
 
 
 PROBES: dict[str, Callable[[Sample], Arrays]] = {

@@ -198,7 +198,7 @@ class TimingRunRecord(Record):
     overhead_ms: dict[str, float] = {}  # what timing adds to a call, by arm
     memory: dict[str, MemoryRecord] = {}  # the most of an arm's processes
     ratios: dict[str, dict[str, TimingComparison]] = {}  # the first arm's over others'
-    operations: dict[str, dict[str, OperationRecord]] = {}  # of onnxruntime, by arm
+    operations: dict[str, dict[str, OperationRecord]] = {}  # of the last round, by arm
     control: ControlRecord | None = None  # the last one of this machine
 
 

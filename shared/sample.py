@@ -54,7 +54,7 @@ class Sample:
 
     @cached_property
     def channels(self) -> np.ndarray:
-        """What a block in the middle of the network gets of a batch, by its shape.
+        """What the third block's depthwise convolution gets of a batch, by its shape.
 
         (BATCH_SIZE, 56, 56, 144) float32, from the images' values.
         """

@@ -26,11 +26,12 @@ def probe_differences(worker) -> dict:
     found: Arrays = {}
     for difference in worker.request.differences or tuple(probes):
         with worker.stage(f"probe {difference}"):
-            arrays = probes[difference](sample)
+            if difference == DEPTHWISE and worker.request.arm == "keras":
+                arrays = _probe_on_jax(worker.request)
+            else:
+                arrays = probes[difference](sample)
             if difference == FREED_MEMORY:
                 arrays = _add_glibc(worker.request, arrays)
-            if difference == DEPTHWISE and worker.request.arm == "keras":
-                arrays = _add_jax(worker.request, arrays)
         found |= {f"{difference}/{name}": array for name, array in arrays.items()}
     return _store(worker.request, found)
 
@@ -51,30 +52,30 @@ def _add_glibc(request: Request, arrays: Arrays) -> Arrays:
     """The arrays of this process, and those of one where malloc is left alone."""
     if not GLIBC:
         return {}
-    return arrays | _probe_in_child(request, "glibc", FREED_MEMORY, environment=GLIBC)
+    found = _probe_in_child(request, FREED_MEMORY, GLIBC)
+    return arrays | {f"glibc/{name}": array for name, array in found.items()}
 
 
-def _add_jax(request: Request, arrays: Arrays) -> Arrays:
-    """The arrays of this process, and those of one with Keras on JAX."""
+def _probe_on_jax(request: Request) -> Arrays:
+    """The arrays of a process with Keras on JAX, on the CPU."""
     if not find_spec("jax"):
         return {}
     config = request.config.model_copy(update={"device": "cpu"})
     changes = {"arm": "keras-jax", "config": config}
-    return arrays | _probe_in_child(request, "jax", DEPTHWISE, **changes)
+    return _probe_in_child(request.model_copy(update=changes), DEPTHWISE)
 
 
 def _probe_in_child(
-    request: Request,
-    name: str,
-    difference: str,
-    environment: Environment = ENVIRONMENT,
-    **changes: object,
+    request: Request, difference: str, environment: Environment = ENVIRONMENT
 ) -> Arrays:
-    changes |= {"job": probe_alone.__name__, "differences": (difference,)}
-    changes["scratch"] = request.scratch / name
+    changes = {
+        "job": probe_alone.__name__,
+        "differences": (difference,),
+        "scratch": request.scratch / difference,
+    }
     child = request.model_copy(update=changes)
     done = run_worker(child, lambda _event: None, CHILD_LIMIT_S, environment)
-    return {f"{name}/{key}": array for key, array in np.load(done["path"]).items()}
+    return dict(np.load(done["path"]))
 
 
 def _make_sample(worker) -> Sample:

@@ -250,7 +250,7 @@ PROBES: dict[str, Probe] = {
     "D35": Probe(
         "time of a depthwise convolution of a batch on the CPU, Keras on JAX / PyTorch",
         "times",
-        lambda pytorch, keras: float(keras["jax/seconds"] / pytorch["seconds"]),
+        lambda pytorch, keras: float(keras["seconds"] / pytorch["seconds"]),
         "needs JAX",
     ),
 }

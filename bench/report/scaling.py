@@ -65,8 +65,9 @@ def _growths(results: Results) -> str:
             peaks = [point.memory.peak_private_mib for point in points]
             if all(peaks):
                 low, high = (1000 * s for s in slope_interval(images, peaks))
+                decoded = 1000 * 3 * results.config["image_size_px"] ** 2 / 2**20
                 said[-1] += (
-                    "; 1,000 more images, which are 144 MiB and their features 5, add "
+                    f"; 1,000 more images, {decoded:.0f} MiB with features of 5, add "
                     f"{low:+.1f} to {high:+.1f} MiB of private memory (95% interval)"
                 )
     return " ".join(f"{sentence}." for sentence in said)

@@ -44,8 +44,7 @@ class Timer:
     def once(self, call: Callable[[], object]) -> float:
         """Milliseconds of one call, its work on the device included.
 
-        By the wall clock on every arm: CUDA events would leave out what it takes to
-        send the work there, and TensorFlow and JAX offer none.
+        By the wall clock on every arm: TensorFlow and JAX offer no CUDA events.
         """
         self._synchronise()
         start = self._clock()

@@ -27,6 +27,7 @@ def control(run, monkeypatch, tmp_path):
             "device": "cpu",
             "threads": 2,
             "memory": MemoryRecord(peak_rss_mib=900).model_dump(),
+            "operations": {},
         }
 
     monkeypatch.setattr(arms, "work", work)
