@@ -62,15 +62,21 @@ def _growths(results: Results) -> str:
                 f"; the line through the smaller sets foretells {told:.0f} s for "
                 f"{images[-1]:,} images, which took {seconds[-1]:.0f} s"
             )
-            peaks = [point.memory.peak_private_mib for point in points]
-            if all(peaks):
-                low, high = (1000 * s for s in slope_interval(images, peaks))
-                decoded = 1000 * 3 * results.config["image_size_px"] ** 2 / 2**20
-                said[-1] += (
-                    f"; 1,000 more images, {decoded:.0f} MiB with features of 5, add "
-                    f"{low:+.1f} to {high:+.1f} MiB of private memory (95% interval)"
-                )
+            said[-1] += _private_growth(points, results.config["image_size_px"])
     return " ".join(f"{sentence}." for sentence in said)
+
+
+def _private_growth(points: list[ScalingPoint], size_px: int) -> str:
+    peaks = [point.memory.peak_private_mib for point in points]
+    if not all(peaks):
+        return ""
+    images = [point.images for point in points]
+    low, high = (1000 * slope for slope in slope_interval(images, peaks))
+    decoded = 1000 * 3 * size_px**2 / 2**20
+    return (
+        f"; 1,000 more images, {decoded:.0f} MiB with features of 5, add {low:+.1f} to "
+        f"{high:+.1f} MiB of private memory (95% interval)"
+    )
 
 
 def _plot(results: Results) -> Plot:

@@ -86,8 +86,8 @@ def _operations(results: Results) -> list[Table]:
     ]
     title = (
         "What onnxruntime makes of each graph: operations of each kind for a batch of "
-        "images, with their milliseconds by its own account, in the fastest of six "
-        f"passes of the last round; those of {SHORTEST_MS} ms and more"
+        "images, with their milliseconds by its own account, in the fastest pass of "
+        f"several in the last round; those of {SHORTEST_MS} ms and more"
     )
     align = "l" + "r" * len(arms)
     return [Table(title, align, ["Operation", *arms], rows)] if rows else []
