@@ -223,9 +223,9 @@ def convert_file(
 
 def _read_convertible(source: Path) -> Description:
     description = read_description(source)
-    if description.config.division == "idiomatic" and arm_of(source) == "keras":
+    if description.config.division == "plain" and arm_of(source) == "keras":
         raise UserError(
-            f"{source}: of the idiomatic division, whose Keras network pads in a way "
+            f"{source}: of the plain division, whose Keras network pads in a way "
             "that PyTorch's has no layer for [D03]. Train it with --division matched."
         )
     return description

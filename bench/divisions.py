@@ -34,19 +34,19 @@ class Matched:
         return initial_head(config, len(self.data.classes))
 
 
-class Idiomatic:
+class Plain:
     """Each side as its framework's guide writes it, from folders of image files."""
 
     def __init__(self, side: SimpleNamespace, folders: Path) -> None:
         self.side, self.folders = side, folders
-        self.build_model = side.model.build_idiomatic_model
-        self.make_train_step = side.training.make_idiomatic_train_step
-        self.train = side.training.train_idiomatic
+        self.build_model = side.model.build_plain_model
+        self.make_train_step = side.training.make_plain_train_step
+        self.train = side.training.train_plain
 
     def make_loader(self, split: str, description: Description, training: bool = False):
         """Batches of one split."""
         folder = self.folders / split
-        return self.side.dataset.make_idiomatic_loader(folder, description, training)
+        return self.side.dataset.make_plain_loader(folder, description, training)
 
     def first_head(self, config: Config) -> Arrays:  # noqa: ARG002
         """None: each framework draws its own. [D07]"""

@@ -55,7 +55,7 @@ class Run:
     data: ImageData
     weights: Weights
     weights_file: Path
-    folders: Path | None = None  # the images as files, for the idiomatic division
+    folders: Path | None = None  # the images as files, for the plain division
     start: float = field(default_factory=now)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     arms: dict[str, ArmRecord] = field(default_factory=dict)

@@ -103,7 +103,7 @@ def _prepare(options: Options, display: Display, scratch: Path) -> Run:
     data = prepare_data(options.data, config, options.skip_bad_images, display)
     weights = prepare_weights(options.weights, config, data, display)
     run = Run(options, display, scratch, data, weights, store_weights(weights, scratch))
-    if config.division == "idiomatic":
+    if config.division == "plain":
         run.folders = link_images(data, scratch / "images")
     if config.device == "cuda" or run.folders or options.switches:
         _probe(run)
@@ -199,10 +199,10 @@ def _compare_arms(run: Run) -> None:
     first, *others = run.finished
     run.comparison, *run.further = [_compare(run, (first, other)) for other in others]
     config = run.options.config
-    if config.division == "idiomatic":
+    if config.division == "plain":
         run.not_run.append(
             "check of the backbone features, and exports across the two sides: the two "
-            "networks of the idiomatic division are not the same function"
+            "networks of the plain division are not the same function"
         )
         return
     if not config.features_are_cached:

@@ -20,7 +20,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from bench.divisions import Idiomatic, Matched
+from bench.divisions import Matched, Plain
 from bench.ladder import Climber, climb
 from bench.ledger.jobs import probe_alone, probe_differences
 from bench.ledger.study import compute_features, train_heads
@@ -95,10 +95,10 @@ class Worker:
             peak_device_mib=self.side.device.peak_device_mib(),
         )
 
-    def program(self, data: ImageData) -> Matched | Idiomatic:
+    def program(self, data: ImageData) -> Matched | Plain:
         """The functions of the side that this run's division uses."""
-        if self.config.division == "idiomatic":
-            return Idiomatic(self.side, self.request.folders)
+        if self.config.division == "plain":
+            return Plain(self.side, self.request.folders)
         return Matched(self.side, data)
 
     def describe(self, data: ImageData) -> tuple[Description, Arrays]:
@@ -271,7 +271,7 @@ def _evaluate(
     """The best classifier as loaded from its file, and its logits of both splits.
 
     Stored for the ONNX check are those of the decoded test images, which onnxruntime
-    is given too; the idiomatic loaders decode and resize for themselves. [D18]
+    is given too; the plain loaders decode and resize for themselves. [D18]
     """
     side, inference = worker.side, worker.side.inference
     with worker.stage("evaluate"):
@@ -280,7 +280,7 @@ def _evaluate(
         validation_logits = inference.predict_logits(network, validation_loader)
         test_loader = worker.program(data).make_loader("test", description)
         test_logits = reference = inference.predict_logits(model, test_loader, on_batch)
-        if worker.config.division == "idiomatic":
+        if worker.config.division == "plain":
             decoded = side.dataset.make_loader(data.splits["test"], description)
             reference = inference.predict_logits(model, decoded)
         np.save(worker.request.scratch / "test_logits.npy", reference)

@@ -40,7 +40,7 @@ def _to_pixels(matrices: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.pad(rows.reshape(-1, 6), ((0, 0), (0, 2))).astype(np.float32)
 
 
-def make_idiomatic_augmentation(config: Config) -> layers.Pipeline:
+def make_plain_augmentation(config: Config) -> layers.Pipeline:
     """The framework's own random rotation, crop and flip, drawn anew for each image.
 
     Takes batches (N, H, W, 3) and returns them in the same size.

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_impl.augmentation import augment, make_idiomatic_augmentation
+from keras_impl.augmentation import augment, make_plain_augmentation
 from keras_impl.device import BACKEND
 from shared.checkpoints import Description
 from shared.dataset import Split
@@ -117,7 +117,7 @@ def make_loader(
     return ImageDataset(split, description, training)
 
 
-def make_idiomatic_loader(
+def make_plain_loader(
     folder: Path, description: Description, training: bool = False
 ) -> "tf.data.Dataset":
     """Batches of (images, labels) from files, by the framework's own folder loader.
@@ -151,7 +151,7 @@ def make_idiomatic_loader(
     transforms = [_make_normalisation(description)]
     if training and config.augment:
         # [D20] Here and not in the model, which could then not be exported.
-        transforms.insert(0, make_idiomatic_augmentation(config))
+        transforms.insert(0, make_plain_augmentation(config))
     for transform in transforms:
         batches = batches.map(
             lambda images, labels, transform=transform: (transform(images), labels),

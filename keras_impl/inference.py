@@ -41,7 +41,7 @@ def predict_logits(
     progress = keras.callbacks.LambdaCallback(
         on_predict_batch_end=lambda batch, logs: on_batch(batch + 1, len(loader))  # noqa: ARG005
     )
-    own = isinstance(loader, keras.utils.PyDataset)  # tf.data in the idiomatic division
+    own = isinstance(loader, keras.utils.PyDataset)  # tf.data in the plain division
     batches = loader.make_pipeline() if own else loader
     return network.predict(batches, callbacks=[progress], verbose=0)
 

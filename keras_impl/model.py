@@ -25,8 +25,8 @@ class Classifier(keras.Model):
 
     def __init__(self, num_classes: int, config: Config) -> None:
         size = config.image_size_px
-        idiomatic = config.division == "idiomatic"
-        backbone = (_build_idiomatic_backbone if idiomatic else _build_backbone)(config)
+        plain = config.division == "plain"
+        backbone = (_build_plain_backbone if plain else _build_backbone)(config)
         head = keras.Sequential(
             [
                 keras.Input((NUM_FEATURES,)),
@@ -40,11 +40,11 @@ class Classifier(keras.Model):
         )
         images = keras.Input((size, size, 3), name="input")
         # The guide's training=False; trainable=False alone would do. [D01]
-        features = backbone(images, training=False) if idiomatic else backbone(images)
+        features = backbone(images, training=False) if plain else backbone(images)
         super().__init__(images, head(features))
         self.backbone = backbone
         self.head = head
-        if not idiomatic:
+        if not plain:
             for network in (self, backbone, head):
                 # [D16] "auto" would differ between CPU and GPU. JAX has XLA alone.
                 network.jit_compile = config.compile or BACKEND == "jax"
@@ -99,7 +99,7 @@ def _build_backbone(config: Config) -> keras.Model:
     return keras.models.clone_model(network, clone_function=clone)
 
 
-def _build_idiomatic_backbone(config: Config) -> keras.Model:
+def _build_plain_backbone(config: Config) -> keras.Model:
     """keras.applications' MobileNetV2 as it is, padding [D03] and epsilon [D02] too."""
     size = config.image_size_px
     return keras.applications.MobileNetV2(
@@ -119,7 +119,7 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     return model
 
 
-def build_idiomatic_model(arrays: Arrays, description: Description) -> Classifier:
+def build_plain_model(arrays: Arrays, description: Description) -> Classifier:
     """Build the classifier as the framework's guide does; its backbone is frozen.
 
     Args:

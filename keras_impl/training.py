@@ -74,7 +74,7 @@ class _Adam(keras.optimizers.Adam):
         self.assign_sub(variable, momentum * (learning_rate / correction_1) / divisor)
 
 
-def make_idiomatic_optimizer(
+def make_plain_optimizer(
     network: keras.Model,  # noqa: ARG001  Keras finds the variables in compile()
     config: Config,
 ) -> keras.optimizers.Optimizer:
@@ -152,11 +152,11 @@ def make_train_step(
     return _make_train_step(network)
 
 
-def make_idiomatic_train_step(
+def make_plain_train_step(
     network: keras.Model, config: Config
 ) -> Callable[[np.ndarray, np.ndarray], float]:
-    """As `make_train_step`, with the idiomatic optimizer."""
-    _compile_idiomatic(network, config)
+    """As `make_train_step`, with the plain optimizer."""
+    _compile_plain(network, config)
     return _make_train_step(network)
 
 
@@ -249,7 +249,7 @@ def _choose_network(model: Classifier, config: Config) -> keras.Model:
     return fold_classifier(model) if frozen and config.fold_batch_norm else model
 
 
-def train_idiomatic(
+def train_plain(
     model: Classifier,
     train_loader: "tf.data.Dataset",
     validation_loader: "tf.data.Dataset",
@@ -266,7 +266,7 @@ def train_idiomatic(
     checkpoint = keras.callbacks.ModelCheckpoint(
         best, save_best_only=True, save_weights_only=True
     )
-    _compile_idiomatic(model, description.config)
+    _compile_plain(model, description.config)
     model.fit(
         train_loader,
         validation_data=validation_loader,
@@ -281,9 +281,9 @@ def train_idiomatic(
     return report.history
 
 
-def _compile_idiomatic(network: keras.Model, config: Config) -> None:
+def _compile_plain(network: keras.Model, config: Config) -> None:
     network.compile(  # [D16] jit_compile is "auto"
-        optimizer=make_idiomatic_optimizer(network, config),
+        optimizer=make_plain_optimizer(network, config),
         loss=_loss(),
         metrics=["accuracy"],
     )

@@ -36,7 +36,7 @@ def augment(
     return moved.cpu()
 
 
-def make_idiomatic_augmentation(config: Config) -> v2.Transform:
+def make_plain_augmentation(config: Config) -> v2.Transform:
     """The framework's own random rotation, crop and flip, drawn anew for each image.
 
     Takes Pillow images of any size and returns square ones.

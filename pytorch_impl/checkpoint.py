@@ -6,7 +6,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pytorch_impl.model import Classifier, build_idiomatic_model, build_model
+from pytorch_impl.model import Classifier, build_model, build_plain_model
 from shared.checkpoints import (
     OPTIMIZER_STATE,
     Description,
@@ -61,8 +61,8 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Description]:
     }
     shapes = {name: array.shape for name, array in state.items()}
     require_classifier(path, shapes, description)
-    idiomatic = description.config.division == "idiomatic"
-    build = build_idiomatic_model if idiomatic else build_model
+    plain = description.config.division == "plain"
+    build = build_plain_model if plain else build_model
     return build(state, description), description
 
 

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from pytorch_impl.augmentation import augment, make_idiomatic_augmentation
+from pytorch_impl.augmentation import augment, make_plain_augmentation
 from pytorch_impl.device import find_device
 from shared.checkpoints import Description
 from shared.dataset import Split
@@ -71,7 +71,7 @@ def make_loader(
     return _make_loader(dataset, description, training)
 
 
-def make_idiomatic_loader(
+def make_plain_loader(
     folder: Path, description: Description, training: bool = False
 ) -> DataLoader:
     """Batches of (images, labels) from files, by the framework's own folder loader.
@@ -108,7 +108,7 @@ def _make_transforms(description: Description, training: bool) -> v2.Transform:
     config = description.config
     resize = v2.Resize((config.image_size_px, config.image_size_px))  # [D18]
     if training and config.augment:
-        resize = make_idiomatic_augmentation(config)
+        resize = make_plain_augmentation(config)
     return v2.Compose(
         [
             resize,

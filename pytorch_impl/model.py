@@ -77,7 +77,7 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     return _lay_out(model, config).to(find_device(config))
 
 
-def build_idiomatic_model(arrays: Arrays, description: Description) -> Classifier:
+def build_plain_model(arrays: Arrays, description: Description) -> Classifier:
     """Build the classifier as the framework's guide does; its backbone is frozen.
 
     Args:

@@ -54,9 +54,7 @@ def make_optimizer(
     return optimizer
 
 
-def make_idiomatic_optimizer(
-    network: Classifier, config: Config
-) -> torch.optim.Optimizer:
+def make_plain_optimizer(network: Classifier, config: Config) -> torch.optim.Optimizer:
     """Adam as the framework has it: only the learning rate is given."""
     return torch.optim.Adam(network.head.parameters(), lr=config.learning_rate)  # [D08]
 
@@ -133,11 +131,11 @@ def make_train_step(
     return _make_train_step(network, optimizer)
 
 
-def make_idiomatic_train_step(
+def make_plain_train_step(
     network: Classifier, config: Config
 ) -> Callable[[np.ndarray, np.ndarray], float]:
-    """As `make_train_step`, with the idiomatic optimizer."""
-    return _make_train_step(network, make_idiomatic_optimizer(network, config))
+    """As `make_train_step`, with the plain optimizer."""
+    return _make_train_step(network, make_plain_optimizer(network, config))
 
 
 def _make_train_step(
@@ -216,7 +214,7 @@ def _choose_network(model: Classifier, config: Config) -> nn.Module:
     return fold_classifier(model) if frozen and config.fold_batch_norm else model
 
 
-def train_idiomatic(
+def train_plain(
     model: Classifier,
     train_loader: DataLoader,
     validation_loader: DataLoader,
@@ -228,7 +226,7 @@ def train_idiomatic(
 
     Best is the first epoch with the highest validation accuracy. [D15]
     """
-    optimizer = make_idiomatic_optimizer(model, description.config)
+    optimizer = make_plain_optimizer(model, description.config)
     history: list[EpochRecord] = []
     for epoch in range(1, description.config.epochs + 1):
         start = now()

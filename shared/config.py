@@ -28,7 +28,7 @@ ONE_DIVISION = {
         "cache_features",
         "fold_batch_norm",
     ),
-    "idiomatic": ("loader_workers",),
+    "plain": ("loader_workers",),
 }
 
 
@@ -37,7 +37,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    division: Literal["matched", "idiomatic"] = Field(
+    division: Literal["matched", "plain"] = Field(
         "matched",
         description="Same program on both sides, or each as its guide writes it.",
     )
@@ -56,7 +56,7 @@ class Config(BaseModel):
     batch_size: int = Field(32, ge=1, le=1024, description="Images in a batch.")
     loader_workers: int = Field(
         2, ge=0, le=64,
-        description="Processes of PyTorch's idiomatic DataLoader, which without any "
+        description="Processes of PyTorch's plain DataLoader, which without any "
         "decodes between two steps; Keras's tf.data chooses its threads itself.",
     )  # fmt: skip
 
@@ -151,7 +151,7 @@ class Config(BaseModel):
     def features_are_cached(self) -> bool:
         """Augmented images differ in every epoch, so their features do too.
 
-        The idiomatic division trains on images: its backbones may drift. [D01]
+        The plain division trains on images: its backbones may drift. [D01]
         """
         matched = self.division == "matched"
         return matched and self.cache_features and not self.augment

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared.errors import UserError
 from shared.files import write_atomically
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Interval = tuple[float, float]
 
@@ -326,7 +326,7 @@ class RungRecord(Record):
 class ParityRecord(Record):
     """`parity.json`: the ladder from the lowest rung to the highest."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     arms: tuple[str, str] = ("pytorch", "keras")
     rungs: list[RungRecord]
 
@@ -380,13 +380,13 @@ class DifferenceRecord(Record):
 class LedgerRecord(Record):
     """The difference ledger: every entry of docs/differences.md that was measured."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     seeds: list[int]
     differences: dict[str, DifferenceRecord]  # by number, "D01"
 
 
 class Results(Record):
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     status: Literal["complete", "partial"]
     division: str
     run: RunRecord

@@ -1,4 +1,4 @@
-"""What a report of the idiomatic division says about the division itself."""
+"""What a report of the plain division says about the division itself."""
 
 import re
 
@@ -25,14 +25,14 @@ WITH_DROPOUT = ("D17 Dropout's masks",)
 ON_A_GPU = ("D22 TF32 on a GPU",)
 
 BANNER = (
-    "Idiomatic division: each side is written as its framework's guide writes it, and "
+    "Plain division: each side is written as its framework's guide writes it, and "
     "the two differ by design. These figures belong in no table with those of the "
     "matched division."
 )
 
 
-def is_idiomatic(results: Results) -> bool:
-    return results.division == "idiomatic"
+def is_plain(results: Results) -> bool:
+    return results.division == "plain"
 
 
 def differences(results: Results) -> list[str]:
@@ -54,7 +54,7 @@ def anchor(title: str) -> str:
 
 def by_design(results: Results) -> list[str]:
     """The findings that come before any figure; none in the matched division."""
-    if not is_idiomatic(results):
+    if not is_plain(results):
         return []
     found = [
         "The two programs differ by design. They share the task: images, split, "
@@ -74,7 +74,7 @@ def by_design(results: Results) -> list[str]:
 
 def loading(results: Results) -> str:
     """Where the time of loading images shows, and whose memory is not counted."""
-    if not is_idiomatic(results):
+    if not is_plain(results):
         return ""
     return (
         "Images are decoded anew in every epoch: by PyTorch's loader in "

@@ -15,7 +15,7 @@ from bench.report.blocks import (
     Table,
     Text,
 )
-from bench.report.division import differences, is_idiomatic
+from bench.report.division import differences, is_plain
 from bench.report.numbers import DASH, fixed, percent, wilson_interval
 from bench.report.words import accuracy_verdict, difference, shown_by, tested_arms
 from shared.records import Mistake, Results, ScoreRecord
@@ -26,7 +26,7 @@ MOST_PICTURES = 12  # an arm; more would be scrolled past
 
 def findings(results: Results) -> list[Block]:
     blocks: list[Block] = [Bullets(shown_by(results))]
-    if is_idiomatic(results):
+    if is_plain(results):
         lead = (
             "What sets the two programs apart, with its entry in docs/differences.md:"
         )

@@ -2,7 +2,7 @@
 
 from bench.report import plots
 from bench.report.blocks import Block, Row, Table, Text
-from bench.report.division import is_idiomatic
+from bench.report.division import is_plain
 from bench.report.numbers import DASH, fixed, short
 from bench.report.words import PHASES, STEADY_PHASES, time_ratios, timing_verdict
 from bench.statistics import holds_one
@@ -159,7 +159,7 @@ def _control_verdict(one: TimingComparison) -> str:
 
 
 def _what_steps_leave_out(results: Results) -> str:
-    if is_idiomatic(results):
+    if is_plain(results):
         return (
             "All steps here run on one batch that is in memory; what loading images "
             "costs is part of the epochs (see the stages below)."

@@ -1,6 +1,6 @@
 """What the record says, in plain words. Noise has no winner: that rule lives here."""
 
-from bench.report.division import BANNER, by_design, is_idiomatic
+from bench.report.division import BANNER, by_design, is_plain
 from bench.report.numbers import fixed, p_value, percent, points, short, tiny
 from shared.records import (
     ArmRecord,
@@ -73,13 +73,13 @@ def title(results: Results) -> str:
         return f"Parity of PyTorch and Keras on {results.data.name}"
     *others, last = results.arms or ["no arm"]
     arms = f"{', '.join(others)} and {last}" if others else last
-    division = ", idiomatic division" if is_idiomatic(results) else ""
+    division = ", plain division" if is_plain(results) else ""
     return f"{arms} on {results.data.name}{division}"
 
 
 def banners(results: Results) -> list[str]:
     """Warnings that have to stand above everything else."""
-    found = [BANNER] if is_idiomatic(results) else []
+    found = [BANNER] if is_plain(results) else []
     if results.data.source == "synthetic":
         found.append(
             "Synthetic data: the images are drawings embedded in this project, not "

@@ -55,7 +55,7 @@ def time_arms(
     def miss(name: str, number: int, reason: ArmFailed) -> None:
         run.miss(f"timing round {number} of {name}: {reason}")
 
-    # Passes of the idiomatic division read files: as many as the matched one's images.
+    # Passes of the plain division read files: as many as the matched one's images.
     folders = run.folders
     if run.folders:
         folders = link_images(shorten(run.data), run.scratch / "timing-images")

@@ -59,7 +59,7 @@ DEFAULTS = {
         "precision",
     )
 }
-USUAL = {"division": "idiomatic", "loader_workers": 0}
+USUAL = {"division": "plain", "loader_workers": 0}
 FOLDED = {"cache_features": False}  # decoded images, each in every epoch
 FROM_CACHE = FOLDED | {"fold_batch_norm": False}
 COMPILED = FOLDED | {"compile": True, "tf32": True}  # TF32 is of GPUs alone
@@ -164,7 +164,7 @@ def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
                 name=idiom.name,
                 what=idiom.what,
                 changes=idiom.changes,
-                reads_cache=idiom.changes.get("division") != "idiomatic",
+                reads_cache=idiom.changes.get("division") != "plain",
                 stages=trained.stages,
                 memory=trained.memory,
                 test_accuracy=trained.test.accuracy,

@@ -247,10 +247,10 @@ def test_weights_of_another_head_are_named(bench, run, arm, change, words, tmp_p
     assert all(word in done.stderr for word in words)
 
 
-def test_idiomatic_network_of_keras_has_no_counterpart(bench, run, tmp_path):
+def test_plain_network_of_keras_has_no_counterpart(bench, run, tmp_path):
     source = copy(run, "keras", tmp_path / "source")
-    idiomatic = {"config": make_config(division="idiomatic")}
-    description = read_record(source).description.model_copy(update=idiomatic)
+    plain = {"config": make_config(division="plain")}
+    description = read_record(source).description.model_copy(update=plain)
     write_description(source, description, epoch=1)
     refused(bench, source, tmp_path / "x.safetensors", "[D03]", "matched")
 

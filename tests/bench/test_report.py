@@ -140,7 +140,7 @@ def with_intervals(results: Results, low: float, high: float) -> Results:
 def test_every_number_group_is_shown(results, tmp_path):
     expected = [*results.data.classes, results.run.command, results.data.fingerprint]
     expected += [results.weights.fingerprint, *results.environment.packages]
-    read = set(results.config) - set(ONE_DIVISION["idiomatic"])
+    read = set(results.config) - set(ONE_DIVISION["plain"])
     expected += [*read, *(check.name for check in results.checks)]
     for name, arm in results.arms.items():
         expected += [name, percent(arm.test.accuracy), fixed(arm.test.loss)]
@@ -323,30 +323,30 @@ def test_a_shown_difference_is_named(results, tmp_path, low, high, better, faste
         assert "no difference shown" not in page
 
 
-def idiomatic(results: Results, **config: object) -> Results:
-    """The stored run as if it had been one of the idiomatic division."""
+def plain(results: Results, **config: object) -> Results:
+    """The stored run as if it had been one of the plain division."""
     config = {"loader_workers": 2} | config
-    changed = {"division": "idiomatic", "config": results.config | config}
+    changed = {"division": "plain", "config": results.config | config}
     return results.model_copy(update=changed, deep=True)
 
 
-def test_idiomatic_division_is_named_everywhere(results, tmp_path):
+def test_plain_division_is_named_everywhere(results, tmp_path):
     shown = [*pages(results, tmp_path), summary(results)]
-    assert not any("idiomatic" in text.lower() for text in shown)
-    found = idiomatic(results)
+    assert not any("plain" in text.lower() for text in shown)
+    found = plain(results)
     markdown, html = pages(found, tmp_path)
     for page in (markdown, html):
-        assert "pytorch and keras on clothing-dataset-small, idiomatic division" in page
+        assert "pytorch and keras on clothing-dataset-small, plain division" in page
         assert "differ by design" in page.split("Accuracy")[0]
         assert "Both arms start from the same values" not in page
         assert "features once" not in page
         assert "adam_epsilon" not in page.replace("\\", "")  # Keras's is another one
     for text in (markdown, html, " ".join(summary(found).split())):
-        assert "Idiomatic division: each side" in text
+        assert "Plain division: each side" in text
 
 
-def test_idiomatic_report_takes_no_side(results, tmp_path):
-    noise = idiomatic(with_intervals(results, 0.98, 1.03), augment=True)
+def test_plain_report_takes_no_side(results, tmp_path):
+    noise = plain(with_intervals(results, 0.98, 1.03), augment=True)
     for text in [*pages(noise, tmp_path), summary(noise)]:
         assert not CLAIMS.search(text)
 
@@ -354,7 +354,7 @@ def test_idiomatic_report_takes_no_side(results, tmp_path):
 def test_differences_are_listed_with_their_titles(results, tmp_path):
     document = (ROOT / "docs" / "differences.md").read_text()
     headings = re.findall(r"^## (D\d\d .+)$", document, re.MULTILINE)
-    everything = idiomatic(results, augment=True, dropout=0.2)
+    everything = plain(results, augment=True, dropout=0.2)
     everything.arms["keras"].device = "a GPU"
     listed = differences(everything)
     assert len(listed) == 17
@@ -363,7 +363,7 @@ def test_differences_are_listed_with_their_titles(results, tmp_path):
     for title in listed:
         assert unescape(html).count(title) == 1
         assert f"[{title}](" in markdown
-    fewer = differences(idiomatic(results, augment=False, dropout=0.0))
+    fewer = differences(plain(results, augment=False, dropout=0.0))
     assert {title[:3] for title in set(listed) - set(fewer)} == {
         *("D11", "D12", "D17", "D22")
     }
@@ -371,7 +371,7 @@ def test_differences_are_listed_with_their_titles(results, tmp_path):
 
 def test_links_to_the_differences_lead_there(results, tmp_path):
     folder = tmp_path / "a folder"
-    html = write_report(idiomatic(results), folder)[1].read_text()
+    html = write_report(plain(results), folder)[1].read_text()
     links = [a for a in Loads(html).addresses if "differences.md" in a]
     assert links
     for link in links:

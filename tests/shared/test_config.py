@@ -21,15 +21,15 @@ def test_every_fault_is_named():
 
 def test_fields_of_the_other_division_cannot_be_changed():
     with pytest.raises(UserError) as error:
-        make_config(division="idiomatic", adam_epsilon=1e-7, precision="float64")
+        make_config(division="plain", adam_epsilon=1e-7, precision="float64")
     for words in ("adam_epsilon = 1e-07", "precision = 'float64'", "matched division"):
         assert words in str(error.value)
     with pytest.raises(UserError, match="loader_workers = 4"):
         make_config(loader_workers=4)
-    assert make_config(division="idiomatic", loader_workers=4).loader_workers == 4
+    assert make_config(division="plain", loader_workers=4).loader_workers == 4
 
 
-def test_every_field_is_read_by_the_idiomatic_division_or_refused_there():
+def test_every_field_is_read_by_the_plain_division_or_refused_there():
     """A new field has to be taken up here or in ONE_DIVISION."""
     assert set(Config.model_fields) - set(ONE_DIVISION["matched"]) == {
         *("division", "seed", "device", "image_size_px", "batch_size", "epochs"),
@@ -49,4 +49,4 @@ def test_augmented_features_are_not_cached():
     assert make_config().features_are_cached
     assert not make_config(augment=True).features_are_cached
     assert not make_config(cache_features=False).features_are_cached
-    assert not make_config(division="idiomatic").features_are_cached
+    assert not make_config(division="plain").features_are_cached

@@ -1,4 +1,4 @@
-"""The idiomatic division: what each framework does by itself, and what it must not."""
+"""The plain division: what each framework does by itself, and what it must not."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from shared.dataset import ImageData, prepare
 from shared.errors import UserError
 from shared.folders import link_images, require_whole_split
 from shared.weights import read_weights
-from tests.idiomatic_side import EPOCHS
+from tests.plain_side import EPOCHS
 
 ROOT = Path(__file__).parents[1]
 ARMS = ("pytorch", "keras")
@@ -26,12 +26,12 @@ def photos(few_photos: Path, tmp_path_factory) -> ImageData:
 
 @pytest.fixture(scope="module")
 def sides(few_photos, real_weights, tmp_path_factory) -> dict[str, dict]:
-    """What tests/idiomatic_side.py stores, by arm; a process for each."""
+    """What tests/plain_side.py stores, by arm; a process for each."""
     found = {}
     for arm in ARMS:
         folder = tmp_path_factory.mktemp(arm)
         done = subprocess.run(
-            [sys.executable, "-m", "tests.idiomatic_side", arm]
+            [sys.executable, "-m", "tests.plain_side", arm]
             + [str(path) for path in (few_photos, real_weights, folder)],
             cwd=ROOT,
             capture_output=True,
@@ -197,7 +197,7 @@ def run(bench, few_photos, real_weights, tmp_path_factory) -> dict:
     """Both arms from end to end, with augmentation and timing."""
     folder = tmp_path_factory.mktemp("run") / "out"
     done = bench(
-        *("all", "--division", "idiomatic", "--data", few_photos, "--augment"),
+        *("all", "--division", "plain", "--data", few_photos, "--augment"),
         *("--weights", real_weights, "--epochs", EPOCHS, "--output", folder),
         *("--timing-rounds", 2, "--timing-steps", 2, "--timing-warmup-steps", 0),
     )
@@ -208,7 +208,7 @@ def run(bench, few_photos, real_weights, tmp_path_factory) -> dict:
 
 @pytest.mark.slow
 def test_run_is_complete_and_says_its_division(run):
-    assert (run["status"], run["division"]) == ("complete", "idiomatic")
+    assert (run["status"], run["division"]) == ("complete", "plain")
     for arm in run["arms"].values():
         assert arm["status"] == "ok"
         assert arm["test"]["images"] == 15
@@ -216,7 +216,7 @@ def test_run_is_complete_and_says_its_division(run):
         assert arm["onnx"]["parity"]["max_scaled_diff"] <= 1e-4
     assert len(run["checks"]) == 8
     assert all(check["passed"] for check in run["checks"])
-    assert "idiomatic division" in run["said"]
+    assert "plain division" in run["said"]
 
 
 @pytest.mark.slow
@@ -234,12 +234,12 @@ def test_best_epoch_is_the_checkpoint_s(run):
     for name, arm in run["arms"].items():
         best = json.loads((run["folder"] / "models" / name / "best.json").read_text())
         assert arm["best_epoch"] == best["epoch"]
-        assert best["config"]["division"] == "idiomatic"
+        assert best["config"]["division"] == "plain"
 
 
 def test_parity_is_the_matched_division_s(bench, few_photos, tmp_path):
     output = tmp_path / "out"
-    inputs = ("--data", few_photos, "--division", "idiomatic", "--output", output)
+    inputs = ("--data", few_photos, "--division", "plain", "--output", output)
     done = bench("parity", *inputs)
     assert done.returncode == 2
     assert "matched" in done.stderr
@@ -256,7 +256,7 @@ def test_unreadable_format_stops_the_run_before_any_training(
     odd = next((data / "test" / "hat").iterdir())
     odd.rename(odd.with_suffix(".webp"))
     done = bench(
-        *("train", "--division", "idiomatic", "--data", data),
+        *("train", "--division", "plain", "--data", data),
         *("--weights", real_weights, "--output", tmp_path / "out"),
     )
     assert done.returncode == 2, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""What one idiomatic side does: `python -m tests.idiomatic_side ARM DATA WEIGHTS OUT`.
+"""What one plain side does: `python -m tests.plain_side ARM DATA WEIGHTS OUT`.
 
 Runs in a process of its own, on a few photos, and stores what the tests look at.
 """
@@ -34,7 +34,7 @@ class Side:
         self.code.device.set_up(self.describe().config)
 
     def describe(self, **values: object) -> Description:
-        settings = {"division": "idiomatic", "epochs": EPOCHS, "batch_size": 4}
+        settings = {"division": "plain", "epochs": EPOCHS, "batch_size": 4}
         return Description(
             config=make_config(**settings | values),
             classes=self.data.classes,
@@ -43,7 +43,7 @@ class Side:
         )
 
     def loader(self, split: str, training: bool = False, **values: object):
-        return self.code.dataset.make_idiomatic_loader(
+        return self.code.dataset.make_plain_loader(
             self.files / split, self.describe(**values), training
         )
 
@@ -83,7 +83,7 @@ def loaders(side: Side) -> dict:
 def training(side: Side) -> dict:
     """Two epochs: arrays before and after, figures reported and figures recomputed."""
     description = side.describe()
-    model = side.code.model.build_idiomatic_model(side.weights.arrays, description)
+    model = side.code.model.build_plain_model(side.weights.arrays, description)
     found = prefixed("before", side.code.model.read_arrays(model))
     validation = side.loader("validation")
     labels = side.data.splits["validation"].labels
@@ -95,7 +95,7 @@ def training(side: Side) -> dict:
         recomputed.append([cross_entropy(logits, labels), accuracy(logits, labels)])
 
     folder = side.folder / "models"
-    history = side.code.training.train_idiomatic(
+    history = side.code.training.train_plain(
         model,
         side.loader("train", training=True),
         validation,
@@ -143,9 +143,9 @@ def architecture(arm: str, model) -> dict:
 def steps(side: Side) -> dict:
     """Losses of a few updates from one batch, as the timing job makes them."""
     description = side.describe()
-    model = side.code.model.build_idiomatic_model(side.weights.arrays, description)
+    model = side.code.model.build_plain_model(side.weights.arrays, description)
     images, labels = map(np.asarray, next(iter(side.loader("train"))))
-    step = side.code.training.make_idiomatic_train_step(model, description.config)
+    step = side.code.training.make_plain_train_step(model, description.config)
     return {"losses": np.array([step(images, labels) for _ in range(12)])}
 
 
