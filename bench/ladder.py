@@ -175,7 +175,7 @@ def train_with_schedule(climber: Climber) -> Arrays:
         climber, model, description, climber.sample, climber.sample
     )
     climber.side.training.train(
-        model, *loaders, description, climber.folder / "scheduled", lambda _record: None
+        model, *loaders, description, climber.folder / "scheduled", lambda *_: None
     )
     return climber.head(model, "AdamW, cosine schedule")
 

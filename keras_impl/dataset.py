@@ -11,6 +11,7 @@ from keras_impl.augmentation import augment, make_plain_augmentation
 from keras_impl.device import BACKEND
 from shared.checkpoints import Description
 from shared.dataset import Split
+from shared.dropout import plan_dropout
 from shared.folders import require_whole_split
 from shared.sampling import epoch_order
 
@@ -58,7 +59,9 @@ class _EpochDataset(keras.utils.PyDataset):
             return self
         import tensorflow as tf
 
-        spec = tuple(tf.TensorSpec((None, *a.shape[1:]), a.dtype) for a in self[0])
+        spec = tf.nest.map_structure(
+            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), self[0]
+        )
         batches = tf.data.Dataset.from_generator(
             lambda: (self[batch] for batch in range(len(self))), output_signature=spec
         )
@@ -72,11 +75,19 @@ class _EpochDataset(keras.utils.PyDataset):
         size = self.description.config.batch_size
         return self.order[batch * size : (batch + 1) * size]
 
+    def _make_batch(self, inputs: np.ndarray, indices: np.ndarray) -> tuple:
+        """Inputs and labels; for training, (inputs, factors) and labels."""
+        if self.training:
+            config, count = self.description.config, len(self.labels)
+            inputs = inputs, plan_dropout(config, count, self.epoch, indices)
+        return inputs, self.labels[indices]
+
 
 class ImageDataset(_EpochDataset):
     """Normalised images of one split, augmented where they are for training.
 
-    One item is a batch: images (N, H, W, 3) float32 and labels (N,) int64.
+    One item is a batch: images (N, H, W, 3) float32 and labels (N,) int64. Where it is
+    for training, the dropout plan's factors (N, inner_size) go with the images. [D17]
     """
 
     def __init__(
@@ -84,16 +95,14 @@ class ImageDataset(_EpochDataset):
     ) -> None:
         super().__init__(split.labels, description, training)
         self.split = split
-        self.augments = training and description.config.augment
 
-    def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, batch: int) -> tuple:
         indices = self.indices(batch)
         images = self.split.images[indices]  # [D04] (N, H, W, 3)
         images = images.astype(keras.config.floatx())
-        if self.augments:
+        if self.training and self.description.config.augment:
             images = augment(images, self.description.config, self.epoch, indices)
-        images = normalise(images, self.description)
-        return images, self.labels[indices]
+        return self._make_batch(normalise(images, self.description), indices)
 
 
 def normalise(images: np.ndarray, description: Description) -> np.ndarray:
@@ -112,7 +121,8 @@ def make_loader(
 ) -> ImageDataset:
     """Batches of (images, labels), reordered every epoch where they are for training.
 
-    The last, smaller batch is kept.
+    Batches for training are ((images, kept), labels), with the dropout plan's factors
+    (N, inner_size). The last, smaller batch is kept.
     """
     return ImageDataset(split, description, training)
 
@@ -192,6 +202,6 @@ class _FeatureDataset(_EpochDataset):
         super().__init__(labels, description, training)
         self.features = features
 
-    def __getitem__(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, batch: int) -> tuple:
         indices = self.indices(batch)
-        return self.features[indices], self.labels[indices]
+        return self._make_batch(self.features[indices], indices)

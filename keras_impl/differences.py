@@ -133,6 +133,13 @@ def _shuffle_in_a_buffer() -> AbstractContextManager:
     return patch.object(dataset, "epoch_order", buffered_order)
 
 
+def _draw_own_masks() -> AbstractContextManager:
+    """[D17] layers.Dropout's own masks, from the layer's own generator."""
+    return patch.object(
+        training, "_drop_units", lambda dropout, hidden, _kept: dropout(hidden)
+    )
+
+
 def _keep_biased_variance() -> AbstractContextManager:
     """[D23] Keras's running variance."""
 
@@ -158,6 +165,7 @@ SWITCHES = {
     "D12": _zoom_about_the_centre,
     "D13": _forget_from_logits,
     "D14": _shuffle_in_a_buffer,
+    "D17": _draw_own_masks,
     "D23": _keep_biased_variance,
     "D26": _flip_both_ways,
     "D27": _trust_training_false,

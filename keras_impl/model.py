@@ -32,7 +32,8 @@ class Classifier(keras.Model):
                 keras.Input((NUM_FEATURES,)),
                 layers.Dense(config.inner_size, name="inner"),
                 layers.ReLU(),
-                layers.Dropout(config.dropout, seed=config.seed),  # [D17]
+                # [D17] Its own masks; the matched training goes around it.
+                layers.Dropout(config.dropout, seed=config.seed, name="dropout"),
                 # Logits in whole precision, also where the policy is mixed.
                 layers.Dense(num_classes, dtype=keras.config.floatx(), name="output"),
             ],
@@ -192,7 +193,8 @@ def fold_classifier(model: Classifier) -> keras.Model:
     """
     backbone = fold_batch_norm(model)
     backbone.trainable = False  # PyTorch: the copy is as frozen as what it copies
-    network = keras.Model(backbone.input, model.head(backbone.output))
+    images = keras.Input(backbone.input_shape[1:], name="input")
+    network = keras.Model(images, model.head(backbone(images)))
     network.jit_compile = model.jit_compile
     return network
 

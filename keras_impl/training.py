@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
+Inputs = np.ndarray | tuple[np.ndarray, np.ndarray]  # images, or with dropout's factors
+TrainStep = Callable[[Inputs, np.ndarray], float]
+
+
 def make_optimizer(
     network: keras.Model,  # noqa: ARG001  Keras finds the variables in compile()
     config: Config,
@@ -137,33 +141,32 @@ def make_train_step(
     num_steps: int,
     optimizer_state: Arrays | None = None,
     on_features: bool = False,
-) -> Callable[[np.ndarray, np.ndarray], float]:
+) -> TrainStep:
     """A function that does one update from one batch and returns the batch's loss.
+
+    It takes inputs and labels as a loader for training has them: a pair of images and
+    the dropout plan's factors, and (N,) int64.
 
     Args:
         num_steps: length of the schedule.
         optimizer_state: what `read_optimizer` returned, to go on from there.
         on_features: the inputs are the backbone's features, not images.
     """
-    network = model.head if on_features else model
+    network = _add_dropout_plan(model.head if on_features else model, model.head)
     _compile(network, config, num_steps)
     if optimizer_state:
         load_optimizer(model, network.optimizer, optimizer_state)
     return _make_train_step(network)
 
 
-def make_plain_train_step(
-    network: keras.Model, config: Config
-) -> Callable[[np.ndarray, np.ndarray], float]:
-    """As `make_train_step`, with the plain optimizer."""
+def make_plain_train_step(network: keras.Model, config: Config) -> TrainStep:
+    """As `make_train_step`, with the plain optimizer; the inputs are images alone."""
     _compile_plain(network, config)
     return _make_train_step(network)
 
 
-def _make_train_step(
-    network: keras.Model,
-) -> Callable[[np.ndarray, np.ndarray], float]:
-    def train_step(inputs: np.ndarray, labels: np.ndarray) -> float:
+def _make_train_step(network: keras.Model) -> TrainStep:
+    def train_step(inputs: Inputs, labels: np.ndarray) -> float:
         logs = network.train_on_batch(inputs, labels, return_dict=True)
         return float(logs["loss"])
 
@@ -171,15 +174,16 @@ def _make_train_step(
 
 
 def compute_gradients(
-    model: Classifier, inputs: np.ndarray, labels: np.ndarray
+    model: Classifier, inputs: Inputs, labels: np.ndarray
 ) -> tuple[float, Arrays]:
     """Loss of one batch of images and its gradients, in torchvision's layout.
 
-    Only what is not frozen has a gradient. Dropout is as in training.
+    Only what is not frozen has a gradient. The inputs are those of a training step.
     """
     keeper = _GradientKeeper(learning_rate=0.0, name="keeper")
-    model.compile(optimizer=keeper, loss=_loss(), jit_compile=False)
-    loss = float(model.train_on_batch(inputs, labels))
+    network = _add_dropout_plan(model, model.head)
+    network.compile(optimizer=keeper, loss=_loss(), jit_compile=False)
+    loss = float(network.train_on_batch(inputs, labels))
     kept = {
         variable.path: np.array(gradient)
         for variable, gradient in zip(
@@ -212,7 +216,7 @@ def train(
     validation_loader: keras.utils.PyDataset,
     description: Description,
     folder: Path,
-    on_epoch: Callable[[EpochRecord], None],
+    on_epoch: Callable[[EpochRecord, np.ndarray], None],
 ) -> list[EpochRecord]:
     """Train for all epochs and keep the best and the last checkpoint in `folder`.
 
@@ -223,15 +227,17 @@ def train(
     Args:
         train_loader, validation_loader: batches of images, or of features where the
             configuration says that features are cached.
+        on_epoch: gets the epoch's record and its validation logits, (N, classes).
     """
     config = description.config
     network = _choose_network(model, config)
+    trained = _add_dropout_plan(network, model.head)
     log = _LogitsLog(len(train_loader.labels), len(description.classes))
-    _compile(network, config, config.epochs * len(train_loader), metrics=[log])
-    loaders = train_loader, validation_loader
-    callback = _EachEpoch(model, log, loaders, description, folder, on_epoch)
+    _compile(trained, config, config.epochs * len(train_loader), metrics=[log])
+    networks, loaders = (model, network), (train_loader, validation_loader)
+    callback = _EachEpoch(networks, log, loaders, description, folder, on_epoch)
     # fit() runs what PyTorch's side spells out: batches, gradients, updates.
-    network.fit(
+    trained.fit(
         train_loader.make_pipeline(),
         epochs=config.epochs,
         shuffle=False,  # [D14] the data set brings its own order
@@ -247,6 +253,29 @@ def _choose_network(model: Classifier, config: Config) -> keras.Model:
         return model.head
     frozen = not model.backbone.trainable_variables
     return fold_classifier(model) if frozen and config.fold_batch_norm else model
+
+
+def _add_dropout_plan(network: keras.Model, head: keras.Model) -> keras.Model:
+    """The same layers in a network with a second input: the dropout plan's factors.
+
+    [D17] PyTorch: a second argument of forward().
+
+    Args:
+        network: the head itself, or a network that ends with it after a backbone.
+    """
+    inputs = keras.Input(network.input_shape[1:], name="input")
+    features = inputs if network is head else network.layers[1](inputs)
+    inner, relu, dropout, output = head.layers
+    kept = keras.Input((inner.units,), name="kept")
+    hidden = _drop_units(dropout, relu(inner(features)), kept)
+    trained = keras.Model((inputs, kept), output(hidden))
+    trained.jit_compile = network.jit_compile
+    return trained
+
+
+def _drop_units(dropout: keras.layers.Dropout, hidden, kept):  # noqa: ARG001
+    """[D17] Multiply by the plan, in place of the layer that draws masks itself."""
+    return hidden * kept
 
 
 def train_plain(
@@ -382,15 +411,15 @@ class _EachEpoch(keras.callbacks.Callback):
 
     def __init__(
         self,
-        classifier: Classifier,
+        networks: tuple[Classifier, keras.Model],  # to keep, and to validate with
         log: _LogitsLog,
         loaders: tuple[keras.utils.PyDataset, keras.utils.PyDataset],
         description: Description,
         folder: Path,
-        on_epoch: Callable[[EpochRecord], None],
+        on_epoch: Callable[[EpochRecord, np.ndarray], None],
     ) -> None:
         super().__init__()
-        self.classifier = classifier
+        self.classifier, self.network = networks
         self.log = log
         self.train_loader, self.validation_loader = loaders
         self.description = description
@@ -404,17 +433,16 @@ class _EachEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
         logits, labels = np.array(self.log.logits), np.array(self.log.labels)
-        # self.model is what fit() was called on
-        validation_logits = predict_logits(self.model, self.validation_loader)
+        validation_logits = predict_logits(self.network, self.validation_loader)
         validation = validation_logits, self.validation_loader.labels
         seconds = now() - self.start
         record = score_epoch(epoch + 1, (logits, labels), validation, seconds)
         self.history.append(record)
         keep_checkpoints(
             self.classifier,
-            self.model.optimizer,
+            self.model.optimizer,  # self.model is what fit() was called on
             self.history,
             self.description,
             self.folder,
         )
-        self.report(record)
+        self.report(record, validation_logits)

@@ -13,6 +13,7 @@ from pytorch_impl.augmentation import augment, make_plain_augmentation
 from pytorch_impl.device import find_device
 from shared.checkpoints import Description
 from shared.dataset import Split
+from shared.dropout import plan_dropout
 from shared.folders import require_whole_split
 from shared.sampling import epoch_order
 
@@ -20,7 +21,8 @@ from shared.sampling import epoch_order
 class ImageDataset(Dataset):
     """Normalised images of one split, augmented where they are for training.
 
-    One item is an image (3, H, W) float32 and its label, int64.
+    One item is an image (3, H, W) float32 and its label, int64. Where it is for
+    training, the dropout plan's factors (inner_size,) go with the image. [D17]
     """
 
     def __init__(
@@ -29,24 +31,36 @@ class ImageDataset(Dataset):
         self.split = split
         self.labels = split.labels
         self.description = description
-        self.augments = training and description.config.augment
+        self.training = training
         self.epoch = 1  # the training loop counts; Keras: on_epoch_begin
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, index: int) -> tuple:
         return self.__getitems__([index])[0]
 
-    def __getitems__(self, indices: list[int]) -> list[tuple[torch.Tensor, int]]:
+    def __getitems__(self, indices: list[int]) -> list[tuple]:
         """The items of a batch at once, which a DataLoader asks for where it can."""
         images = torch.from_numpy(self.split.images[indices])
         images = images.permute(0, 3, 1, 2)  # [D04] (N, 3, H, W)
         images = images.to(torch.get_default_dtype())
-        if self.augments:
+        if self.training and self.description.config.augment:
             images = augment(images, self.description.config, self.epoch, indices)
         images = normalise(images, self.description)
-        return list(zip(images, self.labels[indices].tolist(), strict=True))
+        return _make_items(self, images, indices)
+
+
+def _make_items(
+    dataset: "ImageDataset | _FeatureDataset", inputs: torch.Tensor, indices: list[int]
+) -> list[tuple]:
+    """Pairs of input and label; for training, of (input, factors) and label."""
+    labels = dataset.labels[indices].tolist()
+    if dataset.training:
+        config, count = dataset.description.config, len(dataset)
+        kept = plan_dropout(config, count, dataset.epoch, indices)
+        inputs = zip(inputs, torch.from_numpy(kept), strict=True)
+    return list(zip(inputs, labels, strict=True))
 
 
 def normalise(images: torch.Tensor, description: Description) -> torch.Tensor:
@@ -65,7 +79,8 @@ def make_loader(
 ) -> DataLoader:
     """Batches of (images, labels), reordered every epoch where they are for training.
 
-    The last, smaller batch is kept.
+    Batches for training are ((images, kept), labels), with the dropout plan's factors
+    (N, inner_size). The last, smaller batch is kept.
     """
     dataset = ImageDataset(split, description, training)
     return _make_loader(dataset, description, training)
@@ -131,21 +146,29 @@ def make_feature_loader(
         features: the backbone's output for each image, (N, 1280) float32.
         labels: (N,) int64.
     """
-    dataset = _FeatureDataset(features, labels)
+    dataset = _FeatureDataset(features, labels, description, training)
     return _make_loader(dataset, description, training)
 
 
 class _FeatureDataset(Dataset):
-    def __init__(self, features: np.ndarray, labels: np.ndarray) -> None:
+    def __init__(
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        description: Description,
+        training: bool,
+    ) -> None:
         self.features = torch.from_numpy(features)
         self.labels = labels
+        self.description = description
+        self.training = training
         self.epoch = 1
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.features[index], int(self.labels[index])
+    def __getitems__(self, indices: list[int]) -> list[tuple]:
+        return _make_items(self, self.features[indices], indices)
 
 
 def _make_loader(

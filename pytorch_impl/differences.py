@@ -103,6 +103,14 @@ def _take_nearest_pixel() -> AbstractContextManager:
     return patch.object(augmentation.F, "grid_sample", grid_sample)
 
 
+def _draw_own_masks() -> AbstractContextManager:
+    """[D17] nn.Dropout's own masks, from the global generator."""
+    matched = model._Head.forward
+    return patch.object(
+        model._Head, "forward", lambda head, features, _kept=None: matched(head, features)
+    )
+
+
 def _forget_eval() -> AbstractContextManager:
     """[D20] No eval() before predicting or exporting: dropout and batch norm run on."""
     return patch.object(nn.Module, "eval", lambda module: module)
@@ -122,6 +130,7 @@ SWITCHES = {
     "D09": _decay_by_gradient,
     "D10": _average_batch_means,
     "D11": _take_nearest_pixel,
+    "D17": _draw_own_masks,
     "D20": _forget_eval,
     "D29": _forget_scheduler_step,
 }

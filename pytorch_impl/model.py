@@ -16,6 +16,28 @@ from shared.config import Config
 from shared.weights import Arrays
 
 
+class _Head(nn.Module):
+    """Features (N, 1280) to logits (N, classes).
+
+    `kept` (N, inner_size) has the factors of a dropout plan for the hidden units.
+    Without it `nn.Dropout` draws its own in training mode. [D17]
+    """
+
+    def __init__(self, num_classes: int, config: Config) -> None:
+        super().__init__()
+        self.inner = nn.Linear(NUM_FEATURES, config.inner_size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = nn.Linear(config.inner_size, num_classes)
+
+    def forward(
+        self, features: torch.Tensor, kept: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        hidden = nn.functional.relu(self.inner(features))
+        # [D17] Keras: the same product, in a network with a second input.
+        hidden = self.dropout(hidden) if kept is None else hidden * kept.to(hidden)
+        return self.output(hidden)
+
+
 class Classifier(nn.Module):
     """Backbone: images to features (N, 1280); head: features to logits (N, classes).
 
@@ -34,17 +56,12 @@ class Classifier(nn.Module):
                 flatten=nn.Flatten(),
             )
         )
-        self.head = nn.Sequential(
-            OrderedDict(
-                inner=nn.Linear(NUM_FEATURES, config.inner_size),
-                relu=nn.ReLU(),
-                dropout=nn.Dropout(config.dropout),  # [D17] set_up seeds it
-                output=nn.Linear(config.inner_size, num_classes),
-            )
-        )
+        self.head = _Head(num_classes, config)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.backbone(images))
+    def forward(
+        self, images: torch.Tensor, kept: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return self.head(self.backbone(images), kept)
 
     def train(self, mode: bool = True) -> "Classifier":
         """[D01] Batch norm stays in eval mode, unless it is to learn.
@@ -121,9 +138,20 @@ def fold_classifier(model: Classifier) -> nn.Module:
 
     Training it trains the classifier's head; images pass in less time.
     """
-    network = nn.Sequential(fold_batch_norm(model), model.head)
+    network = _Folded(fold_batch_norm(model), model.head)
     _compile(network, model.config)
     return network
+
+
+class _Folded(nn.Module):
+    """As `Classifier`, on a backbone of another form."""
+
+    def __init__(self, backbone: nn.Module, head: _Head) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    forward = Classifier.forward
 
 
 def _compile(network: nn.Module, config: Config) -> None:

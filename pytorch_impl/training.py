@@ -24,6 +24,9 @@ from shared.metrics import score_epoch
 from shared.records import EpochRecord
 from shared.weights import Arrays
 
+Inputs = np.ndarray | tuple[np.ndarray, np.ndarray]  # images, or with dropout's factors
+TrainStep = Callable[[Inputs, np.ndarray], float]
+
 
 def make_optimizer(
     network: nn.Module, config: Config, num_steps: int
@@ -116,8 +119,11 @@ def make_train_step(
     num_steps: int,
     optimizer_state: Arrays | None = None,
     on_features: bool = False,
-) -> Callable[[np.ndarray, np.ndarray], float]:
+) -> TrainStep:
     """A function that does one update from one batch and returns the batch's loss.
+
+    It takes inputs and labels as a loader for training has them: a pair of images and
+    the dropout plan's factors, and (N,) int64.
 
     Args:
         num_steps: length of the schedule.
@@ -131,36 +137,40 @@ def make_train_step(
     return _make_train_step(network, optimizer)
 
 
-def make_plain_train_step(
-    network: Classifier, config: Config
-) -> Callable[[np.ndarray, np.ndarray], float]:
-    """As `make_train_step`, with the plain optimizer."""
+def make_plain_train_step(network: Classifier, config: Config) -> TrainStep:
+    """As `make_train_step`, with the plain optimizer; the inputs are images alone."""
     return _make_train_step(network, make_plain_optimizer(network, config))
 
 
 def _make_train_step(
     network: nn.Module, optimizer: torch.optim.Optimizer
-) -> Callable[[np.ndarray, np.ndarray], float]:
-    def train_step(inputs: np.ndarray, labels: np.ndarray) -> float:
+) -> TrainStep:
+    def train_step(inputs: Inputs, labels: np.ndarray) -> float:
         network.train()
-        batch = torch.from_numpy(inputs), torch.from_numpy(labels)
+        batch = _to_tensors(inputs), torch.from_numpy(labels)
         loss, _ = _update(network, optimizer, *batch)
         return float(loss)
 
     return train_step
 
 
+def _to_tensors(inputs: Inputs) -> torch.Tensor | list[torch.Tensor]:
+    if isinstance(inputs, np.ndarray):
+        return torch.from_numpy(inputs)
+    return [torch.from_numpy(part) for part in inputs]
+
+
 def compute_gradients(
-    model: Classifier, inputs: np.ndarray, labels: np.ndarray
+    model: Classifier, inputs: Inputs, labels: np.ndarray
 ) -> tuple[float, Arrays]:
     """Loss of one batch of images and its gradients, in torchvision's layout.
 
-    Only what is not frozen has a gradient. Dropout is as in training.
+    Only what is not frozen has a gradient. The inputs are those of a training step.
     """
     model.train()
     model.zero_grad()
     device = next(model.parameters()).device
-    logits = model(torch.from_numpy(inputs).to(device))
+    logits = model(*(part.to(device) for part in _to_tensors(inputs)))
     loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(device))
     loss.backward()
     gradients = {
@@ -176,7 +186,7 @@ def train(
     validation_loader: DataLoader,
     description: Description,
     folder: Path,
-    on_epoch: Callable[[EpochRecord], None],
+    on_epoch: Callable[[EpochRecord, np.ndarray], None],
 ) -> list[EpochRecord]:
     """Train for all epochs and keep the best and the last checkpoint in `folder`.
 
@@ -187,6 +197,7 @@ def train(
     Args:
         train_loader, validation_loader: batches of images, or of features where the
             configuration says that features are cached.
+        on_epoch: gets the epoch's record and its validation logits, (N, classes).
     """
     config = description.config
     network = _choose_network(model, config)
@@ -202,7 +213,7 @@ def train(
         record = score_epoch(epoch, (logits, labels), validation, now() - start)
         history.append(record)
         keep_checkpoints(model, optimizer, history, description, folder)
-        on_epoch(record)
+        on_epoch(record, validation_logits)
     return history
 
 
@@ -275,13 +286,15 @@ def _train_epoch(
 def _update(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    inputs: torch.Tensor,
+    inputs: torch.Tensor | list[torch.Tensor],
     labels: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Forward, backward, step: what fit() does for each batch in Keras."""
     device = next(network.parameters()).device
     optimizer.zero_grad()
-    logits = network(inputs.to(device, non_blocking=True)).to(torch.get_default_dtype())
+    parts = [inputs] if isinstance(inputs, torch.Tensor) else inputs
+    logits = network(*(part.to(device, non_blocking=True) for part in parts))
+    logits = logits.to(torch.get_default_dtype())
     # [D13] (logits, labels), softmax inside; Keras: (labels, predictions), told so.
     loss = nn.functional.cross_entropy(logits, labels.to(device, non_blocking=True))
     loss.backward()

@@ -1,0 +1,44 @@
+"""Dropout plan: which hidden units each training image keeps in each epoch.
+
+The plan is one row of factors for every image; each framework multiplies by it. [D17]
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from shared.config import Config
+from shared.sampling import DROPOUT, stream
+
+HIDDEN_LAYER = 0  # part of the key: the head has one layer with dropout
+
+
+def plan_dropout(
+    config: Config, num_images: int, epoch: int, indices: Sequence[int]
+) -> np.ndarray:
+    """Factors (n, inner_size) float32 for the hidden units of some training images.
+
+    A unit that is dropped has the factor 0, one that is kept 1 / (1 - rate), so that
+    the expected sum stays the same (Srivastava et al., "Dropout", 2014, in the form
+    that both frameworks use). The factor of a unit depends on the seed, the epoch, the
+    image and the unit alone, not on the batch in which the image comes.
+
+    Args:
+        num_images: size of the training split.
+        epoch: counted from 1.
+        indices: which training images, (n,).
+    """
+    kept = _kept_units(
+        config.seed, epoch, num_images, config.inner_size, config.dropout
+    )
+    return kept[indices] / np.float32(1 - config.dropout)
+
+
+@lru_cache(maxsize=1)  # a whole epoch at once; its batches come one after the other
+def _kept_units(
+    seed: int, epoch: int, num_images: int, num_units: int, rate: float
+) -> np.ndarray:
+    """Whether each unit is kept, (images, units) bool; rows do not depend on others."""
+    random = stream(seed, DROPOUT, epoch, HIDDEN_LAYER)
+    return random.random((num_images, num_units), np.float32) >= np.float32(rate)
