@@ -36,7 +36,7 @@ MAX_LOGIT_DIFF = 1e-4
 MIN_LOGIT_SPREAD = 0.1
 MAX_OVERHEAD = 0.01
 MAX_CONTROL_ERROR = 0.02
-CONTROL_PHASES = {"train_step", "forward", "epoch"}
+CONTROL_PHASES = {"image_step", "forward", "epoch"}
 # 1,000 images are 144 MiB, and their features 5: neither may stay in memory.
 MAX_MEMORY_GROWTH_MIB = 1.0
 MAX_TIME_EXPONENT = 1.1

@@ -34,6 +34,7 @@ from shared.metrics import (
 )
 from shared.weights import Arrays
 
+Ask = Callable[[Request], dict]  # a worker does the job of a request
 TIME_LIMIT_S = 3600
 LOGIT_TOLERANCE = 1e-5  # as on the parity ladder
 STEP_TOLERANCE = 1e-6  # by norm: what an element gains or loses by rounding is its own
@@ -79,54 +80,61 @@ class Conversion:
         return all(difference.passed for difference in self.differences)
 
 
-def convert(
-    source: Path,
-    images: Path,
-    scratch: Path,
-    on_event: Callable[[str, dict], None],
-    time_limit_s: float,
-) -> Conversion:
-    """Carry a checkpoint to the other side, in a process of each, and compare the two.
+def convert(source: Path, images: Path, scratch: Path, ask: Ask) -> Conversion:
+    """Carry a checkpoint to the other side, and compare the two.
 
     The other side's checkpoint is written, loaded again, and run on the same images.
 
     Args:
         images: entry of the decode cache; some of its test images are used.
         scratch: where the converted checkpoint and large arrays go.
-        on_event: told the arm and each event of its worker.
-        time_limit_s: for each of the two processes.
+        ask: lets a worker of an arm do the job of a request.
 
     Raises:
         UserError: the checkpoint cannot be used.
         ArmFailed: a side could not do its part.
     """
-    config = read_description(source).config.model_copy(update={"device": "cpu"})
+    return take(source, images, scratch, ask, give(source, images, scratch, ask))
+
+
+def give(source: Path, images: Path, scratch: Path, ask: Ask) -> Path:
+    """All that a checkpoint holds and does on its own side, as a file of arrays.
+
+    Raises:
+        UserError, ArmFailed: as `convert`.
+    """
     giver = arm_of(source)
-    taker = {"pytorch": "keras", "keras": "pytorch"}[giver]
+    given = ask(_request(source, images, scratch, "hand_over", giver))["arrays"]
+    _require_finite(source, dict(np.load(given)))
+    return Path(given)
 
-    def work(job: str, arm: str, **more: Path) -> dict:
-        request = Request(
-            job=job,
-            arm=arm,
-            config=config,
-            scratch=scratch.resolve() / arm,
-            data=images.resolve(),
-            checkpoint=source.resolve(),
-            **more,
-        )
-        listen = partial(on_event, arm)
-        return run_worker(request, listen, time_limit_s, ON_CPU)
 
-    given = work("hand_over", giver)["arrays"]
+def take(
+    source: Path, images: Path, scratch: Path, ask: Ask, given: Path
+) -> Conversion:
+    """Carry what `give` returned to the other side; the rest as `convert`."""
+    taker = {"pytorch": "keras", "keras": "pytorch"}[arm_of(source)]
+    request = _request(source, images, scratch, "take_over", taker)
     reference = dict(np.load(given))
-    _require_finite(source, reference)
-    done = work("take_over", taker, arrays=given)
+    done = ask(request.model_copy(update={"arrays": given}))
     found = dict(np.load(done["arrays"]))
     return Conversion(
         checkpoint=Path(done["checkpoint"]),
         counts=_count(reference),
         logits=(found["logits"], reference["logits"]),
         differences=tuple(compare(found, reference)),
+    )
+
+
+def _request(source: Path, images: Path, scratch: Path, job: str, arm: str) -> Request:
+    config = read_description(source).config.model_copy(update={"device": "cpu"})
+    return Request(
+        job=job,
+        arm=arm,
+        config=config,
+        scratch=scratch.resolve() / arm,
+        data=images.resolve(),
+        checkpoint=source.resolve(),
     )
 
 
@@ -210,10 +218,13 @@ def convert_file(
     description = as_matched(_read_convertible(source))
     require_replaceable(destination, description)
     images = _prepare_images(data, description, skip_bad_images, display)
+
+    def ask(request: Request) -> dict:
+        listen = partial(display.on_event, request.arm)
+        return run_worker(request, listen, TIME_LIMIT_S, ON_CPU)
+
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        conversion = convert(
-            source, images.folder, Path(scratch), display.on_event, TIME_LIMIT_S
-        )
+        conversion = convert(source, images.folder, Path(scratch), ask)
         if conversion.passed:
             with atomic_path(destination) as temporary:
                 shutil.copyfile(conversion.checkpoint, temporary)

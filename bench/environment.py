@@ -18,8 +18,15 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def describe_environment(threads: dict[str, int | None]) -> EnvironmentRecord:
-    """Describe this machine; `threads` of each arm's own pool."""
+def describe_environment(
+    threads: dict[str, int | None], variables: dict[str, str] = ENVIRONMENT
+) -> EnvironmentRecord:
+    """Describe this machine.
+
+    Args:
+        threads: of each arm's own pool.
+        variables: set for every arm.
+    """
     return EnvironmentRecord(
         python=platform.python_version(),
         platform=platform.platform(),
@@ -29,7 +36,7 @@ def describe_environment(threads: dict[str, int | None]) -> EnvironmentRecord:
         gpu=_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
         packages={name: version for name in PACKAGES if (version := _version(name))},
         threads=threads,
-        variables=ENVIRONMENT,
+        variables=variables,
         commit=_commit(),
     )
 

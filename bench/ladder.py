@@ -1,22 +1,27 @@
 """What one side computes for each rung of the parity ladder; runs in a worker."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
 from shared.checkpoints import Description
 from shared.dataset import Split
+from shared.dropout import plan_dropout
 from shared.records import EpochRecord
 from shared.weights import Arrays
 
-# A whole batch of 32 and a rest; in float64, which is slow, few show as much.
-NUM_IMAGES = {"float32": 37, "float64": 5}
+NUM_IMAGES = 37  # a whole batch of 32 and a rest: what passes through the network
+NUM_FEW = 5  # of them, for updates, and for all in float64, which is slow
 DECAY = 0.01  # of the rung for AdamW, whatever the run's own is
 
 
 class Climber:
-    """One side, its untrained classifier, and the few images that rungs look at."""
+    """One side, its untrained classifier, and the images that rungs look at.
+
+    Attributes:
+        sample: images that pass through the network; in float64 the same as `few`.
+        few: images to learn from; in both precisions the same ones.
+    """
 
     def __init__(
         self,
@@ -24,15 +29,14 @@ class Climber:
         arrays: Arrays,
         description: Description,
         splits: dict[str, Split],
-        folder: Path,
     ) -> None:
         self.side = side
         self.arrays = arrays
         self.description = description
-        self.splits = splits
-        self.folder = folder
-        count = NUM_IMAGES[description.config.precision]
-        self.sample = spread(splits["test"], count)
+        whole = spread(splits["test"], NUM_IMAGES)
+        self.few = pick(whole, first_of_few())
+        self.is_exact = description.config.precision == "float64"
+        self.sample = self.few if self.is_exact else whole
 
     def build(self):
         """The classifier as it is before training."""
@@ -43,48 +47,69 @@ class Climber:
         config = self.description.config.model_copy(update=changes)
         return self.description.model_copy(update={"config": config})
 
-    def batches(
-        self, description: Description, training: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and labels of one pass over the sample, in this side's layout."""
-        loader = self.side.dataset.make_loader(self.sample, description, training)
-        batches = [batch for _, batch in zip(range(len(loader)), loader, strict=False)]
-        images, labels = zip(*batches, strict=True)
-        return np.concatenate(images), np.concatenate(labels)
+    def images(self, split: Split, description: Description) -> np.ndarray:
+        """The images of a split in this side's layout, as predicted on."""
+        loader = self.side.dataset.make_loader(split, description)
+        return np.concatenate([images for images, _ in _batches(loader)])
+
+    def training_batch(self, split: Split, description: Description) -> tuple:
+        """((images, kept), labels) of a split as its first epoch has them."""
+        loader = self.side.dataset.make_loader(split, description, training=True)
+        inputs, labels = zip(*_batches(loader), strict=True)
+        images, kept = zip(*inputs, strict=True)
+        return (np.concatenate(images), np.concatenate(kept)), np.concatenate(labels)
 
     def head(self, model, rung: str) -> Arrays:
         """The head's arrays, named for a rung."""
-        arrays = self.side.model.read_arrays(model)
-        return {f"{rung}/{n}": a for n, a in arrays.items() if n.startswith("head.")}
+        return name_head(self.side, model, rung)
+
+
+def _batches(loader) -> list:
+    """Every batch of a loader, which in Keras has a length and no end."""
+    return [batch for _, batch in zip(range(len(loader)), loader, strict=False)]
+
+
+def name_head(side: SimpleNamespace, model, rung: str) -> Arrays:
+    """The head's arrays of a model, named for a rung."""
+    arrays = side.model.read_arrays(model)
+    return {f"{rung}/{n}": a for n, a in arrays.items() if n.startswith("head.")}
 
 
 def spread(split: Split, count: int) -> Split:
     """`count` images spread evenly over a split, and so over its classes."""
-    chosen = np.linspace(0, len(split.labels) - 1, count).astype(int)
+    return pick(split, np.linspace(0, len(split.labels) - 1, count).astype(int))
+
+
+def pick(split: Split, chosen: np.ndarray) -> Split:
+    """The images of a split at these places."""
     files = tuple(split.files[i] for i in chosen)
     return Split(split.images[chosen], split.labels[chosen], files)
 
 
-def climb(climber: Climber) -> Arrays:
-    """Every array that the ladder compares, by rung and name.
+def first_of_few() -> np.ndarray:
+    """Places in the sample of the images that both precisions see, (NUM_FEW,)."""
+    return np.linspace(0, NUM_IMAGES - 1, NUM_FEW).astype(int)
 
-    In float64 the long training is left out: what is rounding shows before it.
+
+def climb(climber: Climber, exact_rungs: bool) -> Arrays:
+    """Every array that the ladder compares before training, by rung and name.
+
+    Args:
+        exact_rungs: the updates too, which are judged in float64 where a side has it.
     """
-    parts = [
-        *(see_inputs, run_forward, take_gradients),
-        *(take_one_step, fine_tune, train_with_schedule),
-    ]
-    if climber.description.config.precision == "float32":
-        parts += [train_all_epochs, export_trained]
+    parts = [see_inputs, run_forward, take_gradients]
+    if exact_rungs:
+        parts += [take_one_step, fine_tune, train_with_schedule]
     return {name: array for part in parts for name, array in part(climber).items()}
 
 
 def see_inputs(climber: Climber) -> Arrays:
-    """Pixels, normalised images, and augmented ones, all (N, H, W, 3)."""
-    description = climber.description
-    plain, _ = climber.batches(description)
-    shuffled, _ = climber.batches(description, training=True)
-    moved, _ = climber.batches(climber.configured(augment=True), training=True)
+    """Pixels, normalised images, augmented ones, all (N, H, W, 3); dropout's plan."""
+    description, sample = climber.description, climber.sample
+    plain = climber.images(sample, description)
+    (shuffled, kept), _ = climber.training_batch(sample, description)
+    augmented = climber.configured(augment=True)
+    (moved, _), _ = climber.training_batch(sample, augmented)
     mean, std = np.array(description.mean), np.array(description.std)
     return {
         "pixels": climber.sample.images,
@@ -92,6 +117,7 @@ def see_inputs(climber: Climber) -> Arrays:
         "order of the images": shuffled.mean(axis=(1, 2, 3)),
         # as shares of the range of pixel values, so that the tolerance is one too
         "augmented batch": _channels_last(climber, moved) * std + mean,
+        "dropout plan": kept,
     }
 
 
@@ -99,7 +125,7 @@ def run_forward(climber: Climber) -> Arrays:
     """Output of each block of the backbone, its features, and the logits."""
     inference, description = climber.side.inference, climber.description
     model = climber.build()
-    images, _ = climber.batches(description)
+    images = climber.images(climber.sample, description)
     blocks = inference.compute_blocks(model, images)
     found = {f"backbone features/block {i:02}": v for i, v in enumerate(blocks)}
     loader = climber.side.dataset.make_loader(climber.sample, description)
@@ -115,7 +141,7 @@ def take_gradients(climber: Climber) -> Arrays:
     And batch norm's buffers after the frozen pass.
     """
     model = climber.build()
-    batch = climber.batches(climber.description)
+    batch = climber.training_batch(climber.few, climber.description)
     gradients = climber.side.training.compute_gradients
     loss, head = gradients(model, *batch)
     arrays = climber.side.model.read_arrays(model)
@@ -145,74 +171,26 @@ def fine_tune(climber: Climber) -> Arrays:
     return {f"one fine-tuning step/{name}": array for name, array in arrays.items()}
 
 
-def train_all_epochs(climber: Climber) -> Arrays:
-    """The head, losses and validation logits of each epoch."""
-    side, description, model = climber.side, climber.description, climber.build()
-    train, validation = climber.splits["train"], climber.splits["validation"]
-    loaders = _feature_loaders(climber, model, description, train, validation)
-    found: Arrays = {}
-
-    def keep(record: EpochRecord) -> None:
-        epoch = f"epoch {record.epoch}, step {record.epoch * len(loaders[0])}"
-        found[f"epoch losses/{epoch}"] = np.array(
-            [record.train_loss, record.validation_loss]
-        )
-        logits = side.inference.predict_logits(model.head, loaders[1])
-        found[f"validation logits/{epoch}"] = logits
-        found.update(climber.head(model, f"head at {epoch}"))
-
-    side.training.train(model, *loaders, description, climber.folder, keep)
-    return found
-
-
 def train_with_schedule(climber: Climber) -> Arrays:
-    """The head after AdamW went down a whole cosine schedule on the sample."""
-    # Even the few images of float64 make several batches, the last one smaller.
-    changed = {"epochs": 5, "batch_size": 2}
-    changed |= {"schedule": "cosine", "weight_decay": DECAY}
-    model, description = climber.build(), climber.configured(**changed)
-    loaders = _feature_loaders(
-        climber, model, description, climber.sample, climber.sample
+    """The head after AdamW went down a whole cosine schedule on a few images."""
+    changed = climber.configured(schedule="cosine", weight_decay=DECAY)
+    model, few = climber.build(), climber.few
+    images = climber.images(few, climber.description)
+    features = climber.side.inference.predict_batch(model.backbone, images)
+    num_steps = 10
+    step = climber.side.training.make_train_step(
+        model, changed.config, num_steps, on_features=True
     )
-    climber.side.training.train(
-        model, *loaders, description, climber.folder / "scheduled", lambda *_: None
-    )
+    for epoch in range(1, num_steps + 1):  # a batch each, with masks of its own
+        kept = plan_dropout(changed.config, len(few.labels), epoch, range(NUM_FEW))
+        step((features, kept), few.labels)
     return climber.head(model, "AdamW, cosine schedule")
-
-
-def export_trained(climber: Climber) -> Arrays:
-    """Logits of the trained classifier as its checkpoint holds it; and its graph."""
-    side = climber.side
-    path = climber.folder / f"last{side.checkpoint.SUFFIX}"
-    model, description = side.checkpoint.load_checkpoint(path)
-    side.export.export_onnx(model, climber.folder / "model.onnx", description)
-    sample = side.dataset.make_loader(climber.sample, description)
-    return {"trained logits": side.inference.predict_logits(model, sample)}
 
 
 def _step(climber: Climber, model) -> None:
     config = climber.description.config
     step = climber.side.training.make_train_step(model, config, num_steps=1)
-    step(*climber.batches(climber.description))
-
-
-def _feature_loaders(
-    climber: Climber, model, description: Description, train: Split, validation: Split
-) -> list:
-    """Features to train on and to validate with, in batches."""
-    dataset, inference = climber.side.dataset, climber.side.inference
-    backbone = climber.side.model.fold_batch_norm(model)
-    return [
-        dataset.make_feature_loader(
-            inference.compute_features(
-                backbone, dataset.make_loader(split, description)
-            ),
-            split.labels,
-            description,
-            training,
-        )
-        for split, training in ((train, True), (validation, False))
-    ]
+    step(*climber.training_batch(climber.few, climber.description))
 
 
 def _channels_last(climber: Climber, images: np.ndarray) -> np.ndarray:
@@ -220,3 +198,29 @@ def _channels_last(climber: Climber, images: np.ndarray) -> np.ndarray:
     if climber.side.export.LAYOUT == "NCHW":
         return images.transpose(0, 2, 3, 1)
     return images
+
+
+class EpochLog:
+    """Keeps what the ladder compares of a training: losses, logits, and some heads.
+
+    Attributes:
+        arrays: by rung and name; heads after one, half of, and all epochs.
+    """
+
+    def __init__(self, side: SimpleNamespace, model, epochs: int, steps: int) -> None:
+        """`steps` are those of an epoch."""
+        self.arrays: Arrays = {}
+        self._side, self._model, self._steps = side, model, steps
+        self._marks = {"one epoch": 1, "half the epochs": max(1, round(epochs / 2))}
+        self._marks["all epochs"] = epochs
+
+    def __call__(self, record: EpochRecord, validation_logits: np.ndarray) -> None:
+        """What training calls at the end of each epoch."""
+        epoch = f"epoch {record.epoch}, step {record.epoch * self._steps}"
+        losses = [record.train_loss, record.validation_loss]
+        self.arrays[f"epoch losses/{epoch}"] = np.array(losses)
+        self.arrays[f"validation logits/{epoch}"] = validation_logits
+        for rung, last in self._marks.items():
+            if record.epoch == last:
+                rung_and_epoch = f"{rung}/head at {epoch}"
+                self.arrays |= name_head(self._side, self._model, rung_and_epoch)

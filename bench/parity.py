@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from bench.convert import convert
-from bench.ladder import NUM_IMAGES, spread
+from bench.convert import Conversion, give, take
+from bench.ladder import NUM_FEW, NUM_IMAGES, first_of_few
 from bench.onnx_runtime import OnnxClassifier
-from bench.request import BACKENDS, FLOAT64_ARMS, PAIR, SUFFIXES
-from bench.run import Run, work
+from bench.processes import WorkerProcess, together_by_name
+from bench.request import BACKENDS, FLOAT64_ARMS, PAIR, SUFFIXES, Request, side_of
+from bench.run import Run, ask
+from shared.config import Config
 from shared.errors import UserError
 from shared.files import write_atomically
-from shared.metrics import comparable, max_scaled_diff, relative_distance
+from shared.metrics import comparable, max_scaled_diff, near_tie, relative_distance
 from shared.records import ParityRecord, RungRecord
 from shared.weights import Arrays
 
@@ -21,6 +24,8 @@ BACKBONE, NETWORK = "backbone features", "whole-network gradients"
 STEP, FINE_TUNING = "one optimizer step", "one fine-tuning step"
 SCHEDULE = "AdamW, cosine schedule"
 ONNX_BATCH = 32
+# A difference in float32 may be this many times what float32 alone does to a side.
+TIMES_ROUNDING = 10
 NOT_JUDGED = dict.fromkeys(
     ("max_scaled_diff", "relative_distance", "first_failed", "passed")
 )
@@ -28,6 +33,7 @@ NOT_JUDGED = dict.fromkeys(
 Sides = dict[str, Arrays]  # by arm
 Array = np.ndarray | None  # None where a side has none of that name
 Pair = tuple[str, Array, Array]  # name, values, reference
+Processes = dict[str, WorkerProcess]  # by arm
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,9 @@ class Rung:
         tolerance: largest difference allowed, as a share of the reference.
         by_norm: judge whole arrays by Euclidean norm, not their worst element.
         exact: compare the arrays of the run in float64.
+        rounds: allow more where float32 itself does more to a side's arrays.
+        updates: compare with the size of an update, the learning rate, where an array
+            is smaller than that.
     """
 
     name: str
@@ -48,6 +57,8 @@ class Rung:
     tolerance: float
     by_norm: bool = False
     exact: bool = False
+    rounds: bool = False
+    updates: bool = False
 
     @property
     def precision(self) -> str:
@@ -67,26 +78,18 @@ def _across(prefix: str) -> Callable[[Sides], Iterator[Pair]]:
     return pairs
 
 
-def _head_after(share: float) -> Callable[[Sides], Iterator[Pair]]:
-    """The head when a share of the epochs is done, at least one."""
-
-    def pairs(sides: Sides) -> Iterator[Pair]:
-        names = sides["pytorch"] | sides["keras"]
-        heads = {name.split("/")[0] for name in names if name.startswith("head at ")}
-        epochs = sorted(heads, key=lambda name: int(name.split()[-1]))  # by step
-        epoch = epochs[max(1, round(share * len(epochs))) - 1]
-        return _across(f"{epoch}/")(sides)
-
-    return pairs
-
-
 def _predictions(sides: Sides) -> Iterator[Pair]:
+    """Predicted classes of each epoch; images whose two best logits tie are left out.
+
+    A tie is a distance that rounding can turn around; see `near_tie`.
+    """
     for name, *logits in _across("validation logits/")(sides):
         if any(one is None or not np.isfinite(one).all() for one in logits):
             yield name, None, None
             continue
+        clear = ~(near_tie(logits[0]) | near_tie(logits[1]))
         # counted from 1, since a scaled difference needs a reference above 0
-        values, reference = (one.argmax(axis=1) + 1 for one in logits)
+        values, reference = (one[clear].argmax(axis=1) + 1 for one in logits)
         yield name, values, reference
 
 
@@ -119,25 +122,41 @@ RUNGS = (
     # An image is known by its mean, which rounding leaves alone and a shuffle does not.
     Rung("order of the images", "first epoch", _across("order of the images"), 1e-5),
     Rung("augmented batch", "{images} images", _across("augmented batch"), 1e-4),
+    Rung("dropout plan", "{images} images", _across("dropout plan"), 0.0),
     # The worst of 63,000 elements of a block may be off by more than rounding leaves
     # to the block as a whole; in float64 no element is.
-    Rung(BACKBONE, "19 blocks, and pooled", _across(BACKBONE), 1e-5, by_norm=True),
+    Rung(
+        *(BACKBONE, "19 blocks, and pooled", _across(BACKBONE), 1e-5),
+        by_norm=True,
+        rounds=True,
+    ),
     Rung(BACKBONE, "19 blocks, and pooled", _across(BACKBONE), 1e-10, exact=True),
-    Rung("logits", "before training", _across("logits"), 1e-5),
+    Rung("logits", "before training", _across("logits"), 1e-5, rounds=True),
     # What rounding leaves of the logits comes through, in float32 now and then by more.
     Rung("loss", "cross-entropy of a batch", _across("loss"), 1e-6, exact=True),
-    Rung("head gradients", "{arrays} arrays", _across("head gradients"), 1e-5),
+    Rung(
+        *("head gradients", "{arrays} arrays", _across("head gradients"), 1e-5),
+        rounds=True,
+    ),
     # In float32 a ReLU6 whose input is nearer to its kink than the rounding error may
     # let a gradient pass on one side alone.
     Rung(NETWORK, "backbone unfrozen", _across(NETWORK), 1e-4, exact=True),
     # Adam divides a gradient by its own size: one as small as its rounding error moves
     # its weight by a share of the learning rate, on each side in its own way.
-    Rung(STEP, "the head after it", _across(STEP), 1e-6, exact=True),
-    Rung(FINE_TUNING, "all; batch norm learns", _across(FINE_TUNING), 1e-6, exact=True),
-    Rung("one epoch", "{last}", _head_after(0), 1e-4, by_norm=True),
-    Rung("half the epochs", "{last}", _head_after(0.5), 1e-4, by_norm=True),
-    Rung("all epochs", "{last}", _head_after(1), 1e-4, by_norm=True),
-    Rung(SCHEDULE, "the head after it", _across(SCHEDULE), 1e-6, exact=True),
+    Rung(STEP, "the head after it", _across(STEP), 1e-6, exact=True, updates=True),
+    Rung(
+        *(FINE_TUNING, "all; batch norm learns", _across(FINE_TUNING), 1e-6),
+        exact=True,
+        updates=True,
+    ),
+    Rung(
+        *(SCHEDULE, "the head after it", _across(SCHEDULE), 1e-6),
+        exact=True,
+        updates=True,
+    ),
+    Rung("one epoch", "{last}", _across("one epoch/"), 1e-4, by_norm=True),
+    Rung("half the epochs", "{last}", _across("half the epochs/"), 1e-4, by_norm=True),
+    Rung("all epochs", "{last}", _across("all epochs/"), 1e-4, by_norm=True),
     Rung("epoch losses", "training, validation", _across("epoch losses"), 1e-5),
     Rung("validation predictions", "each image and epoch", _predictions, 0.0),
     Rung(
@@ -148,49 +167,136 @@ RUNGS = (
 )
 
 
-def climb(run: Run) -> ParityRecord:
+def ladder_arms(run: Run) -> dict[str, str]:
+    """The arm that stands for each side: PyTorch, and the first of Keras that ran."""
+    arms = run.finished if run.options.train else run.options.arms
+    keras = [arm for arm in arms if arm in BACKENDS]
+    return {"pytorch": "pytorch", "keras": keras[0]} if keras else {}
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """What one side brings to the comparison.
+
+    Attributes:
+        arrays: by precision.
+        checkpoint: of the trained classifier.
+        given: a file of all that the checkpoint holds and does; None where the
+            checkpoint is of no use, and the rung fails.
+    """
+
+    arrays: dict[str, Arrays]
+    checkpoint: Path
+    given: Path | None
+
+
+def climb(run: Run, processes: Processes) -> ParityRecord:
     """Let both sides compute every rung, in float32 and float64, and compare them.
 
-    The Keras side is the first arm of its code that the run has. Where its backend has
-    no float64, the rungs that need it are not judged.
+    The rungs above the training are those of the classifiers that the run has trained.
+    Where it has trained none, or others than the ladder compares, each side trains one
+    for the ladder. Where Keras's backend has no float64, the rungs that need it are not
+    judged.
+
+    Args:
+        processes: of both arms; what their earlier jobs have loaded is there already.
     """
-    arms = "pytorch", next(arm for arm in run.options.arms if arm in BACKENDS)
+    arms = ladder_arms(run)
+    climbed = together_by_name(
+        {side: partial(_climb_side, run, arm, processes) for side, arm in arms.items()}
+    )
+    sides: dict[str, Sides] = {"float32": {}, "float64": {}}
+    for side, found in climbed.items():
+        for precision, arrays in found.arrays.items():
+            sides[precision][side] = arrays
+    crossed = together_by_name(
+        {
+            giver: partial(_take_over, run, arms[taker], processes, climbed[giver])
+            for giver, taker in zip(PAIR, reversed(PAIR), strict=True)
+        }
+    )
+    for side, conversion in crossed.items():
+        if conversion:
+            found = sides["float32"][side]
+            found["crossed logits"], found["saved"] = conversion.logits
     start = {f"buffers/{name}": array for name, array in run.weights.arrays.items()}
-    sides: dict[str, Sides] = {}
-    exact = arms[1] in FLOAT64_ARMS
-    for precision in ("float32", "float64") if exact else ("float32",):
-        # Each framework draws its own dropout masks [D17]: the ladder does without.
-        changed = {"precision": precision, "dropout": 0.0, "augment": False}
-        changed["cache_features"] = True
-        config = run.options.config.model_copy(update=changed)
-        sides[precision] = {"start": start}
-        for side, arm in zip(PAIR, arms, strict=True):
-            scratch = run.scratch / f"{side}-{precision}"
-            run.display.say(f"parity: {arm} in {precision}")
-            more = {"config": config, "switches": switches_of(run, arm)}
-            done = work(run, "climb_ladder", arm, scratch, **more)
-            sides[precision][side] = dict(np.load(done["path"]))
-    for arm in PAIR:
-        _use_elsewhere(run, arm, sides["float32"][arm])
-    return compare(sides).model_copy(update={"arms": arms})
+    sides["float32"]["start"] = start
+    record = compare(sides, run.options.config.learning_rate)
+    return record.model_copy(update={"arms": tuple(arms.values())})
 
 
-def _use_elsewhere(run: Run, arm: str, found: Arrays) -> None:
-    """A side's trained classifier in the other framework, and in onnxruntime."""
-    scratch = run.scratch / f"{arm}-float32"
-    run.display.say(f"parity: {arm}'s checkpoint on the other side")
-    try:
-        conversion = convert(
-            *(scratch / f"last{SUFFIXES[arm]}", run.data.folder, scratch / "crossed"),
-            *(run.display.on_event, run.options.time_limit_s),
+def ladder_config(config: Config) -> Config:
+    """What the ladder trains with: features, in float32, without augmentation."""
+    changes = {"augment": False, "cache_features": True, "precision": "float32"}
+    return config.model_copy(update=changes)
+
+
+def _climb_side(run: Run, arm: str, processes: Processes) -> Climbed:
+    process, scratch = processes[arm], run.scratch / f"{arm}-ladder"
+    config, switches = ladder_config(run.options.config), switches_of(run, arm)
+    scratch_of_training, models = _trained(run, arm, process, scratch)
+    run.display.say(f"parity: {arm}")
+    arrays: dict[str, Arrays] = {}
+    for precision in ("float32", "float64") if arm in FLOAT64_ARMS else ("float32",):
+        done = ask(
+            *(run, process, "climb_ladder", arm, scratch / precision),
+            config=config.model_copy(update={"precision": precision}),
+            switches=switches,
+            exact_rungs=precision == "float64" or arm not in FLOAT64_ARMS,
         )
-        found["crossed logits"], found["saved"] = conversion.logits
+        arrays[precision] = dict(np.load(done["path"]))
+    side = arrays["float32"]
+    side |= dict(np.load(scratch_of_training / "epochs.npz"))
+    side["trained logits"] = np.load(scratch_of_training / "test_logits.npy")
+    side["ONNX logits"] = OnnxClassifier(models / f"{arm}.onnx").all_logits(
+        run.data.splits["test"].images, ONNX_BATCH
+    )
+    checkpoint = models / arm / f"best{SUFFIXES[side_of(arm)]}"
+    given = None
+    try:
+        job = partial(_ask_for, run, process)
+        given = give(checkpoint, run.data.folder, scratch, job)
     except UserError as reason:  # without its arrays the rung fails
         run.display.say(str(reason), "red")
-    run.display.show(f"parity: {arm}'s graph in onnxruntime")
-    sample = spread(run.data.splits["test"], NUM_IMAGES["float32"]).images
-    graph = OnnxClassifier(scratch / "model.onnx")
-    found["ONNX logits"] = graph.all_logits(sample, ONNX_BATCH)
+    return Climbed(arrays, checkpoint, given)
+
+
+def _trained(
+    run: Run, arm: str, process: WorkerProcess, scratch: Path
+) -> tuple[Path, Path]:
+    """Folders of the arrays and of the models of the training that is compared."""
+    config = run.options.config
+    if arm in run.arms and config == ladder_config(config):
+        return run.scratch / arm, run.options.output / "models"
+    models = scratch.resolve() / "models"
+    more = {"config": ladder_config(config), "models": models}
+    more["switches"] = switches_of(run, arm)
+    for job in ("train", "export_trained"):
+        ask(run, process, job, arm, scratch / "training", **more)
+    return scratch / "training", models
+
+
+def _take_over(
+    run: Run, taker: str, processes: Processes, giver: Climbed
+) -> Conversion | None:
+    """A side's trained classifier in the other framework."""
+    if giver.given is None:
+        return None
+    scratch, job = (
+        run.scratch / f"{taker}-ladder",
+        partial(_ask_for, run, processes[taker]),
+    )
+    return take(giver.checkpoint, run.data.folder, scratch, job, giver.given)
+
+
+def _ask_for(run: Run, process: WorkerProcess, request: Request) -> dict:
+    """Let a process do a job, on the device that it runs on."""
+    config = request.config.model_copy(update={"device": run.options.config.device})
+    return process.do(
+        request.model_copy(update={"config": config}),
+        lambda event: run.display.on_event(request.arm, event),
+        run.options.time_limit_s,
+    )
 
 
 def switches_of(run: Run, arm: str) -> tuple[str, ...]:
@@ -199,53 +305,107 @@ def switches_of(run: Run, arm: str) -> tuple[str, ...]:
     return tuple(difference for side, difference in pairs if side == arm)
 
 
-def compare(sides: dict[str, Sides]) -> ParityRecord:
+def compare(sides: dict[str, Sides], learning_rate: float) -> ParityRecord:
     """Compare what both sides computed, rung by rung.
 
     Args:
-        sides: by precision and arm, the arrays that `bench.ladder.climb` returns;
-            as a third arm `start`, the buffers before training. Without float64 the
-            rungs that need it are not judged.
+        sides: by precision and arm, the arrays of `bench.ladder`; as a third arm of
+            float32 `start`, the buffers before training. The rungs that need float64
+            are not judged unless both sides have it.
+        learning_rate: the size of an update.
     """
-    found = [
-        _compare_rung(rung, {"float64": sides["float32"]} | sides) for rung in RUNGS
-    ]
-    return ParityRecord(
-        rungs=[
-            rung if rung.precision in sides else rung.model_copy(update=NOT_JUDGED)
-            for rung in found
-        ]
+    rungs = []
+    for rung in RUNGS:
+        judged = sides[rung.precision].keys() >= set(PAIR)
+        found = _compare_rung(
+            rung, sides if judged else _all_float32(sides), learning_rate
+        )
+        rungs.append(found if judged else found.model_copy(update=NOT_JUDGED))
+    return ParityRecord(rungs=rungs)
+
+
+def _all_float32(sides: dict[str, Sides]) -> dict[str, Sides]:
+    return {"float32": sides["float32"], "float64": sides["float32"]}
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Two arrays of one name: how far apart they are, and how far they may be."""
+
+    name: str
+    worst: float  # max_scaled_diff
+    norm: float  # relative_distance
+    judged: float  # one of the two
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        return self.judged <= self.limit
+
+
+def _compare_rung(
+    rung: Rung, sides: dict[str, Sides], learning_rate: float
+) -> RungRecord:
+    scaled = partial(
+        max_scaled_diff, least_scale=learning_rate if rung.updates else 0.0
     )
-
-
-def _compare_rung(rung: Rung, sides: dict[str, Sides]) -> RungRecord:
-    found = [
-        (name, comparable(max_scaled_diff, *pair), comparable(relative_distance, *pair))
-        for name, *pair in rung.pairs(sides[rung.precision])
-    ]
+    measure = relative_distance if rung.by_norm else scaled
+    found = []
+    for name, *pair in rung.pairs(sides[rung.precision]):
+        rounding = _rounding(name, sides, measure) if rung.rounds else 0.0
+        worst, norm = comparable(scaled, *pair), comparable(relative_distance, *pair)
+        found.append(
+            _Compared(
+                *(name, worst, norm, norm if rung.by_norm else worst),
+                limit=max(rung.tolerance, TIMES_ROUNDING * rounding),
+            )
+        )
     rounded = [
         comparable(relative_distance, *pair)
-        for _, *pair in rung.pairs(sides["float32"])
-        if rung.exact
+        for _, *pair in (rung.pairs(sides["float32"]) if rung.exact else ())
     ]
-    measured = {name: norm if rung.by_norm else worst for name, worst, norm in found}
-    failed = [name for name, value in measured.items() if not value <= rung.tolerance]
-    last = found[-1][0].split("/")[0]
+    failed = [one.name for one in found if not one.passed]
     return RungRecord(
         name=rung.name,
         compares=rung.compares.format(
-            images=NUM_IMAGES[rung.precision], arrays=len(found), last=last
+            images=NUM_FEW if rung.exact else NUM_IMAGES,
+            arrays=len(found),
+            last=found[-1].name.split("/")[1] if "{last}" in rung.compares else "",
         ),
         precision=rung.precision,
         arrays=len(found),
-        max_scaled_diff=_largest(worst for _, worst, _ in found),
-        relative_distance=_largest(norm for _, _, norm in found),
+        max_scaled_diff=_largest(one.worst for one in found),
+        relative_distance=_largest(one.norm for one in found),
         measure="relative_distance" if rung.by_norm else "max_scaled_diff",
-        tolerance=rung.tolerance,
-        in_float32=_largest(rounded) if rounded else None,
+        tolerance=max(found, key=_share_of_limit).limit,
+        allows_rounding=rung.rounds,
+        in_float32=_largest(rounded) if rounded else None,  # a side may lack them
         first_failed=failed[0] if failed else None,
         passed=not failed,
     )
+
+
+def _share_of_limit(one: _Compared) -> float:
+    """How much of what is allowed is used, for the array that comes closest to it."""
+    return one.judged / one.limit if one.limit else one.judged
+
+
+def _rounding(name: str, sides: dict[str, Sides], measure: Callable) -> float:
+    """What float32 does to an array: a side against itself in float64, same images.
+
+    Of both sides the smaller one counts, so that a side that rounds more than it should
+    is not its own excuse; 0 where no side has both.
+    """
+    found = []
+    for arm in PAIR:
+        values, exact = (
+            sides[p].get(arm, {}).get(name) for p in ("float32", "float64")
+        )
+        if values is not None and exact is not None:
+            if len(values) != len(exact):  # the run in float64 sees a few of the images
+                values = values[first_of_few()]
+            found.append(comparable(measure, values, exact))
+    return min(filter(np.isfinite, found), default=0.0)
 
 
 def _largest(values: Iterable[float]) -> float | None:

@@ -1,4 +1,4 @@
-"""Start a worker, pass on its progress, and come back with a result or a reason."""
+"""Start workers, pass on their progress, and come back with a result or a reason."""
 
 import json
 import os
@@ -12,13 +12,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import psutil
 
 from bench.request import Request
+from shared.config import Config
 from shared.errors import UserError
 from shared.machine import num_cores
 
 PROJECT = Path(__file__).parent.parent
+WORKER_BYTES = 2 * 2**30  # what a worker may come to take in the parity ladder
 Environment = dict[str, str | None]  # None takes a variable away
 
 # [D21] glibc gives large blocks back to the kernel when they are freed, and the next
@@ -35,6 +39,12 @@ ENVIRONMENT = {n: os.environ.get(n, v) for n, v in _MALLOC.items() if _HAS_GLIBC
 # glibc left alone. Its thresholds follow what a program frees, unless one is set.
 GLIBC: Environment = dict.fromkeys(ENVIRONMENT)
 
+
+def environment_of(config: Config) -> Environment:
+    """Variables of a worker: the plain division runs in an untouched environment."""
+    return ENVIRONMENT if config.division == "matched" else {}
+
+
 ON_CPU = ENVIRONMENT | {"CUDA_VISIBLE_DEVICES": ""}  # whatever a checkpoint says
 
 
@@ -46,9 +56,13 @@ _running: set[subprocess.Popen] = set()
 stopping = threading.Event()  # nothing more is to start
 
 
-def together(*calls: Callable[[], Any]) -> list[Any]:
-    """Results of calls that run workers side by side; if one fails, all are stopped."""
-    with ThreadPoolExecutor(max(1, len(calls))) as pool:
+def together(*calls: Callable[[], Any], at_once: int | None = None) -> list[Any]:
+    """Results of calls that run workers side by side; if one fails, all are stopped.
+
+    Args:
+        at_once: how many may work at the same time; None for all of them.
+    """
+    with ThreadPoolExecutor(max(1, at_once or len(calls))) as pool:
         futures = [pool.submit(call) for call in calls]
         try:
             for future in as_completed(futures):
@@ -64,6 +78,13 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
             raise
 
 
+def together_by_name(calls: dict[str, Callable[[], Any]]) -> dict[str, Any]:
+    """Results of calls by name, side by side where memory allows; see `together`."""
+    room = psutil.virtual_memory().available // WORKER_BYTES
+    found = together(*calls.values(), at_once=max(1, min(len(calls), room)))
+    return dict(zip(calls, found, strict=True))
+
+
 def share_cores(workers: int) -> dict[str, str]:
     """Variables of a worker that shares the machine with others at work beside it.
 
@@ -75,66 +96,80 @@ def share_cores(workers: int) -> dict[str, str]:
     return dict.fromkeys(names, threads)
 
 
-def run_worker(
-    request: Request,
-    on_event: Callable[[dict], None],
-    time_limit_s: float,
-    environment: Environment = ENVIRONMENT,
-    on_turn: Callable[[], None] = lambda: None,
-) -> dict:
-    """Run one job to its end in a process of its own and return its result.
+class WorkerProcess:
+    """A process that works for one arm, one job after the other, until it is left.
 
-    Args:
-        time_limit_s: from the start, or a pause, to the next pause or the end.
-        environment: variables that the process gets besides ours, or instead.
-        on_turn: called where the job may pause; it goes on when this comes back.
-
-    Raises:
-        UserError: the job found the user's input at fault.
-        ArmFailed: it crashed, was killed, or ran out of time.
+    What a job has loaded or compiled is there for the next one.
     """
-    request.scratch.mkdir(parents=True, exist_ok=True)
-    file = request.scratch / "request.json"
-    request = request.model_copy(update={"started_at": time.time()})
-    file.write_text(request.model_dump_json())
-    result = request.scratch / "result.json"
-    result.unlink(missing_ok=True)
-    with tempfile.TemporaryFile("w+") as errors:
-        calls = on_event, on_turn
-        code, late = _supervise(file, errors, *calls, time_limit_s, environment)
-        errors.seek(0)
-        said = errors.read()
-    if said.strip():
-        on_event({"event": "stderr", "text": said[-20_000:]})
-    if not result.is_file():
-        raise ArmFailed(_reason(code, late, time_limit_s, said))
-    outcome = json.loads(result.read_text())
-    if "user_error" in outcome:
-        raise UserError(outcome["user_error"])
-    if "failed" in outcome:
-        raise ArmFailed(outcome["failed"])
-    return outcome
 
+    def __init__(self, environment: Environment = ENVIRONMENT) -> None:
+        """Prepare a process; it starts with its first job.
 
-def _supervise(
-    file: Path,
-    errors,
-    on_event: Callable[[dict], None],
-    on_turn: Callable[[], None],
-    time_limit_s: float,
-    environment: Environment,
-) -> tuple[int, bool]:
-    """Exit code of the worker, and whether its time ran out."""
-    late = threading.Event()
-    with subprocess.Popen(
-        [sys.executable, "-m", "bench.worker", str(file)],
-        stdin=subprocess.PIPE,  # closes when we die, and the worker with it
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-        cwd=PROJECT,
-        env={n: v for n, v in (os.environ | environment).items() if v is not None},
-    ) as process:
+        Args:
+            environment: variables that the process gets besides ours, or instead.
+        """
+        self._environment = environment
+        self._process: subprocess.Popen | None = None
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._errors.close()
+        if self._process is None:
+            return
+        if error is not None:  # nothing is left behind on Ctrl-C
+            self._process.kill()
+        with self._process as process, suppress(BrokenPipeError):
+            process.stdin.close()  # an idle worker ends when nobody can ask it any more
+
+    def do(
+        self,
+        request: Request,
+        on_event: Callable[[dict], None],
+        time_limit_s: float,
+        on_turn: Callable[[], None] = lambda: None,
+    ) -> dict:
+        """Run one job to its end and return its result.
+
+        Args:
+            time_limit_s: from the start, or a pause, to the next pause or the end.
+            on_turn: called where the job may pause; it goes on when this comes back.
+
+        Raises:
+            UserError: the job found the user's input at fault.
+            ArmFailed: it crashed, was killed, or ran out of time.
+        """
+        request.scratch.mkdir(parents=True, exist_ok=True)
+        result = request.scratch / "result.json"
+        result.unlink(missing_ok=True)
+        already_said = self._errors.tell()
+        late = self._supervise(request, on_event, on_turn, time_limit_s)
+        self._errors.seek(already_said)
+        said = self._errors.read()
+        if said.strip():
+            on_event({"event": "stderr", "text": said[-20_000:]})
+        if not result.is_file():
+            raise ArmFailed(_reason(self._process.wait(), late, time_limit_s, said))
+        outcome = json.loads(result.read_text())
+        if "user_error" in outcome:
+            raise UserError(outcome["user_error"])
+        if "failed" in outcome:
+            raise ArmFailed(outcome["failed"])
+        return outcome
+
+    def _supervise(
+        self,
+        request: Request,
+        on_event: Callable[[dict], None],
+        on_turn: Callable[[], None],
+        time_limit_s: float,
+    ) -> bool:
+        """Ask for the job and follow its events; returns whether its time ran out."""
+        late = threading.Event()
+        started_at = time.time()
+        process = self._process = self._process or self._start()
 
         def limit() -> threading.Timer:
             timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
@@ -144,22 +179,58 @@ def _supervise(
         timer = limit()
         _running.add(process)
         try:
+            self._ask(request.model_copy(update={"started_at": started_at}))
             for line in process.stdout:
                 event = json.loads(line)
+                if event["event"] == "done":
+                    break
                 if event["event"] != "turn":
                     on_event(event)
                     continue
                 timer.cancel()
                 on_turn()
                 timer = limit()
-                with suppress(BrokenPipeError):  # its exit status will tell
-                    os.write(process.stdin.fileno(), b"\n")
-            code = process.wait()
+                self._write("\n")
+        except BaseException:
+            process.kill()
+            raise
         finally:
             timer.cancel()
             _running.discard(process)
-            process.kill()  # nothing is left behind on Ctrl-C
-    return code, late.is_set()
+        return late.is_set()
+
+    def _start(self) -> subprocess.Popen:
+        variables = os.environ | self._environment
+        return subprocess.Popen(
+            [sys.executable, "-m", "bench.worker"],
+            stdin=subprocess.PIPE,  # closes when we die, and the worker with it
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            cwd=PROJECT,
+            env={name: v for name, v in variables.items() if v is not None},
+        )
+
+    def _ask(self, request: Request) -> None:
+        file = request.scratch.resolve() / "request.json"
+        file.write_text(request.model_dump_json())
+        self._write(f"{file}\n")
+
+    def _write(self, text: str) -> None:
+        with suppress(BrokenPipeError):  # the exit status of the process will tell
+            os.write(self._process.stdin.fileno(), text.encode())
+
+
+def run_worker(
+    request: Request,
+    on_event: Callable[[dict], None],
+    time_limit_s: float,
+    environment: Environment = ENVIRONMENT,
+    on_turn: Callable[[], None] = lambda: None,
+) -> dict:
+    """Run one job in a process of its own; see `WorkerProcess` and its `do`."""
+    with WorkerProcess(environment) as process:
+        return process.do(request, on_event, time_limit_s, on_turn)
 
 
 def _reason(code: int, late: bool, time_limit_s: float, said: str) -> str:

@@ -55,9 +55,13 @@ class Request(BaseModel):
     switches: tuple[str, ...] = ()  # differences to leave in, e.g. "D01"
     tasks: tuple[Task, ...] = ()
     started_at: float = 0.0  # seconds since 1970
-    export: bool = True  # the classifier, after training it
-    thorough: bool = False  # time every phase, the long ones too
+    exact_rungs: bool = False  # climb those too that are judged in float64
     differences: tuple[str, ...] = ()  # to probe; empty means all
+
+
+def side_of(arm: str) -> str:
+    """The arm of the pair that has the same code: "pytorch" or "keras"."""
+    return "keras" if arm in BACKENDS else "pytorch"
 
 
 def arm_of(checkpoint: Path) -> str:

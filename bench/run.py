@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.display import Display
-from bench.processes import ENVIRONMENT, Environment, run_worker
+from bench.processes import Environment, WorkerProcess, environment_of
 from bench.request import Request
 from bench.timing.rounds import Measured
 from shared.clock import now
@@ -96,46 +96,65 @@ class Run:
         self.failures += 1
 
 
+def start_worker(run: Run, environment: Environment | None = None) -> WorkerProcess:
+    """A process for jobs of this run.
+
+    Args:
+        environment: variables of it; without them those of the run's division.
+    """
+    # torch.compile finds what earlier processes compiled, XLA does not: what a first
+    # step takes would depend on what was run before.
+    compiled = {"TORCHINDUCTOR_CACHE_DIR": str(run.scratch.resolve() / "compiled")}
+    if environment is None:
+        environment = environment_of(run.options.config)
+    return WorkerProcess(environment | compiled)
+
+
+def ask(
+    run: Run,
+    process: WorkerProcess,
+    job: str,
+    arm: str,
+    scratch: Path,
+    on_turn: Callable[[], None] = lambda: None,
+    **more: object,
+) -> dict:
+    """Let a process do a job of this run; returns its result.
+
+    Args:
+        on_turn: as `WorkerProcess.do`.
+        more: of the request.
+
+    Raises:
+        UserError, ArmFailed: as `WorkerProcess.do`.
+    """
+    options = run.options
+    own = {
+        "config": options.config,
+        "data": run.data.folder.resolve(),
+        "folders": run.folders,
+        "models": (options.output / "models").resolve(),
+    }
+    request = Request(
+        job=job, arm=arm, scratch=scratch, weights=run.weights_file, **(own | more)
+    )
+    return process.do(
+        request,
+        lambda event: run.display.on_event(arm, event),
+        options.time_limit_s,
+        on_turn,
+    )
+
+
 def work(
     run: Run,
     job: str,
     arm: str,
     scratch: Path,
-    environment: Environment = ENVIRONMENT,
+    environment: Environment | None = None,
     on_turn: Callable[[], None] = lambda: None,
     **more: object,
 ) -> dict:
-    """Let a worker do a job of this run; returns its result.
-
-    Args:
-        environment, on_turn: as `run_worker`.
-        more: of the request.
-
-    Raises:
-        UserError, ArmFailed: as `run_worker`.
-    """
-    options = run.options
-    request = Request(
-        job=job,
-        arm=arm,
-        scratch=scratch,
-        weights=run.weights_file,
-        models=(options.output / "models").resolve(),
-        **(
-            {
-                "config": options.config,
-                "data": run.data.folder.resolve(),
-                "folders": run.folders,
-            }
-            | more
-        ),
-    )
-    return run_worker(
-        request,
-        lambda event: run.display.on_event(arm, event),
-        options.time_limit_s,
-        # torch.compile finds what earlier processes compiled, XLA does not: what a
-        # first step takes would depend on what was run before.
-        environment | {"TORCHINDUCTOR_CACHE_DIR": str(scratch.resolve() / "compiled")},
-        on_turn,
-    )
+    """Let a process of its own do one job of this run; see `start_worker` and `ask`."""
+    with start_worker(run, environment) as process:
+        return ask(run, process, job, arm, scratch, on_turn, **more)

@@ -6,7 +6,8 @@ import shutil
 import sys
 import tempfile
 import uuid
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,21 @@ from bench.inputs import (
 from bench.ledger.ledger import keep_ledger
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from bench.output import claim_output
-from bench.parity import climb, switches_of, write_parity
-from bench.processes import ArmFailed
-from bench.request import BACKENDS, PAIR
-from bench.run import Options, Run, work
+from bench.parity import (
+    Processes,
+    climb,
+    ladder_arms,
+    switches_of,
+    write_parity,
+)
+from bench.processes import (
+    ArmFailed,
+    WorkerProcess,
+    environment_of,
+    together_by_name,
+)
+from bench.request import PAIR
+from bench.run import Options, Run, ask, start_worker, work
 from bench.timing.control import run_control
 from bench.timing.idioms import climb_idioms
 from bench.timing.scaling import measure_scaling
@@ -36,11 +48,12 @@ from shared.config import ONNX_BATCH_SIZES, ONNX_OPSET
 from shared.errors import UserError
 from shared.files import atomic_path
 from shared.folders import link_images
-from shared.metrics import max_scaled_diff, top1_agreement
+from shared.metrics import max_scaled_diff, near_tie, top1_agreement
 from shared.records import (
     ArmRecord,
     ComparisonRecord,
     DataRecord,
+    DifferingImage,
     OnnxCross,
     OnnxRecord,
     Results,
@@ -120,14 +133,15 @@ def _probe(run: Run) -> None:
 
 
 def _do_everything(run: Run) -> None:
-    if run.options.train:
-        for arm in run.options.arms:
-            _train(run, arm)
-            _record(run)  # a later failure cannot take it away
-        if len(run.finished) >= 2:
-            _compare_arms(run)
-        else:
-            run.not_run.append("comparison: it needs two arms that ran")
+    if run.options.train or run.options.climb:
+        with ExitStack() as stack:
+            processes = {
+                arm: stack.enter_context(start_worker(run)) for arm in run.options.arms
+            }
+            if run.options.train:
+                _train_all(run, processes)
+            if run.options.climb:
+                _climb(run, processes)
     if run.options.timing == "control":
         run_control(run)
     elif run.options.timing == "scaling":
@@ -136,29 +150,40 @@ def _do_everything(run: Run) -> None:
         climb_idioms(run)
     elif run.options.timing:
         measure_times(run, thorough=run.options.timing == "thorough")
-    if run.options.climb:
-        _climb(run)
     if run.options.differences:
         run.ledger = keep_ledger(run)
     run.complete = len(run.finished) == len(run.arms) and not run.failures
 
 
-def _climb(run: Run) -> None:
-    arms = run.options.arms
-    if "pytorch" not in arms or not set(BACKENDS) & set(arms):
+def _train_all(run: Run, processes: Processes) -> None:
+    """Train each arm while no other works, then export all of them side by side."""
+    for arm in run.options.arms:
+        _train(run, arm, processes[arm])
+        _record(run)  # a later failure cannot take it away
+    together_by_name(
+        {arm: partial(_export, run, arm, processes[arm]) for arm in run.finished}
+    )
+    if len(run.finished) >= 2:
+        _compare_arms(run, processes)
+    else:
+        run.not_run.append("comparison: it needs two arms that ran")
+
+
+def _climb(run: Run, processes: Processes) -> None:
+    if not ladder_arms(run).keys() >= set(PAIR):
         run.not_run.append("parity ladder: it needs pytorch and a Keras arm")
         return
     try:
-        run.parity = climb(run)
+        run.parity = climb(run, processes)
     except ArmFailed as reason:
         run.miss(f"parity ladder: {reason}")
         return
     write_parity(run.parity, run.options.output)
 
 
-def _train(run: Run, arm: str) -> None:
+def _train(run: Run, arm: str, process: WorkerProcess) -> None:
     try:
-        done = work(run, "train", arm, run.scratch / arm)
+        done = ask(run, process, "train", arm, run.scratch / arm)
     except (ArmFailed, UserError) as reason:
         if isinstance(reason, UserError) and not run.finished:
             raise
@@ -168,13 +193,19 @@ def _train(run: Run, arm: str) -> None:
     record = run.arms[arm] = ArmRecord.model_validate(done["arm"])
     run.threads[arm] = done["threads"]
     run.display.say(f"{arm}: test accuracy {record.test.accuracy:.4f}, {record.device}")
-    if "export" not in record.stages:
+
+
+def _export(run: Run, arm: str, process: WorkerProcess) -> None:
+    """Write an arm's graph and check it with onnxruntime."""
+    if run.options.config.is_rounded:  # it would round in other places
         run.not_run.append(f"{arm}: ONNX: its graph is float32, the run was bfloat16")
         return
     try:
-        record.onnx = _check_onnx(run, arm)
-    except (UserError, ValueError) as reason:
-        run.not_run.append(f"{arm}: ONNX check: {reason}")
+        done = ask(run, process, "export_trained", arm, run.scratch / f"{arm}-export")
+        run.arms[arm].stages["export"] = done["seconds"]
+        run.arms[arm].onnx = _check_onnx(run, arm)
+    except (ArmFailed, UserError, ValueError) as reason:
+        run.miss(f"{arm}: ONNX: {reason}")
 
 
 def _check_onnx(run: Run, arm: str) -> OnnxRecord:
@@ -194,7 +225,7 @@ def _check_onnx(run: Run, arm: str) -> OnnxRecord:
     )
 
 
-def _compare_arms(run: Run) -> None:
+def _compare_arms(run: Run, processes: Processes) -> None:
     """The first arm with each other one, and one classifier exported by both sides."""
     first, *others = run.finished
     run.comparison, *run.further = [_compare(run, (first, other)) for other in others]
@@ -210,13 +241,14 @@ def _compare_arms(run: Run) -> None:
     elif config.is_rounded:
         run.not_run.append("check of the backbone features: bfloat16 has three digits")
     if set(PAIR) <= set(run.finished) and all(run.arms[arm].onnx for arm in PAIR):
-        _cross(run)
+        _cross(run, processes["keras"])
 
 
 def _compare(run: Run, names: tuple[str, str]) -> ComparisonRecord:
     config, labels = run.options.config, run.data.splits["test"].labels
     arms = tuple(run.arms[name] for name in names)
     found = compare_arms(names, arms, labels, config.seed)
+    found.differing = _differing(run, names)
     if config.features_are_cached and not config.is_rounded:
         features = [
             np.load(run.scratch / name / "validation-features.npy") for name in names
@@ -225,13 +257,32 @@ def _compare(run: Run, names: tuple[str, str]) -> ComparisonRecord:
     return found
 
 
-def _cross(run: Run) -> None:
+def _differing(run: Run, names: tuple[str, str]) -> list[DifferingImage]:
+    """The test images for which two arms predict two classes."""
+    logits = [np.load(run.scratch / name / "test_logits.npy") for name in names]
+    classes, split = run.data.classes, run.data.splits["test"]
+    predicted = [one.argmax(axis=1) for one in logits]
+    tied = near_tie(logits[0]) | near_tie(logits[1])
+    margins = [np.diff(np.sort(one, axis=1)[:, -2:]).ravel() for one in logits]
+    return [
+        DifferingImage(
+            file=split.files[i],
+            predicted=tuple(classes[one[i]] for one in predicted),
+            margins=tuple(float(one[i]) for one in margins),
+            within_rounding=bool(tied[i]),
+        )
+        for i in np.flatnonzero(predicted[0] != predicted[1])
+    ]
+
+
+def _cross(run: Run, process: WorkerProcess) -> None:
     """PyTorch's trained classifier, moved into Keras, exported by each side."""
     models = run.options.output / "models"
     run.display.say("onnx_cross: PyTorch's classifier, exported by Keras as well")
     try:
-        done = work(
+        done = ask(
             run,
+            process,
             "export_checkpoint",
             "keras",
             run.scratch / "cross",
@@ -269,7 +320,7 @@ def _record(run: Run) -> Results:
             seconds=now() - run.start,
             seed=options.config.seed,
         ),
-        environment=describe_environment(run.threads),
+        environment=describe_environment(run.threads, environment_of(options.config)),
         data=DataRecord(
             name=data.name,
             source=data.source,

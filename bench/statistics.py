@@ -58,7 +58,7 @@ def compare_times(
 
 
 def _log_ratio(first: list[float], second: list[float]) -> float:
-    pairs = zip(first, second, strict=True)
+    pairs = zip(first, second, strict=False)  # a budget may have cut one of them short
     return float(np.median([np.log(one / other) for one, other in pairs]))
 
 

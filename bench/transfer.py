@@ -12,6 +12,7 @@ import numpy as np
 from bench.ladder import spread
 from shared.checkpoints import Description, read_record
 from shared.dataset import Split, open_cached
+from shared.dropout import plan_dropout
 from shared.weights import Arrays
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ def _examine(worker: "Worker", path: Path, features: np.ndarray | None) -> Array
     model, description = side.checkpoint.load_checkpoint(path)
     state = side.checkpoint.load_optimizer_state(path)
     sample = spread(open_cached(worker.request.data).splits["test"], NUM_IMAGES)
-    changes = {"batch_size": NUM_IMAGES, "dropout": 0.0}  # masks differ [D17]
-    config = description.config.model_copy(update=changes)
+    config = description.config.model_copy(update={"batch_size": NUM_IMAGES})
     description = description.model_copy(update={"config": config})
     images = _only_batch(side, sample, description)
     arrays = side.model.read_arrays(model)
@@ -113,7 +113,8 @@ def _take_step(
     train_step = side.training.make_train_step(
         model, description.config, num_steps, state, on_features=True
     )
-    train_step(features, labels)
+    kept = plan_dropout(description.config, len(features), 1, range(len(features)))
+    train_step((features, kept), labels)
     arrays = side.model.read_arrays(model)
     return {STEPPED + n: a for n, a in arrays.items() if n.startswith("head.")}
 

@@ -1,8 +1,9 @@
-"""One job of one arm, in a process of its own: `python -m bench.worker REQUEST.json`.
+"""The jobs of one arm, in a process of its own: `python -m bench.worker`.
 
 The only part of `bench` that loads a framework, and never both of the pair; Keras may
-load TensorFlow beside another backend. Progress goes to standard output as one JSON
-object a line; the result is a file, written whole.
+load TensorFlow beside another backend. Each line of standard input is the path of a
+request, or, if empty, a turn for the job that runs. Progress goes to standard output as
+one JSON object a line; the result is a file, written whole.
 """
 
 import importlib
@@ -15,17 +16,19 @@ import threading
 import time
 import traceback
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import numpy as np
 
 from bench.divisions import Matched, Plain
-from bench.ladder import Climber, climb
+from bench.ladder import Climber, EpochLog, climb
 from bench.ledger.jobs import probe_alone, probe_differences
 from bench.ledger.study import compute_features, train_heads
 from bench.request import ARMS, BACKENDS, Request
-from bench.timing.phases import time_epoch, time_phases
+from bench.timing.phases import time_briefly, time_cold, time_epoch, time_steady
 from bench.transfer import hand_over, take_over
 from shared.checkpoints import Description, read_record
 from shared.clock import Stages
@@ -45,7 +48,9 @@ from shared.records import (
 from shared.weights import Arrays, read_checkpoint_arrays, read_weights
 
 _events = sys.stdout
+_requests: SimpleQueue[Path] = SimpleQueue()
 _turns = threading.Semaphore(0)  # that the runner has given and nobody has taken
+_idle = threading.Event()
 
 CHAPTERS = (
     *("device", "model", "dataset", "inference", "checkpoint", "training", "export"),
@@ -58,20 +63,22 @@ THUMBNAIL_PX = 112
 class Worker:
     """The arm's package, the stages timed so far, and what every job needs."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, left_in: ExitStack) -> None:
+        """Import the side, set up its device, and leave in the request's differences.
+
+        Args:
+            left_in: takes the switches, to the end of the job.
+        """
         self.request = request
         self.config = request.config
         self.stages = Stages()
         self.stages.seconds["start"] = time.time() - request.started_at
-        self.watch = PrivateMemory()
+        self.watch = _watch_memory()
         with self.stage("import"):
             self.side = import_side(request.arm)
             self.device = self.side.device.set_up(self.config)
-        self.switched_on = ExitStack()  # to the end of the process
         for difference in request.switches:
-            self.switched_on.enter_context(
-                self.side.differences.switched_on(difference)
-            )
+            left_in.enter_context(self.side.differences.switched_on(difference))
 
     def stage(self, name: str):
         """Time a block under `name`, and say that it begins."""
@@ -135,6 +142,12 @@ class Worker:
         return tuple(loaders)
 
 
+@cache
+def _watch_memory() -> PrivateMemory:
+    """One thread for the whole process, however many jobs it does."""
+    return PrivateMemory()
+
+
 def emit(event: str, **values: object) -> None:
     """Tell the runner something, as one line."""
     print(json.dumps({"event": event, **values}), file=_events, flush=True)
@@ -146,7 +159,7 @@ def on_batch(done: int, total: int) -> None:
 
 
 def train(worker: Worker) -> dict:
-    """Train, keep the best, evaluate it on the test split once, and export it."""
+    """Train, keep the best checkpoint, and evaluate it on the test split once."""
     data = open_cached(worker.request.data)
     splits, side, program = data.splits, worker.side, worker.program(data)
     with worker.stage("build"):
@@ -162,16 +175,18 @@ def train(worker: Worker) -> dict:
                 program.make_loader("validation", description),
             )
     folder = worker.request.models / worker.request.arm
+    log = EpochLog(side, model, worker.config.epochs, len(loaders[0]))
+
+    def on_epoch(record: EpochRecord, *logits: np.ndarray) -> None:
+        emit("epoch", **record.model_dump())
+        if logits:  # the matched division alone has them at hand
+            log(record, *logits)
+
     with worker.stage("epochs"):
-        history = program.train(model, *loaders, description, folder, _report_epoch)
+        history = program.train(model, *loaders, description, folder, on_epoch)
+    np.savez(worker.request.scratch / "epochs.npz", **log.arrays)
     checkpoint = folder / f"best{side.checkpoint.SUFFIX}"
-    model, validation, test = _evaluate(worker, checkpoint, data, loaders[1])
-    memory = worker.memory()  # an exporter may take more than all before it
-    # A graph is float32: it would round in other places than a run in 16 bits.
-    if worker.request.export and not worker.config.is_rounded:
-        with worker.stage("export"):
-            graph = worker.request.models / f"{worker.request.arm}.onnx"
-            side.export.export_onnx(model, graph, description)
+    validation, test = _evaluate(worker, checkpoint, data, loaders[1])
     classes = list(data.classes)
     record = ArmRecord(
         status="ok",
@@ -182,9 +197,21 @@ def train(worker: Worker) -> dict:
         validation=score(validation, splits["validation"].labels, classes),
         test=_score_test(test, splits["test"], classes),
         stages=worker.stages.seconds,
-        memory=memory,
+        memory=worker.memory(),
     )
     return {"arm": record.model_dump(), "threads": side.device.num_threads()}
+
+
+def export_trained(worker: Worker) -> dict:
+    """Export the best classifier that this arm has trained."""
+    request, side = worker.request, worker.side
+    folder = request.models / request.arm
+    model, description = side.checkpoint.load_checkpoint(
+        folder / f"best{side.checkpoint.SUFFIX}"
+    )
+    with worker.stage("export"):
+        side.export.export_onnx(model, folder.with_suffix(".onnx"), description)
+    return {"seconds": worker.stages.seconds["export"]}
 
 
 def export_checkpoint(worker: Worker) -> dict:
@@ -230,11 +257,11 @@ def climb_ladder(worker: Worker) -> dict:
     data = open_cached(worker.request.data)
     with worker.stage("build"):
         description, arrays = worker.describe(data)
-    folder = worker.request.scratch
-    climber = Climber(worker.side, arrays, description, data.splits, folder)
+    path = worker.request.scratch / "rungs.npz"
+    climber = Climber(worker.side, arrays, description, data.splits)
     with worker.stage("rungs"):
-        np.savez(folder / "rungs.npz", **climb(climber))
-    return {"path": str(folder / "rungs.npz")}
+        np.savez(path, **climb(climber, worker.request.exact_rungs))
+    return {"path": str(path)}
 
 
 def probe(worker: Worker) -> dict:
@@ -249,7 +276,8 @@ def probe(worker: Worker) -> dict:
 JOBS = {
     job.__name__: job
     for job in (
-        *(train, time_phases, export_checkpoint, hand_over, take_over, read_pth, probe),
+        *(train, export_trained, export_checkpoint, hand_over, take_over, read_pth),
+        *(time_cold, time_briefly, time_steady, probe),
         *(climb_ladder, probe_differences, probe_alone),
         *(compute_features, train_heads, time_epoch),
     )
@@ -268,7 +296,7 @@ def import_side(arm: str) -> SimpleNamespace:
 def _evaluate(
     worker: Worker, checkpoint: Path, data: ImageData, validation_loader
 ) -> tuple:
-    """The best classifier as loaded from its file, and its logits of both splits.
+    """Logits of both splits by the best classifier, as loaded from its file.
 
     Stored for the ONNX check are those of the decoded test images, which onnxruntime
     is given too; the plain loaders decode and resize for themselves. [D18]
@@ -284,11 +312,7 @@ def _evaluate(
             decoded = side.dataset.make_loader(data.splits["test"], description)
             reference = inference.predict_logits(model, decoded)
         np.save(worker.request.scratch / "test_logits.npy", reference)
-    return model, validation_logits, test_logits
-
-
-def _report_epoch(record: EpochRecord) -> None:
-    emit("epoch", **record.model_dump())
+    return validation_logits, test_logits
 
 
 def _score_test(logits: np.ndarray, split: Split, classes: list[str]) -> ScoreRecord:
@@ -322,28 +346,46 @@ def _peak_rss_mib() -> float:
 
 
 def _listen_to_runner() -> None:
-    """A byte is a turn. A killed runner closes our input: nobody waits for results."""
+    """Pass on requests and turns; end with the runner, which asks for nothing more."""
+    line = b""
     # sys.stdin would be locked while it reads, and a forked loader could not close it.
-    while os.read(0, 1):
-        _turns.release()
-    os._exit(1)
+    while byte := os.read(0, 1):
+        if byte != b"\n":
+            line += byte
+        elif line:
+            _requests.put(Path(line.decode()))
+            line = b""
+        else:
+            _turns.release()
+    os._exit(0 if _idle.is_set() else 1)
+
+
+def _do(request: Request) -> None:
+    """Do the job of a request; the result file tells how it ended."""
+    with ExitStack() as left_in:
+        try:
+            result = JOBS[request.job](Worker(request, left_in))
+        except UserError as error:
+            result = {"user_error": str(error)}
+        except Exception as error:
+            traceback.print_exc()
+            result = {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
+    write_atomically(request.scratch / "result.json", json.dumps(result))
 
 
 def main() -> None:
-    """Do the job of the request file; the result file tells how it ended."""
+    """Do one job after the other, as the runner asks for them."""
     global _events
     _events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no event
+    _idle.set()
     threading.Thread(target=_listen_to_runner, daemon=True).start()
-    request = Request.model_validate_json(Path(sys.argv[1]).read_bytes())
-    try:
-        result = JOBS[request.job](Worker(request))
-    except UserError as error:
-        result = {"user_error": str(error)}
-    except Exception as error:
-        traceback.print_exc()
-        result = {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
-    write_atomically(request.scratch / "result.json", json.dumps(result))
+    while True:
+        path = _requests.get()
+        _idle.clear()
+        _do(Request.model_validate_json(path.read_bytes()))
+        _idle.set()
+        emit("done")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,9 @@ def _draw_own_masks() -> AbstractContextManager:
     """[D17] nn.Dropout's own masks, from the global generator."""
     matched = model._Head.forward
     return patch.object(
-        model._Head, "forward", lambda head, features, _kept=None: matched(head, features)
+        model._Head,
+        "forward",
+        lambda head, features, _kept=None: matched(head, features),
     )
 
 

@@ -103,8 +103,7 @@ def build_plain_model(arrays: Arrays, description: Description) -> Classifier:
     """
     model = Classifier(len(description.classes), description.config)
     load_arrays(model, read_arrays(model) | arrays)
-    set_backbone_trainable(model, False)
-    model.batch_norm_learns = True  # [D01] the guide stops at requires_grad=False
+    set_backbone_trainable(model, False)  # [D01] Classifier.train freezes batch norm
     return model.to(find_device(description.config))  # [D30] memory stays NCHW
 
 

@@ -142,9 +142,7 @@ def make_plain_train_step(network: Classifier, config: Config) -> TrainStep:
     return _make_train_step(network, make_plain_optimizer(network, config))
 
 
-def _make_train_step(
-    network: nn.Module, optimizer: torch.optim.Optimizer
-) -> TrainStep:
+def _make_train_step(network: nn.Module, optimizer: torch.optim.Optimizer) -> TrainStep:
     def train_step(inputs: Inputs, labels: np.ndarray) -> float:
         network.train()
         batch = _to_tensors(inputs), torch.from_numpy(labels)
@@ -241,8 +239,6 @@ def train_plain(
     history: list[EpochRecord] = []
     for epoch in range(1, description.config.epochs + 1):
         start = now()
-        # [D01] model.train() in here sets batch norm going, eval() in predict_logits
-        # stops it: the head learns from other features than it is validated on.
         train_scores = _train_epoch(model, optimizer, train_loader)
         validation_logits = predict_logits(model, validation_loader)
         validation = validation_logits, np.array(validation_loader.dataset.targets)

@@ -142,6 +142,11 @@ class Config(BaseModel):
         6, ge=1, le=1000, description="Steady steps kept in each process."
     )
 
+    timing_budget_s: float = Field(
+        2.0, gt=0, le=3600,
+        description="Seconds that a steady phase may take in each process.",
+    )  # fmt: skip
+
     @property
     def is_rounded(self) -> bool:
         """Computed in 16 bits: no comparison to float32's digits can hold."""

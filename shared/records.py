@@ -193,6 +193,7 @@ class TimingRunRecord(Record):
     rounds: int
     order: list[list[str]]  # of the arms, shuffled in every round
     samples_in_a_turn: int | None = None  # None: one arm after the other was timed
+    cut_short: dict[str, list[str]] = {}  # phases that took all their time, by arm
     before: MachineState
     after: MachineState
     overhead_ms: dict[str, float] = {}  # what timing adds to a call, by arm
@@ -294,12 +295,22 @@ class Check(Record):
     passed: bool
 
 
+class DifferingImage(Record):
+    """A test image that two arms do not see alike."""
+
+    file: str
+    predicted: tuple[str, str]  # by the first arm and by the second
+    margins: tuple[float, float]  # between the two largest logits of each arm
+    within_rounding: bool  # so close that rounding can swap them
+
+
 class ComparisonRecord(Record):
     arms: tuple[str, str]  # differences are first minus second
     test_accuracy_difference: float
     test_accuracy_interval: Interval  # paired, 95 %
     validation_accuracy_difference: float
     top1_agreement: float
+    differing: list[DifferingImage] = []  # test images with two predictions
     mcnemar_p: float
     verdict: str
     features_max_scaled_diff: float | None = None  # backbones, validation images
@@ -317,7 +328,8 @@ class RungRecord(Record):
     max_scaled_diff: float | None  # None where an array cannot be compared
     relative_distance: float | None  # by Euclidean norm; the worst array's
     measure: Literal["max_scaled_diff", "relative_distance"]  # what is judged
-    tolerance: float
+    tolerance: float  # of the array that comes closest to its limit
+    allows_rounding: bool = False  # more where float32 itself does more to a side
     in_float32: float | None = None  # relative_distance; shown, not judged
     first_failed: str | None
     passed: bool | None  # None: not judged, since a side has no float64

@@ -132,7 +132,7 @@ def _train_head(study: Study, task: Task, seed: int) -> list[dict]:
         loaders = _loaders(study, task, description)
         network = model.head if task.features else model
 
-        def keep(record: EpochRecord) -> None:
+        def keep(record: EpochRecord, _logits: np.ndarray) -> None:
             logits = study.side.inference.predict_logits(network, loaders["test"])
             test = accuracy(logits, study.data.splits["test"].labels)
             loss, validation = record.validation_loss, record.validation_accuracy

@@ -6,7 +6,6 @@ from shared.records import Results
 
 # Entries of docs/differences.md; a test compares the titles.
 ALWAYS = (
-    "D01 Frozen batch norm",
     "D02 Batch norm's epsilon and momentum",
     "D03 Padding of stride-2 convolutions",
     "D07 First values of a dense layer",
@@ -56,20 +55,13 @@ def by_design(results: Results) -> list[str]:
     """The findings that come before any figure; none in the matched division."""
     if not is_plain(results):
         return []
-    found = [
+    return [
         "The two programs differ by design. They share the task: images, split, "
         "backbone weights with their pixel scale, sizes of the head, epochs, learning "
         "rate and batch size. Everything else is as each framework's guide has it, so "
         "a difference between their results belongs to the whole list below and to no "
         "single entry of it."
     ]
-    if "pytorch" in results.arms:
-        found.append(
-            "PyTorch's side freezes the backbone's parameters as the transfer-learning "
-            "tutorial does, and that leaves batch norm running (D01): its head is "
-            "trained on features that drift with every batch."
-        )
-    return found
 
 
 def loading(results: Results) -> str:

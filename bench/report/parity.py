@@ -38,9 +38,9 @@ def rung_cells(rung: RungRecord) -> list[str]:
     by_norm = " by norm" if rung.measure == "relative_distance" else ""
     exact = ", float64" if rung.precision == "float64" else ""
     rounded = ""
-    if rung.precision == "float64":
+    if rung.in_float32 is not None:
         rounded = f"{tiny(rung.in_float32)} by norm in float32"
-    limit = f"{rung.tolerance:g}"
+    limit = f"{rung.tolerance:.2g}"
     if rung.passed is None:
         return [rung.name, rung.compares + exact, "-", rounded, limit, "not judged"]
     return [

@@ -21,7 +21,10 @@ PHASES = {
     "weights": "reading the weights file, and assigning every array of the model",
     "build": "making the model, first values included",
     "first_step": "the first training step, which also traces, compiles and allocates",
-    "train_step": "one training step on a batch of images: forward through the frozen "
+    "train_step": "one training step as this run takes it on each batch: where the "
+    "frozen backbone's features are computed once, forward and backward through the "
+    "head, and the update; else on images, as image_step",
+    "image_step": "one training step on a batch of images: forward through the frozen "
     "backbone, batch norm and all, and the head, backward through the head, update",
     "forward": "one forward pass of the same batch, inference mode",
     "evaluation": "logits of all validation images, loading included",
@@ -34,10 +37,10 @@ PHASES = {
     "onnx_batch_32": "onnxruntime on a batch of images",
 }
 STEADY_PHASES = (
-    *("train_step", "forward", "evaluation", "input_pipeline", "epoch", "checkpoint"),
-    *("onnx_batch_1", "onnx_batch_32"),
+    *("train_step", "image_step", "forward", "evaluation", "input_pipeline", "epoch"),
+    *("checkpoint", "onnx_batch_1", "onnx_batch_32"),
 )
-HEADLINES = ("train_step", "forward", "epoch")
+HEADLINES = ("train_step", "image_step", "forward", "epoch")
 
 GLOSSARY = {
     "Macro F1": "F1 is the harmonic mean of precision and recall of one class; macro "

@@ -1,6 +1,7 @@
 """Time arms in rounds of fresh processes that work in turns."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from bench.environment import describe_state
 from bench.processes import ArmFailed
@@ -21,6 +22,10 @@ def time_arms(
 ) -> None:
     """Take samples into `run.measured`, and how they were taken into `run.timing`.
 
+    Cold phases are taken by processes that are alone on the machine. A short timing
+    takes its steady steps in the same processes; a thorough one in processes that are
+    there at the same time and work in turns.
+
     Args:
         names: what to time, in processes of the arm that `arm_of` names.
         thorough: the longer phases too: passes over images, files, onnxruntime.
@@ -30,17 +35,20 @@ def time_arms(
     timing = run.timing = TimingRunRecord(
         rounds=rounds,
         order=[],
-        samples_in_a_turn=IN_A_TURN,
+        samples_in_a_turn=IN_A_TURN if thorough else None,
         before=state,
         after=state,
     )
     timing.order = run.measured.order  # the list itself, which is still filled
 
-    def measure(name: str, number: int, take_turn: TakeTurn) -> Phases:
+    def measure(
+        job: str, name: str, number: int, take_turn: TakeTurn = lambda: None
+    ) -> Phases:
         run.display.say(f"timing round {number}/{rounds}: {name}")
         scratch, arm = run.scratch / f"timing-{number}" / name, arm_of(name)
-        more = {"thorough": thorough, "folders": folders}
-        done = work(run, "time_phases", arm, scratch, on_turn=take_turn, **more)
+        done = work(run, job, arm, scratch, on_turn=take_turn, folders=folders)
+        cut_short = [*timing.cut_short.get(name, []), *done["cut_short"]]
+        timing.cut_short[name] = sorted(set(cut_short))
         run.images_in |= done["images"]
         run.devices[arm], run.threads[arm] = done["device"], done["threads"]
         timing.overhead_ms[arm] = done["overhead_ms"]
@@ -60,7 +68,10 @@ def time_arms(
     if run.folders:
         folders = link_images(shorten(run.data), run.scratch / "timing-images")
     random = stream(config.seed, TIMING)
-    measure_in_rounds(run.measured, names, rounds, random, measure, miss)
+    for job in ("time_cold", "time_steady") if thorough else ("time_briefly",):
+        measure_in_rounds(
+            run.measured, names, rounds, random, partial(measure, job), miss
+        )
 
 
 def _larger(one: MemoryRecord, other: MemoryRecord | None) -> MemoryRecord:

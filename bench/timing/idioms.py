@@ -234,11 +234,14 @@ def _floor(run: Run, arm: str) -> dict[str, float]:
     """
     run.display.say(f"optimisation ladder: {arm}, floor")
     config = run.options.config.model_copy(update=DEFAULTS)
-    more = {"config": config, "thorough": True}
-    done = work(run, "time_phases", arm, run.scratch / f"{arm}-floor", **more)
+    cold, done = (
+        work(run, job, arm, run.scratch / f"{arm}-floor", config=config)
+        for job in ("time_cold", "time_steady")
+    )
     if done["device"] != "cpu":
         return {}
-    phases, count = done["phases"], done["images"]["onnx_batch_32"]
+    phases = cold["phases"] | done["phases"]
+    count = done["images"]["onnx_batch_32"]
     images = sum(len(run.data.splits[name].labels) for name in ("train", "validation"))
     start = sum(phases[name][0] for name in ("start", "import", "build"))
     one_pass = images / count * np.median(phases["onnx_batch_32"])
@@ -257,5 +260,5 @@ def _work(
     changes = DEFAULTS | idiom.changes | {"augment": augment}
     config = run.options.config.model_copy(update=changes)
     environment = ENVIRONMENT if idiom.keeps_memory else GLIBC
-    more = {"config": config, "folders": folders, "export": False}
+    more = {"config": config, "folders": folders}
     return work(run, job, arm, scratch, environment, **more)

@@ -1,65 +1,138 @@
-"""The worker's job for timing: every phase in one process, cold ones first."""
+"""The worker's jobs for timing: cold phases alone, steady ones in turns."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from bench.timing.timer import Timer
+from shared.architecture import NUM_FEATURES
 from shared.checkpoints import Description
 from shared.clock import now
 from shared.dataset import ImageData, Split, open_cached
+from shared.sampling import TIMING, stream
 
 NUM_IMAGES = 256  # that a pass takes at most; 8 batches of 32
 LADDER_EPOCHS, EPOCHS = 1, 6  # that are kept, after those to warm up
 ONNX_BATCHES = (1, 32)
 
 
-def time_phases(worker) -> dict:
-    """Milliseconds of the phases of this process; the longer ones where asked for."""
-    config, side = worker.config, worker.side
-    steps = config.timing_steps, config.timing_warmup_steps
-    timer = Timer(side.device.synchronise, *steps, worker.take_turn)
-    data = shorten(open_cached(worker.request.data))
-    program = worker.program(data)
-    with worker.stage("weights"):
-        description, arrays = worker.describe(data)
-    with worker.stage("build"):
-        model = program.build_model(arrays, description)
-    with worker.stage("weights"):
-        side.model.load_arrays(model, side.model.read_arrays(model) | arrays)
-    batch = next(iter(program.make_loader("train", description)))
-    images, labels = (np.asarray(part) for part in batch)
-    worker.announce("steps")
-    step = partial(program.make_train_step(model, config), images, labels)
-    predict = partial(side.inference.predict_batch, model, images)
-    phases = {name: [s * 1000] for name, s in worker.stages.seconds.items()} | {
-        "first_step": [timer.once(step)],
-        "train_step": timer.steady(step),
-        "forward": timer.steady(predict),
-    }
-    counts = dict.fromkeys(("first_step", "train_step", "forward"), len(labels))
-    memory, operations = worker.memory(), {}
-    if worker.request.thorough:
-        passes, images_in = _time_passes(
-            worker, timer, program, model, description, data
-        )
-        phases, counts = phases | passes, counts | images_in
-        memory = worker.memory()  # an exporter may take more than all before it
-        files, images_in, operations = _time_files(
-            worker, timer, model, description, data
-        )
-        phases, counts = phases | files, counts | images_in
-    return {
-        "phases": phases,
-        "images": counts,
-        "overhead_ms": timer.overhead(),
-        "device": worker.device,
-        "threads": side.device.num_threads(),
+def time_cold(worker) -> dict:
+    """Milliseconds of what happens once in a process, up to the first training step."""
+    return _result(worker, Stopwatch(worker))
+
+
+def time_briefly(worker) -> dict:
+    """The same and, in the same process, steady training steps."""
+    watch = Stopwatch(worker)
+    watch.time_steps()
+    return _result(worker, watch)
+
+
+def time_steady(worker) -> dict:
+    """Milliseconds of everything that repeats, in turns with the other arms."""
+    watch = Stopwatch(worker)
+    watch.phases.clear()  # other processes are there: the cold phases are not alone
+    watch.time_steps()
+    predict = worker.side.inference.predict_batch
+    watch.steady("forward", partial(predict, watch.model, watch.images))
+    _time_passes(watch)
+    memory = worker.memory()  # an exporter may take more than all before it
+    operations = _time_files(watch)
+    return _result(worker, watch) | {
         "memory": memory.model_dump(),
         "operations": operations,
     }
+
+
+def _result(worker, watch: "Stopwatch") -> dict:
+    return {
+        "phases": watch.phases,
+        "images": watch.num_images,
+        "cut_short": watch.cut_short,
+        "overhead_ms": watch.timer.overhead(),
+        "device": worker.device,
+        "threads": worker.side.device.num_threads(),
+        "memory": worker.memory().model_dump(),
+        "operations": {},
+    }
+
+
+class Stopwatch:
+    """A classifier that has taken its first training step, and the times so far.
+
+    Attributes:
+        phases: milliseconds of each sample, by phase.
+        num_images: how many one sample of a phase passes.
+        cut_short: phases that took all of their time before they had all samples.
+    """
+
+    def __init__(self, worker) -> None:
+        """Build the classifier and take the first step, all of it timed."""
+        config, side = worker.config, worker.side
+        self.worker, self.config = worker, config
+        self.timer = Timer(
+            *(side.device.synchronise, config.timing_steps),
+            *(config.timing_warmup_steps, config.timing_budget_s, worker.take_turn),
+        )
+        self.num_images: dict[str, int] = {}
+        self.cut_short: list[str] = []
+        self.data = shorten(open_cached(worker.request.data))
+        self.program = worker.program(self.data)
+        with worker.stage("weights"):
+            self.description, arrays = worker.describe(self.data)
+        with worker.stage("build"):
+            self.model = self.program.build_model(arrays, self.description)
+        with worker.stage("weights"):
+            arrays = side.model.read_arrays(self.model) | arrays
+            side.model.load_arrays(self.model, arrays)
+        self._load_batch()
+        worker.announce("steps")
+        self._step = self._make_step(config.features_are_cached)
+        stages = worker.stages.seconds.items()
+        self.phases = {name: [seconds * 1000] for name, seconds in stages}
+        self.phases["first_step"] = [self.timer.once(self._step)]
+        self.num_images["first_step"] = len(self._labels)
+
+    def _load_batch(self) -> None:
+        loader = self.program.make_loader("train", self.description, training=True)
+        inputs, self._labels = map(_as_arrays, next(iter(loader)))
+        has_plan = isinstance(inputs, tuple)
+        self.images, *self._kept = inputs if has_plan else (inputs,)
+
+    def _make_step(self, on_features: bool) -> Callable[[], float]:
+        """A training step on one batch, of features or of images."""
+        inputs = self.images
+        if on_features:
+            # A step takes as long on any features, and these cost no forward pass.
+            shape = len(self.images), NUM_FEATURES
+            inputs = stream(self.config.seed, TIMING).random(shape, np.float32)
+        step = self.program.make_train_step(self.model, self.config, on_features)
+        return partial(
+            step, (inputs, *self._kept) if self._kept else inputs, self._labels
+        )
+
+    def steady(self, name: str, call: Callable[[], object]) -> None:
+        """Take the samples of a phase that repeats for every batch."""
+        self.phases[name] = self.timer.steady(call)
+        self.num_images[name] = len(self._labels)
+        if len(self.phases[name]) < self.config.timing_steps:
+            self.cut_short.append(name)
+
+    def time_steps(self) -> None:
+        """The step of this run's training and, if that is on features, one on images."""
+        self.steady("train_step", self._step)
+        if self.config.features_are_cached:
+            self.steady("image_step", self._make_step(on_features=False))
+
+
+def _as_arrays(part: object) -> np.ndarray | tuple[np.ndarray, ...]:
+    """A loader's tensors, or pair of them, as arrays."""
+    if isinstance(part, list | tuple):
+        return tuple(map(np.asarray, part))
+    return np.asarray(part)
 
 
 def shorten(data: ImageData) -> ImageData:
@@ -125,69 +198,66 @@ def _train(
     history = program.train(
         *(model, loaders["train"], loaders["validation"]),
         description.model_copy(update={"config": config}),
-        *(worker.request.scratch / "epochs", lambda _record: worker.take_turn()),
+        *(worker.request.scratch / "epochs", lambda *_epoch: worker.take_turn()),
     )
     return [record.seconds * 1000 for record in history]
 
 
-def _time_passes(
-    worker, timer: Timer, program, model, description, data: ImageData
-) -> tuple:
+def _time_passes(watch: Stopwatch) -> None:
     """Passes over images: to score them, to load them, and to train on them."""
-    loaders = _make_loaders(program, description)
+    worker, description = watch.worker, watch.description
+    loaders = _make_loaders(watch.program, description)
     worker.announce("passes")
-    images = {name: len(data.splits[name].labels) for name in loaders}
+    images = {name: len(watch.data.splits[name].labels) for name in loaders}
     # Passes are long: one to warm up, and one to keep.
-    loading = timer.after_one(lambda: deque(loaders["train"], maxlen=0))
-    predict = partial(
-        worker.side.inference.predict_logits, model, loaders["validation"]
+    loading = watch.timer.after_one(lambda: deque(loaders["train"], maxlen=0))
+    predict = worker.side.inference.predict_logits
+    evaluation = watch.timer.after_one(
+        partial(predict, watch.model, loaders["validation"])
     )
-    evaluation = timer.after_one(predict)
-    what = program, model, loaders, description
-    epochs = _time_epochs(worker, *what, count=EPOCHS)
-    phases = {
+    what = watch.program, watch.model, loaders, description
+    watch.phases |= {
         "evaluation": [evaluation],
         "input_pipeline": [loading],
-        "epoch": epochs,
+        "epoch": _time_epochs(worker, *what, count=EPOCHS),
     }
-    counts = {
+    watch.num_images |= {
         "evaluation": images["validation"],
         "input_pipeline": images["train"],
         "epoch": sum(images.values()),
     }
-    return phases, counts
 
 
-def _time_files(worker, timer: Timer, model, description, data: ImageData) -> tuple:
-    """Writing the classifier in both forms, and running the exported one."""
+def _time_files(watch: Stopwatch) -> dict:
+    """Writing the classifier in both forms, and running the exported one.
+
+    Returns:
+        What onnxruntime does for a batch, by kind of operation.
+    """
     from bench.onnx_runtime import OnnxClassifier, profile
 
-    side, scratch, config = worker.side, worker.request.scratch, worker.config
+    worker, config = watch.worker, watch.config
+    side, scratch = worker.side, worker.request.scratch
     worker.announce("export")
-    optimizer = side.training.make_optimizer(model, config, config.epochs)
-    state = side.training.read_optimizer(model, optimizer)
-    write = partial(
-        side.checkpoint.save_checkpoint,
-        *(model, scratch, "timed", description, 1, state),
-    )
-    graph = scratch / "timed.onnx"
-    phases, counts = {"checkpoint": timer.steady(write)}, {}
+    optimizer = side.training.make_optimizer(watch.model, config, config.epochs)
+    state = side.training.read_optimizer(watch.model, optimizer)
+    save = side.checkpoint.save_checkpoint
+    write = partial(save, watch.model, scratch, "timed", watch.description, 1, state)
+    watch.phases["checkpoint"] = watch.timer.steady(write)
     if config.is_rounded:  # what is exported is float32
-        return phases, counts, {}
-    phases |= {
-        "export": [
-            timer.once(lambda: side.export.export_onnx(model, graph, description))
-        ],
-        "onnx_session": [timer.once(lambda: OnnxClassifier(graph))],
-    }
+        return {}
+    graph = scratch / "timed.onnx"
+    export = partial(side.export.export_onnx, watch.model, graph, watch.description)
+    watch.phases["export"] = [watch.timer.once(export)]
+    watch.phases["onnx_session"] = [watch.timer.once(lambda: OnnxClassifier(graph))]
     classifier = OnnxClassifier(graph)
     # No turns: its threads go on spinning after a run, beside the next one to work.
-    steps = config.timing_steps, config.timing_warmup_steps
+    steps = config.timing_steps, config.timing_warmup_steps, config.timing_budget_s
     timer = Timer(side.device.synchronise, *steps)
+    test = watch.data.splits["test"].images
     for size in ONNX_BATCHES:
-        inputs = classifier.prepare(data.splits["test"].images[:size])
-        phases[f"onnx_batch_{size}"] = timer.steady(partial(classifier.run, inputs))
-        counts[f"onnx_batch_{size}"] = len(inputs)
-    batch = classifier.prepare(data.splits["test"].images[: max(ONNX_BATCHES)])
-    operations = profile(graph, batch)
-    return phases, counts, {n: one.model_dump() for n, one in operations.items()}
+        inputs, name = classifier.prepare(test[:size]), f"onnx_batch_{size}"
+        watch.phases[name] = timer.steady(partial(classifier.run, inputs))
+        watch.num_images[name] = len(inputs)
+    batch = classifier.prepare(test[: max(ONNX_BATCHES)])
+    return {n: one.model_dump() for n, one in profile(graph, batch).items()}

@@ -68,7 +68,8 @@ def measure_in_rounds(
         measure: samples of each phase, from the arm's name, the number of the round,
             from 1, and a function that lets the other arms have a turn.
     """
-    measured.samples.update({name: {} for name in names})
+    for name in names:
+        measured.samples.setdefault(name, {})
     for number in range(1, count + 1):
         order = random.permutation(names).tolist()
         measured.order.append(order)

@@ -30,7 +30,7 @@ def measure_scaling(run: Run) -> None:
         for arm in run.options.arms:
             try:
                 scratch, more = run.scratch / arm, {"data": data.folder}
-                done = work(run, "train", arm, scratch, export=False, **more)
+                done = work(run, "train", arm, scratch, **more)
             except ArmFailed as reason:
                 run.miss(f"scaling, {multiple} times the images, {arm}: {reason}")
                 continue

@@ -25,6 +25,8 @@ class Timer:
             before each reading of the clock.
         samples: how many steady calls to keep.
         most_warm_up: calls that warm-up may take at most.
+        budget_s: time for all calls of one phase; after it only the sample under way,
+            or the first one, is kept.
         take_turn: lets the other arms work, up to their next turn.
         clock: seconds; another one in tests.
     """
@@ -34,11 +36,13 @@ class Timer:
         synchronise: Callable[[], None],
         samples: int,
         most_warm_up: int,
+        budget_s: float,
         take_turn: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = now,
     ) -> None:
         self._synchronise, self._clock = synchronise, clock
         self._samples, self._most_warm_up = samples, most_warm_up
+        self._budget_ms = budget_s * 1000
         self._take_turn = take_turn
 
     def once(self, call: Callable[[], object]) -> float:
@@ -53,16 +57,23 @@ class Timer:
         return (self._clock() - start) * 1000
 
     def steady(self, call: Callable[[], object]) -> list[float]:
-        """Samples of a call whose times stand still after a warm-up."""
-        warm_up: list[float] = []
-        while len(warm_up) < self._most_warm_up and not is_steady(warm_up):
-            warm_up.append(self.once(call))
+        """Samples of a call whose times stand still after a warm-up.
+
+        At least one; fewer than asked for where the calls took all of the budget. The
+        other arms' turns do not count.
+        """
+        calls: list[float] = []
+        while len(calls) < self._most_warm_up and not is_steady(calls):
+            calls.append(self.once(call))
+            if sum(calls) > self._budget_ms:
+                break
         kept: list[float] = []
-        for number in range(self._samples):
-            if number % IN_A_TURN == 0:
-                self._take_turn()
-                call()  # what the caches hold is another's
-            kept.append(self.once(call))
+        while not kept or (len(kept) < self._samples and sum(calls) < self._budget_ms):
+            self._take_turn()
+            # The other arm's work has evicted our data from the CPU caches, so the
+            # first call is not kept.
+            calls += [self.once(call), self.once(call)]
+            kept.append(calls[-1])
         return kept
 
     def after_one(self, call: Callable[[], object]) -> float:

@@ -11,6 +11,8 @@ from rich.console import Console
 from safetensors.numpy import load_file
 
 from bench import cli, convert
+from bench.processes import run_worker
+from bench.request import Request
 from bench.transfer import MODEL, OPTIMIZER, STEPPED
 from shared.checkpoints import read_record, write_description
 from shared.config import make_config
@@ -301,12 +303,15 @@ def test_conversion_as_a_function_of_an_older_checkpoint(
         del file["optimizer_state"]
     write_description(source, read_record(source).description, epoch=1)
     images = prepare(str(few_photos), make_config(), cache=cache).folder
-    events = []
-    conversion = convert.convert(
-        source, images, tmp_path, lambda arm, event: events.append((arm, event)), 600
-    )
+    asked = []
+
+    def ask(request: Request) -> dict:
+        asked.append(request.arm)
+        return run_worker(request, lambda _event: None, 600)
+
+    conversion = convert.convert(source, images, tmp_path, ask)
     assert conversion.passed
-    assert {arm for arm, _ in events} == {"pytorch", "keras"}
+    assert asked == ["keras", "pytorch"]
     rows = {row.name: row.value for row in conversion.differences}
     assert rows.keys() == {"weights", "logits", "classes not predicted alike"}
     assert 0 < rows["logits"] <= convert.LOGIT_TOLERANCE

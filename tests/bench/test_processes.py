@@ -68,8 +68,9 @@ def pausing(monkeypatch, tmp_path) -> Request:
     script = tmp_path / "worker"
     script.write_text(
         "#!/bin/sh\n"
+        "read request\n"
         """echo '{"event": "turn"}'\n"""
-        'read turn && echo "{}" > "$(dirname "$3")/result.json"\n'
+        'read turn && echo "{}" > "$(dirname "$request")/result.json"\n'
     )
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
