@@ -16,6 +16,7 @@ from bench.worker import import_side
 from shared.checkpoints import Description
 from shared.config import make_config
 from shared.dataset import Split, open_cached
+from shared.dropout import plan_dropout
 from shared.errors import UserError
 from shared.records import EpochRecord
 from shared.weights import initial_head, read_weights
@@ -72,7 +73,7 @@ def few(split: Split, count: int) -> Split:
 
 
 def inputs(side: Side) -> dict:
-    """Normalised images, plain and augmented, as (N, H, W, 3), epoch by epoch."""
+    """Normalised images (N, H, W, 3), plain and augmented; dropout's factors."""
     found = {}
     moved = {"augment": True}
     rounded = moved | {"precision": "bfloat16"}
@@ -83,12 +84,16 @@ def inputs(side: Side) -> dict:
         for epoch in (1, 2):
             if side.arm == "pytorch":
                 loader.dataset.epoch = epoch
-                batches = [(x.permute(0, 2, 3, 1), y) for x, y in loader]
+                batches = [
+                    ((x.permute(0, 2, 3, 1), kept), y) for (x, kept), y in loader
+                ]
             else:
                 loader.set_epoch(epoch)
                 batches = [loader[i] for i in range(len(loader))]
-            images, labels = zip(*batches, strict=True)
+            inputs, labels = zip(*batches, strict=True)
+            images, kept = zip(*inputs, strict=True)
             found[f"{name}_images_{epoch}"] = np.concatenate(images)
+            found[f"{name}_kept_{epoch}"] = np.concatenate(kept)
             found[f"{name}_labels_{epoch}"] = np.concatenate(labels)
     side.code.device.set_up(make_config())
     return found
@@ -119,18 +124,21 @@ def blocks(side: Side) -> dict:
 
 
 def gradients(side: Side) -> dict:
-    """Loss and gradients of one batch without dropout: head alone, then everything.
+    """Loss and gradients of one batch with dropout: head alone, then everything.
 
     In float64: a ReLU6 whose input is nearer to its kink than the rounding error may
     let a gradient pass on one side alone, and in float32 some do.
     """
-    description = side.describe(dropout=0.0, **IN["float64"])
+    description = side.describe(**IN["float64"])
     side.code.device.set_up(description.config)
-    model, batch = side.build(description), side.batch("float64")
+    model, (images, labels) = side.build(description), side.batch("float64")
+    kept = plan_dropout(description.config, len(labels), 1, np.arange(len(labels)))
     found = {}
     for name, trainable in (("head", False), ("whole", True)):
         side.code.model.set_backbone_trainable(model, trainable)
-        loss, arrays = side.code.training.compute_gradients(model, *batch)
+        loss, arrays = side.code.training.compute_gradients(
+            model, (images, kept), labels
+        )
         found[f"{name}_loss"] = np.array(loss)
         found |= {f"{name}_gradients/{key}": value for key, value in arrays.items()}
     after = side.code.model.read_arrays(model)
@@ -139,7 +147,7 @@ def gradients(side: Side) -> dict:
 
 
 def training(side: Side) -> dict:
-    """Two epochs without dropout, from cached features, from images, and augmented.
+    """Two epochs from cached features, from images, and augmented.
 
     Interpolated pixels are rounded in other places on each side, and Adam divides a
     gradient by its own size: only float64 shows whether augmented training is the same.
@@ -151,7 +159,7 @@ def training(side: Side) -> dict:
         "uncached": {"cache_features": False},
         "augmented": {"augment": True, "fold_batch_norm": False} | IN["float64"],
     }.items():
-        description = side.describe(dropout=0.0, **values)
+        description = side.describe(**values)
         side.code.device.set_up(description.config)
         model = side.build(description)
         splits = {"train": side.train, "validation": side.test}
@@ -177,7 +185,7 @@ def training(side: Side) -> dict:
             loaders["validation"],
             description,
             side.folder / name,
-            lambda _record: None,
+            lambda *_epoch: None,
         )
         found[f"{name}_history"] = np.array(
             [[r.train_loss, r.train_accuracy, r.validation_loss, r.validation_accuracy]
@@ -203,7 +211,7 @@ def pipelines(side: Side) -> dict:
     with patch.object(PyDatasetAdapter, "get_tf_dataset", side_effect=AssertionError):
         side.code.training.train(
             *(model, features, features, description, side.folder / "pipelines"),
-            lambda _record: None,
+            lambda *_epoch: None,
         )
     enabled = [
         loader.make_pipeline().options().autotune.enabled
@@ -223,7 +231,7 @@ def drift(side: Side) -> dict:
         model = side.build(description)
         side.code.training.train(
             *(model, few_images, few_images, description, side.folder / "drift"),
-            lambda _record: None,
+            lambda *_epoch: None,
         )
     arrays = side.code.model.read_arrays(model)
     return {f"drift/{name}": array for name, array in arrays.items()}

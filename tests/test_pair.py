@@ -12,7 +12,9 @@ import pytest
 from bench.comparison import MAX_FEATURE_DIFF, MAX_LOGIT_DIFF
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from shared.checkpoints import MOMENTS, OPTIMIZER_STATE
+from shared.config import make_config
 from shared.dataset import ImageData
+from shared.dropout import plan_dropout
 from shared.metrics import max_scaled_diff, relative_distance
 from shared.numpy_backbone import compute_features
 from shared.preprocessing import scale_pixels
@@ -110,6 +112,17 @@ def test_batches_are_equal_and_in_the_planned_order(sides, real_images, epoch):
     labels = few(real_images.splits["train"], NUM_TRAIN).labels
     planned = labels[epoch_order(NUM_TRAIN, 0, epoch)]
     for found in both(sides, f"plain_labels_{epoch}"):
+        np.testing.assert_array_equal(found, planned)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_each_image_keeps_the_units_that_the_plan_says(sides, arm, epoch):
+    """[D17] Whatever the batch and whether or not the image was moved."""
+    order = epoch_order(NUM_TRAIN, 0, epoch)
+    planned = plan_dropout(make_config(), NUM_TRAIN, epoch, order)
+    for name in ("plain", "augmented"):
+        found = sides[arm].arrays[f"{name}_kept_{epoch}"]
         np.testing.assert_array_equal(found, planned)
 
 

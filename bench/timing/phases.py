@@ -33,7 +33,7 @@ def time_briefly(worker) -> dict:
 
 def time_steady(worker) -> dict:
     """Milliseconds of everything that repeats, in turns with the other arms."""
-    watch = Stopwatch(worker)
+    watch = Stopwatch(worker, worker.take_turn)
     watch.phases.clear()  # other processes are there: the cold phases are not alone
     watch.time_steps()
     predict = worker.side.inference.predict_batch
@@ -69,13 +69,20 @@ class Stopwatch:
         cut_short: phases that took all of their time before they had all samples.
     """
 
-    def __init__(self, worker) -> None:
-        """Build the classifier and take the first step, all of it timed."""
+    def __init__(self, worker, take_turn: Callable[[], None] | None = None) -> None:
+        """Build the classifier and take the first step, all of it timed.
+
+        Args:
+            take_turn: as `Timer`.
+        """
         config, side = worker.config, worker.side
         self.worker, self.config = worker, config
         self.timer = Timer(
-            *(side.device.synchronise, config.timing_steps),
-            *(config.timing_warmup_steps, config.timing_budget_s, worker.take_turn),
+            side.device.synchronise,
+            config.timing_steps,
+            config.timing_warmup_steps,
+            config.timing_budget_s,
+            take_turn,
         )
         self.num_images: dict[str, int] = {}
         self.cut_short: list[str] = []
@@ -122,7 +129,7 @@ class Stopwatch:
             self.cut_short.append(name)
 
     def time_steps(self) -> None:
-        """The step of this run's training and, if that is on features, one on images."""
+        """A step of this run's training; if that is on features, one on images too."""
         self.steady("train_step", self._step)
         if self.config.features_are_cached:
             self.steady("image_step", self._make_step(on_features=False))

@@ -27,7 +27,8 @@ class Timer:
         most_warm_up: calls that warm-up may take at most.
         budget_s: time for all calls of one phase; after it only the sample under way,
             or the first one, is kept.
-        take_turn: lets the other arms work, up to their next turn.
+        take_turn: lets the other arms work, up to their next turn; None if there are
+            none to take turns with.
         clock: seconds; another one in tests.
     """
 
@@ -37,7 +38,7 @@ class Timer:
         samples: int,
         most_warm_up: int,
         budget_s: float,
-        take_turn: Callable[[], None] = lambda: None,
+        take_turn: Callable[[], None] | None = None,
         clock: Callable[[], float] = now,
     ) -> None:
         self._synchronise, self._clock = synchronise, clock
@@ -69,17 +70,20 @@ class Timer:
                 break
         kept: list[float] = []
         while not kept or (len(kept) < self._samples and sum(calls) < self._budget_ms):
-            self._take_turn()
-            # The other arm's work has evicted our data from the CPU caches, so the
-            # first call is not kept.
-            calls += [self.once(call), self.once(call)]
-            kept.append(calls[-1])
+            if self._take_turn:
+                self._take_turn()
+                # The other arm's work has evicted our data from the CPU caches, so the
+                # first call is not kept.
+                calls.append(self.once(call))
+            kept.append(self.once(call))
+            calls.append(kept[-1])
         return kept
 
     def after_one(self, call: Callable[[], object]) -> float:
         """Milliseconds of a long call after one to warm up."""
         call()
-        self._take_turn()
+        if self._take_turn:
+            self._take_turn()
         return self.once(call)
 
     def overhead(self) -> float:

@@ -11,6 +11,20 @@ from bench.timing.control import read_control, run_control
 from shared.records import MemoryRecord
 
 
+def answer(phases: dict) -> dict:
+    """What a worker returns for a timing job."""
+    return {
+        "phases": phases,
+        "images": dict.fromkeys(CONTROL_PHASES, 32),
+        "cut_short": [],
+        "overhead_ms": 0.001,
+        "device": "cpu",
+        "threads": 2,
+        "memory": MemoryRecord(peak_rss_mib=900).model_dump(),
+        "operations": {},
+    }
+
+
 @pytest.fixture
 def control(run, monkeypatch, tmp_path):
     """A run whose control has been taken, with a cache folder of its own."""
@@ -18,17 +32,12 @@ def control(run, monkeypatch, tmp_path):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
     def work(run, job, arm, scratch, **more):  # noqa: ARG001
-        assert (job, arm, more["thorough"]) == ("time_phases", "pytorch", True)
+        assert arm == "pytorch"
+        if job == "time_cold":
+            return answer({"build": [30.0]})
+        assert job == "time_steady"
         samples = 100 * random.normal(1, 0.002, size=(len(CONTROL_PHASES), 6))
-        return {
-            "phases": dict(zip(CONTROL_PHASES, samples.tolist(), strict=True)),
-            "images": dict.fromkeys(CONTROL_PHASES, 32),
-            "overhead_ms": 0.001,
-            "device": "cpu",
-            "threads": 2,
-            "memory": MemoryRecord(peak_rss_mib=900).model_dump(),
-            "operations": {},
-        }
+        return answer(dict(zip(CONTROL_PHASES, samples.tolist(), strict=True)))
 
     monkeypatch.setattr(arms, "work", work)
     run_control(run)

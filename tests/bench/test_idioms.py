@@ -34,17 +34,12 @@ class FakeWorkers:
         return tuple(sorted(idiom.changes.items())), tuple(environment.values())
 
     def __call__(self, run, job, arm, scratch, environment=ENVIRONMENT, **more):  # noqa: ARG002
-        if job == "time_phases":
-            return {
-                "device": "cpu",
-                "phases": {
-                    "start": [500.0],
-                    "import": [4000.0],
-                    "build": [500.0],
-                    "onnx_batch_32": [90.0, 100.0, 110.0],
-                },
-                "images": {"onnx_batch_32": 32},
-            }
+        if job == "time_cold":
+            phases = {"start": [500.0], "import": [4000.0], "build": [500.0]}
+            return {"device": "cpu", "phases": phases}
+        if job == "time_steady":
+            phases = {"onnx_batch_32": [90.0, 100.0, 110.0]}
+            return {"device": "cpu", "phases": phases, "images": {"onnx_batch_32": 32}}
         config = more["config"].model_dump()
         known = make_config().model_dump() | {"augment": config["augment"]}
         changes = {n: v for n, v in config.items() if v != known[n]}

@@ -1,6 +1,7 @@
 """The timing machinery on a clock that the tests hold in their hands."""
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from shared.records import TimingRecord
 
 ARMS = ("pytorch", "keras")
 ROUNDS = 5
+NO_LIMIT_S = 1e9
 
 
 class FakeClock:
@@ -34,7 +36,7 @@ def take_rounds(slowdown: float, seed: int) -> Measured:
     clock, random = FakeClock(), np.random.default_rng(seed)
 
     def measure(arm: str, number: int, take_turn: TakeTurn) -> Phases:
-        timer = Timer(lambda: None, 6, 20, take_turn, clock)
+        timer = Timer(lambda: None, 6, 20, NO_LIMIT_S, take_turn, clock)
         drift = 1 + 0.05 * number  # the whole machine becomes slower
         process = random.normal(1, 0.005)
         base = 100 * drift * process * (slowdown if arm == "keras" else 1)
@@ -85,8 +87,8 @@ def take_rounds_on_a_shared_machine(seed: int, in_turns: bool) -> Measured:
 
     def measure(_arm: str, _number: int, take_turn: TakeTurn) -> Phases:
         clock.spend(3000)  # to start
-        turn = take_turn if in_turns else lambda: None
-        timer = Timer(lambda: None, 6, 20, turn, clock)
+        turn = take_turn if in_turns else None
+        timer = Timer(lambda: None, 6, 20, NO_LIMIT_S, turn, clock)
         return {"train_step": timer.steady(step)}
 
     measured, order = Measured(), np.random.default_rng(seed)
@@ -185,13 +187,27 @@ def test_warm_up_ends_when_times_stand_still():
         spent.append(max(100.0, 500 - 50 * len(spent)))
         clock.spend(spent[-1])
 
-    samples = Timer(lambda: None, 4, 50, clock=clock).steady(step)
+    samples = Timer(lambda: None, 4, 50, NO_LIMIT_S, clock=clock).steady(step)
     assert samples == pytest.approx([100.0] * 4)
     assert len(spent) < 29
-    never = Timer(lambda: None, 4, 7, clock=clock)
+    never = Timer(lambda: None, 4, 7, NO_LIMIT_S, lambda: None, clock)
     before = len(spent)
     never.steady(lambda: (spent.append(0), clock.spend(2.0 ** len(spent))))
     assert len(spent) - before == 7 + 4 * 2  # one more at the start of each turn
+
+
+def test_a_busy_machine_costs_samples_and_no_more_time_than_allowed():
+    """The other arm's turns do not count, and one sample there always is."""
+    clock = FakeClock()
+
+    def timer(budget_s: float) -> Timer:
+        turn = partial(clock.spend, 60_000)
+        return Timer(lambda: None, 6, 20, budget_s, turn, clock)
+
+    busy = partial(clock.spend, 300)
+    assert timer(100).steady(busy) == pytest.approx([300.0] * 6)
+    assert timer(3).steady(busy) == pytest.approx([300.0] * 2)  # after six to warm up
+    assert timer(0.1).steady(busy) == pytest.approx([300.0])
 
 
 def test_steady_is_judged_by_two_windows():
@@ -209,14 +225,14 @@ def test_device_is_waited_for_before_the_clock_is_read():
         while asked:
             clock.spend(asked.pop())
 
-    timer = Timer(synchronise, samples=3, most_warm_up=0, clock=clock)
+    timer = Timer(synchronise, 3, 0, NO_LIMIT_S, clock=clock)
     asked.append(1000.0)  # of somebody else, before the call
     assert timer.once(lambda: asked.append(80.0)) == pytest.approx(80)
     assert timer.steady(lambda: asked.append(80.0)) == pytest.approx([80.0] * 3)
 
 
 def test_timing_itself_takes_no_time_worth_speaking_of():
-    assert Timer(lambda: None, 1, 0).overhead() < 0.1
+    assert Timer(lambda: None, 1, 0, NO_LIMIT_S).overhead() < 0.1
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_every_field_is_read_by_the_plain_division_or_refused_there():
         *("division", "seed", "device", "image_size_px", "batch_size", "epochs"),
         *("augment", "rotation_degrees", "crop_scale_min", "loader_workers"),
         *("inner_size", "dropout", "learning_rate"),
-        *("timing_rounds", "timing_warmup_steps", "timing_steps"),
+        *("timing_rounds", "timing_warmup_steps", "timing_steps", "timing_budget_s"),
     }
 
 
