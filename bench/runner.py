@@ -24,6 +24,7 @@ from bench.ledger.ledger import keep_ledger
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from bench.output import claim_output
 from bench.parity import climb, switches_of, write_parity
+from bench.photos import make_photos
 from bench.processes import ArmFailed
 from bench.request import BACKENDS, PAIR
 from bench.run import Options, Run, work
@@ -295,6 +296,7 @@ def _record(run: Run) -> Results:
         timing=run.timing,
         scaling=run.scaling,
         idioms=run.idioms,
+        photos=make_photos(run),
         checks=make_checks(
             run.arms,
             *(run.comparisons, run.parity, run.timing, run.scaling, run.idioms),
