@@ -134,8 +134,9 @@ def _training(results: Results) -> Card:
     return Card(
         title="Training time",
         marks=_from_zero(_marks(results, mark)),
-        meaning="from decoded images to the best checkpoint, measured once: starting "
-        "the process, loading the framework, making the model and training it",
+        meaning="from decoded images to the best checkpoint: starting the process, "
+        "loading the framework, making the model and training it",
+        verdict="measured once",
     )
 
 
@@ -191,7 +192,7 @@ def _onnx(results: Results) -> Card:
             return None
         parity = arm.onnx.parity
         agreement = parity.top1_agreement
-        same = "same classes" if agreement == 1 else f"{percent(agreement)} same class"
+        same = "same classes" if agreement == 1 else f"{percent(agreement)} same"
         return Mark(tiny(parity.max_scaled_diff), same, _on_log(parity.max_scaled_diff))
 
     checks = [one for one in results.checks if ": ONNX" in one.name]
