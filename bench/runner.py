@@ -31,6 +31,7 @@ from bench.parity import (
     switches_of,
     write_parity,
 )
+from bench.photos import make_photos
 from bench.processes import (
     ArmFailed,
     WorkerProcess,
@@ -346,6 +347,7 @@ def _record(run: Run) -> Results:
         timing=run.timing,
         scaling=run.scaling,
         idioms=run.idioms,
+        photos=make_photos(run),
         checks=make_checks(
             run.arms,
             *(run.comparisons, run.parity, run.timing, run.scaling, run.idioms),

@@ -100,6 +100,27 @@ class ScoreRecord(Record):
     mistakes: list[Mistake] = []
 
 
+class Answer(Record):
+    """What one arm says about a test image."""
+
+    predicted: str
+    probability: float  # of the predicted class, by the arm's logits of this image
+
+
+class Photo(Record):
+    """A test image that the report shows, with the answer of every arm."""
+
+    file: str
+    label: str
+    thumbnail_jpeg: str  # base64
+    answers: dict[str, Answer]  # by arm
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether two arms predict different classes."""
+        return len({answer.predicted for answer in self.answers.values()}) > 1
+
+
 class TimingRecord(Record):
     median_ms: float
     iqr_ms: float
@@ -138,6 +159,12 @@ class OnnxRecord(Record):
     bytes: int
     opset: int
     parity: OnnxParity
+
+
+def whole_training_s(stages: dict[str, float]) -> float:
+    """Seconds from the start of the process to the best checkpoint, images decoded."""
+    names = ("start", "import", "build", "features", "epochs")
+    return sum(stages.get(name, 0.0) for name in names)
 
 
 class ArmRecord(Record):
@@ -250,9 +277,8 @@ class IdiomRecord(Record):
 
     @property
     def seconds(self) -> float:
-        """From the start of the process to the best checkpoint, images decoded."""
-        names = ("start", "import", "build", "features", "epochs")
-        return sum(self.stages.get(name, 0.0) for name in names)
+        """Of the whole training."""
+        return whole_training_s(self.stages)
 
 
 class IdiomsRecord(Record):
@@ -414,6 +440,7 @@ class Results(Record):
     timing: TimingRunRecord | None = None
     scaling: ScalingRecord | None = None
     idioms: IdiomsRecord | None = None
+    photos: list[Photo] = []  # a few test images, as bench/photos.py chooses them
     checks: list[Check] = []
     not_run: list[str] = []  # each: what, and why
 

@@ -205,17 +205,20 @@ def pipelines(side: Side) -> dict:
 
     description = side.describe()
     model, images = side.build(description), side.loader(side.test, description)
-    features = side.code.dataset.make_feature_loader(
-        *(np.zeros((5, 1280), "float32"), np.arange(5), description)
-    )
+    features = [
+        side.code.dataset.make_feature_loader(
+            *(np.zeros((5, 1280), "float32"), np.arange(5), description), training
+        )
+        for training in (True, False)
+    ]
     with patch.object(PyDatasetAdapter, "get_tf_dataset", side_effect=AssertionError):
         side.code.training.train(
-            *(model, features, features, description, side.folder / "pipelines"),
+            *(model, *features, description, side.folder / "pipelines"),
             lambda *_epoch: None,
         )
     enabled = [
         loader.make_pipeline().options().autotune.enabled
-        for loader in (images, features)
+        for loader in (images, *features)
     ]
     return {"tuned": np.array(enabled)}
 
@@ -226,11 +229,11 @@ def drift(side: Side) -> dict:
     if "D01" not in switches.SWITCHES:
         return {}
     description = side.describe(cache_features=False)
-    few_images = side.loader(side.test, description, training=True)
+    loaders = [side.loader(side.test, description, on) for on in (True, False)]
     with switches.switched_on("D01"):
         model = side.build(description)
         side.code.training.train(
-            *(model, few_images, few_images, description, side.folder / "drift"),
+            *(model, *loaders, description, side.folder / "drift"),
             lambda *_epoch: None,
         )
     arrays = side.code.model.read_arrays(model)

@@ -9,15 +9,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.report.division import anchor
+from bench.report.numbers import percent
+from bench.report.opening import make_opening
 from bench.report.sections import headline, make_sections
 from bench.report.terminal import print_summary
+from bench.report.titles import DOCUMENT
 from bench.report.words import banners, title
 from shared.files import write_atomically
 from shared.records import Results
 
 __all__ = ["print_summary", "write_report"]
-
-DIFFERENCES = Path(__file__).parents[2] / "docs" / "differences.md"
 
 
 def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
@@ -25,9 +26,10 @@ def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
     content = {
         "title": title(results),
         "headline": headline(results),
+        "opening": make_opening(results),
         "banners": banners(results),
         "sections": make_sections(results),
-        "differences": quote(os.path.relpath(DIFFERENCES, folder)),
+        "document": _path_to_document(folder),
     }
     markdown = _environment(finalize=escape_markdown)
     html = _environment(autoescape=True)
@@ -38,6 +40,18 @@ def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
     return paths
 
 
+def _path_to_document(folder: Path) -> str:
+    """Relative path of docs/differences.md; empty where it could not stay right.
+
+    A report within the project's own folder can be moved with it, as Git does; the
+    path from any other folder would be that of one machine.
+    """
+    project = DOCUMENT.parents[1]
+    if DOCUMENT.is_file() and folder.resolve().is_relative_to(project):
+        return quote(os.path.relpath(DOCUMENT, folder.resolve()))
+    return ""
+
+
 def _environment(**settings) -> Environment:
     environment = Environment(
         loader=PackageLoader("bench.report"),
@@ -46,7 +60,7 @@ def _environment(**settings) -> Environment:
         undefined=StrictUndefined,
         **settings,
     )
-    environment.filters |= {"fenced": fenced, "anchor": anchor}
+    environment.filters |= {"fenced": fenced, "anchor": anchor, "percent": percent}
     return environment
 
 

@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from markupsafe import Markup
 
+from shared.records import Photo
+
 
 @dataclass(frozen=True)
 class Text:
@@ -20,10 +22,14 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Entries:
-    """Titles of docs/differences.md, each with a link to its place there."""
+    """Entries of docs/differences.md by their titles.
+
+    The HTML report holds what they say, since it may be kept anywhere; the Markdown
+    report links to the document where both belong to one folder tree.
+    """
 
     kind: ClassVar[str] = "entries"
-    titles: list[str]
+    entries: dict[str, list["Block"]]
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,15 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Strip:
+    """Test images, each with the answers of all arms."""
+
+    kind: ClassVar[str] = "strip"
+    arms: dict[str, str]  # with their colours
+    photos: list[Photo]
+
+
+@dataclass(frozen=True)
 class Row:
     """Blocks that stand side by side where there is room."""
 
@@ -75,7 +90,17 @@ class Row:
     blocks: list["Block"]
 
 
-Block = Text | Bullets | Entries | Code | Table | Plot | Gallery | Row
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that lie folded away under one line; the Markdown report shows them."""
+
+    kind: ClassVar[str] = "fold"
+    summary: str
+    blocks: list["Block"]
+    is_open: bool = False
+
+
+Block = Text | Bullets | Entries | Code | Table | Plot | Gallery | Strip | Row | Fold
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from bench.report.blocks import Block, Plot, Table, Text
 from bench.report.figures import COLORS, FAINT, INK, render
 from bench.report.numbers import DASH, with_interval
-from bench.report.titles import DOCUMENT, read_titles
+from bench.report.titles import read_document, read_titles
 from shared.records import AblationRecord, DifferenceRecord, Results
 
 HEADER = ["", "Difference", "Measured", "Left in", "Validation", "Test", "Verdict"]
@@ -15,10 +15,10 @@ def ledger(results: Results) -> list[Block]:
     """Every difference measured, with its size and what it does to accuracy."""
     if not results.ledger:
         return []
-    titles = read_titles(DOCUMENT.read_text())
+    titles = read_titles(read_document())
     differences = results.ledger.differences
     rows = [
-        [number, titles[number], *ledger_cells(record)]
+        [number, titles.get(number, DASH), *ledger_cells(record)]
         for number, record in differences.items()
     ]
     seeds = len(results.ledger.seeds)
@@ -68,7 +68,9 @@ def _forest(ablated: dict[str, AblationRecord], titles: dict[str, str]) -> Plot:
             axes.plot(seeds, [row] * len(seeds), "|", color=FAINT, markersize=9)
             axes.hlines(row, *(100 * end for end in one.test_interval), color=color)
             axes.plot(100 * one.test_change, row, "o", color=color)
-        axes.set_yticks(range(len(ablated)), [f"{n} {titles[n]}" for n in ablated])
+        axes.set_yticks(
+            range(len(ablated)), [f"{n} {titles.get(n, DASH)}" for n in ablated]
+        )
         axes.invert_yaxis()
         axes.grid(axis="x")
 

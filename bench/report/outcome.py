@@ -9,14 +9,18 @@ from bench.report.blocks import (
     Block,
     Bullets,
     Entries,
+    Fold,
     Gallery,
     Picture,
     Row,
+    Strip,
     Table,
     Text,
 )
 from bench.report.division import differences, is_plain
+from bench.report.figures import arm_styles
 from bench.report.numbers import DASH, fixed, percent, wilson_interval
+from bench.report.titles import read_entry
 from bench.report.words import accuracy_verdict, difference, shown_by, tested_arms
 from shared.records import Mistake, Results, ScoreRecord
 
@@ -30,7 +34,8 @@ def findings(results: Results) -> list[Block]:
         lead = (
             "What sets the two programs apart, with its entry in docs/differences.md:"
         )
-        blocks += [Text(lead), Entries(differences(results))]
+        entries = {title: read_entry(title) for title in differences(results)}
+        blocks += [Text(lead), Entries(entries)]
     return blocks
 
 
@@ -66,9 +71,15 @@ def _score_row(name: str, split: str, score: ScoreRecord) -> list[str]:
 def curves(results: Results) -> list[Block]:
     if not any(arm.history for arm in results.arms.values()):
         return []
+    best = ", ".join(
+        f"{name} {arm.best_epoch} of {len(arm.history)}"
+        for name, arm in results.arms.items()
+        if arm.best_epoch
+    )
+    table = Table("", "lrrrrrl", EPOCH_HEADER, _epoch_rows(results))
     return [
         Row([plots.learning_curves(results, m) for m in ("accuracy", "loss")]),
-        Table("", "lrrrrrl", EPOCH_HEADER, _epoch_rows(results)),
+        Fold(f"Best epoch: {best or 'none is marked'}", [table]),
     ]
 
 
@@ -143,6 +154,22 @@ def classes(results: Results) -> list[Block]:
         f"so one of them is {100 / max(images, 1):.1f} points of its recall."
     )
     return [note, Row([plots.class_scores(results), table])]
+
+
+def photos(results: Results) -> list[Block]:
+    """Some test images with all answers, those in dispute last."""
+    if not results.photos:
+        return []
+    styles = arm_styles(results.arms)
+    answered = results.photos[0].answers
+    lead = (
+        "A few test images, chosen by class and order alone: the label, and what each "
+        "arm predicts, with its probability."
+    )
+    if disputed := sum(photo.is_disputed for photo in results.photos):
+        lead += f" The arms differ on {disputed} of them."
+    arms = {name: styles[name].color for name in answered}
+    return [Text(lead), Strip(arms, results.photos)]
 
 
 def mistakes(results: Results) -> list[Block]:

@@ -2,9 +2,10 @@
 
 from matplotlib.figure import Figure
 
-from bench.report.blocks import Block, Plot, Table, Text
+from bench.report.blocks import Block, Fold, Plot, Table, Text
 from bench.report.figures import COLORS, FAINT, render
 from bench.report.numbers import tiny
+from bench.report.words import ladder_result
 from shared.records import Results, RungRecord
 
 HEADER = ["Rung", "Compared", "max_scaled_diff", "Judged", "Limit", "Verdict"]
@@ -27,8 +28,14 @@ def parity(results: Results) -> list[Block]:
             "in float64 shows that what float32 leaves there is rounding."
         ),
         *([Text(backend)] if len(judged) < len(rungs) else []),
-        Table("", "llrlrl", HEADER, [rung_cells(rung) for rung in rungs]),
-        _ladder(judged),
+        Fold(
+            ladder_result(results),
+            [
+                Table("", "llrlrl", HEADER, [rung_cells(rung) for rung in rungs]),
+                _ladder(judged),
+            ],
+            is_open=results.parity.first_failed is not None,
+        ),
     ]
 
 

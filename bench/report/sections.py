@@ -17,11 +17,12 @@ from bench.report.blocks import Block, Section
 from shared.records import Results
 
 CONTENT: dict[str, Callable[[Results], list[Block]]] = {
+    "Learning curves": outcome.curves,
+    "Test photos": outcome.photos,
     "What this run shows": outcome.findings,
     "Parity ladder": parity.parity,
     "Difference ledger": ledger.ledger,
     "Accuracy": outcome.accuracy,
-    "Learning curves": outcome.curves,
     "Confusion matrices": outcome.confusions,
     "Classes": outcome.classes,
     "Most confident mistakes": outcome.mistakes,
@@ -46,7 +47,7 @@ def make_sections(results: Results) -> list[Section]:
 
 
 def headline(results: Results) -> dict[str, str]:
-    """What stands under the title."""
+    """What a reader has to know about the figures, in a few words each."""
     machine = results.environment
     started = datetime.fromisoformat(results.run.started_at)
     devices = sorted({arm.device for arm in results.arms.values() if arm.device})

@@ -159,7 +159,7 @@ def shown_by(results: Results) -> list[str]:
     if results.arms and (scores or not results.timing):
         found.append(_accuracies(scores))
     if results.parity:
-        found.append(_ladder(results))
+        found.append(ladder_result(results))
     if results.ledger:
         found.append(_ledger(results.ledger))
     if results.idioms:
@@ -180,13 +180,14 @@ def shown_by(results: Results) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def _ladder(results: Results) -> str:
+def ladder_result(results: Results) -> str:
+    """The parity ladder in a line or two."""
     parity, config = results.parity, results.config
     failed = parity.first_failed
     if failed:
         return f"The parity ladder fails first at: {failed.name} ({failed.compares})."
     said = (
-        f"Same program: all {len(parity.judged)} rungs of the parity ladder hold, from "
+        f"All {len(parity.judged)} rungs of the parity ladder hold, from "
         f"{parity.rungs[0].name} to {parity.rungs[-1].name}."
     )
     if without := len(parity.rungs) - len(parity.judged):

@@ -14,11 +14,16 @@ from PIL import Image
 from rich.console import Console
 
 from bench.report import print_summary, write_report
+from bench.report.cards import make_cards
 from bench.report.division import anchor, differences
 from bench.report.numbers import fixed, percent, points, short, tiny, wilson_interval
+from bench.report.opening import make_claim
+from bench.report.words import PHASES
 from shared.config import ONE_DIVISION
 from shared.errors import UserError
 from shared.records import (
+    Answer,
+    ArmRecord,
     ClassScore,
     ControlRecord,
     IdiomRecord,
@@ -27,6 +32,7 @@ from shared.records import (
     MemoryRecord,
     Mistake,
     OperationRecord,
+    Photo,
     Results,
     ScalingPoint,
     ScalingRecord,
@@ -132,7 +138,7 @@ def with_intervals(results: Results, low: float, high: float) -> Results:
     found.test_accuracy_interval = (low - 1, high - 1)
     for ratio in changed.timing.ratios["keras"].values():
         ratio.interval = (low, high)
-        ratio.verdict = "pytorch is faster"
+        ratio.verdict = f"{'pytorch' if high < 1 else 'keras'} is faster"
     found.verdict = "pytorch is better"
     return changed
 
@@ -332,7 +338,7 @@ def plain(results: Results, **config: object) -> Results:
 
 def test_plain_division_is_named_everywhere(results, tmp_path):
     shown = [*pages(results, tmp_path), summary(results)]
-    assert not any("plain" in text.lower() for text in shown)
+    assert not any("plain division" in text.lower() for text in shown)
     found = plain(results)
     markdown, html = pages(found, tmp_path)
     for page in (markdown, html):
@@ -347,7 +353,9 @@ def test_plain_division_is_named_everywhere(results, tmp_path):
 
 def test_plain_report_takes_no_side(results, tmp_path):
     noise = plain(with_intervals(results, 0.98, 1.03), augment=True)
-    for text in [*pages(noise, tmp_path), summary(noise)]:
+    markdown, html = pages(noise, tmp_path)
+    without_entries = re.sub(r"<details>.*?</details>", "", html, flags=re.DOTALL)
+    for text in (markdown, without_entries, summary(noise)):
         assert not CLAIMS.search(text)
 
 
@@ -362,26 +370,92 @@ def test_differences_are_listed_with_their_titles(results, tmp_path):
     markdown, html = (path.read_text() for path in write_report(everything, tmp_path))
     for title in listed:
         assert unescape(html).count(title) == 1
-        assert f"[{title}](" in markdown
+        assert f"- {title}\n" in markdown
     fewer = differences(plain(results, augment=False, dropout=0.0))
     assert {title[:3] for title in set(listed) - set(fewer)} == {
         *("D11", "D12", "D17", "D22")
     }
 
 
-def test_links_to_the_differences_lead_there(results, tmp_path):
-    folder = tmp_path / "a folder"
-    html = write_report(plain(results), folder)[1].read_text()
-    links = [a for a in Loads(html).addresses if "differences.md" in a]
-    assert links
-    for link in links:
-        file, place = unquote(link).split("#")
-        assert (folder / file).resolve() == ROOT / "docs" / "differences.md"
-        assert re.fullmatch(r"d\d\d-[a-z0-9-]+", place)
-    assert anchor("D17 Dropout's masks") == "d17-dropouts-masks"
-    assert anchor("D03 Padding of stride-2 convolutions").endswith(
-        "stride-2-convolutions"
+def test_html_holds_the_entries_themselves(results, tmp_path):
+    html = write_report(plain(results), tmp_path)[1].read_text()
+    (entry,) = re.findall(
+        r"<details>\n<summary>D01 Frozen batch norm</summary>.*?</details>",
+        html,
+        re.DOTALL,
     )
+    assert '<td class="l"><code>backbone.trainable = False</code></td>' in entry
+    assert "normalises by the statistics of the batch" in entry
+    assert "Measured" not in entry  # on another machine
+
+
+def test_titles_stand_alone_where_the_documents_are_missing(
+    results, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("bench.report.titles.DOCUMENT", tmp_path / "missing.md")
+    monkeypatch.setattr("bench.report.DOCUMENT", tmp_path / "missing.md")
+    ledger = read_results(ROOT / "reports/samples/differences-2-cores/results.json")
+    for record in (plain(results), ledger):
+        markdown, html = write_report(record, tmp_path)
+        assert "D01" in markdown.read_text()
+        assert "missing.md" not in markdown.read_text() + html.read_text()
+
+
+def links(page: Path) -> set[str]:
+    """Everything that a page leads to, but for pictures inside it."""
+    text = page.read_text()
+    if page.suffix == ".html":
+        addresses = Loads(text).addresses
+    else:
+        addresses = re.findall(r"(?<!\\)\]\(([^)]+)\)", text)
+    return {a for a in addresses if not a.startswith("data:")}
+
+
+def places(page: Path) -> set[str]:
+    """Where a link can lead to within a page; nowhere if the file is missing."""
+    if not page.is_file():
+        return set()
+    if page.suffix == ".html":
+        return {"", *Loads(page.read_text()).ids}
+    return {"", *map(anchor, re.findall(r"(?m)^#+ (.+)$", page.read_text()))}
+
+
+def dead_links(page: Path) -> list[str]:
+    targets: dict[str, set[str]] = {}
+    for link in sorted(links(page)):
+        file, _, place = unquote(link).partition("#")
+        targets.setdefault(file, set()).add(place)
+    return [
+        f"{file}#{place}"
+        for file, wanted in targets.items()
+        for place in wanted - places(page.parent / file if file else page)
+    ]
+
+
+KEPT = sorted((ROOT / "reports" / "samples").glob("*/report.*"))
+
+
+@pytest.mark.parametrize(
+    "page", KEPT, ids=lambda page: f"{page.parent.name}{page.suffix}"
+)
+def test_links_of_kept_reports_lead_somewhere(page):
+    assert dead_links(page) == []
+
+
+def test_links_lead_somewhere_wherever_a_report_is_kept(results, tmp_path, monkeypatch):
+    project = tmp_path / "a project"
+    document = project / "docs" / "differences.md"
+    document.parent.mkdir(parents=True)
+    document.write_text((ROOT / "docs" / "differences.md").read_text())
+    monkeypatch.setattr("bench.report.DOCUMENT", document)
+    inside = write_report(plain(results), project / "reports" / "one")
+    elsewhere = write_report(plain(results), tmp_path / "one")
+    assert all(links(page) for page in (*inside, elsewhere[1]))
+    assert links(elsewhere[0]) == set()
+    (copied := tmp_path / "sent.html").write_bytes(inside[1].read_bytes())
+    assert [dead_links(page) for page in (*inside, *elsewhere, copied)] == [[]] * 5
+    document.write_text("## D01 Another title\n")
+    assert dead_links(inside[0])
 
 
 def test_wilson_interval_is_the_published_one():
@@ -389,14 +463,16 @@ def test_wilson_interval_is_the_published_one():
     assert wilson_interval(0.0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
 
 
-def test_summary_fits_a_narrow_terminal(results):
+@pytest.mark.parametrize("arms", [1, 2, 4])
+def test_summary_fits_a_narrow_terminal(results, arms):
+    more = {"keras-jax": results.arms["keras"], "keras-torch": results.arms["keras"]}
+    results.arms = dict([*results.arms.items(), *more.items()][:arms])
     lines = summary(results).splitlines()
     assert max(map(len, lines)) <= 80
-    text = "\n".join(lines)
-    assert "somewhere/report.html" in text
-    for name, arm in results.arms.items():
-        row = next(line for line in lines if f" {name} " in line)
-        assert percent(arm.test.accuracy) in row
+    assert "somewhere/report.html" in lines[-1]
+    (row,) = [line for line in lines if line.startswith("Test accuracy  ")]
+    assert row.count("%") == arms
+    assert all(percent(arm.test.accuracy) in row for arm in results.arms.values())
 
 
 @pytest.mark.parametrize("content", [None, "", "{", '{"schema_version": 99}'])
@@ -530,3 +606,142 @@ def test_memory_and_time_by_images_have_a_section(results, tmp_path):
         assert "MiB of private memory (95% interval)" in page
         assert "1,234" in page
         assert "777" in page
+
+
+def proven(results: Results) -> Results:
+    """The stored run as if its arms had predicted the same class for every image."""
+    results.arms["keras"].test = results.arms["pytorch"].test.model_copy(deep=True)
+    results.comparison.top1_agreement = 1.0
+    return results
+
+
+def test_sameness_is_proven_by_predictions_and_ladder(results, tmp_path):
+    said = (
+        "Same program, proven: 0 of 372 predictions differ, all 21 rungs of the parity "
+        "ladder hold."
+    )
+    markdown, html = pages(proven(results), tmp_path)
+    assert f"**{said}**" in markdown
+    assert f'<p class="claim proven">{said}</p>' in html
+    assert said in " ".join(summary(results).split())
+
+
+def test_what_fails_stands_first(results, tmp_path):
+    proven(results).comparison.top1_agreement = 1 - 18 / 372
+    rung = results.parity.rungs[4]
+    rung.passed, rung.first_failed = False, "block 3"
+    html = pages(results, tmp_path)[1]
+    (claim,) = re.findall(r'<p class="claim failed">(.+?)</p>', html)
+    assert "not proven in this run, since 18 of 372 predictions differ" in claim
+    assert "fails first at “backbone features”, at block 3" in claim
+    assert re.search(r"<details open>\n<summary>The parity ladder fails first", html)
+
+
+def without_parity(results: Results) -> None:
+    results.parity = None
+
+
+def without_second_arm(results: Results) -> None:
+    results.arms["keras"] = ArmRecord(status="not run: no memory")
+    results.comparison = None
+
+
+def with_rung_that_needs_float64(results: Results) -> None:
+    results.parity.rungs[5].passed = None
+
+
+def with_third_arm_that_differs(results: Results) -> None:
+    results.arms["keras-jax"] = results.arms["keras"]
+    other = {"arms": ("pytorch", "keras-jax"), "top1_agreement": 371 / 372}
+    results.further = [results.comparison.model_copy(update=other)]
+
+
+def in_plain_division(results: Results) -> None:
+    results.division = "plain"
+    results.config["loader_workers"] = 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without_parity, "since the parity ladder was not climbed. 0 of 372"),
+        (without_second_arm, "since keras did not run. All 21 rungs"),
+        (with_rung_that_needs_float64, "proven: .*all 20 rungs .* that can be judged"),
+        (with_third_arm_that_differs, "1 of 372 .* between pytorch and keras-jax"),
+        (in_plain_division, "No claim of sameness"),
+    ],
+)
+def test_what_a_proof_lacks_is_said(results, change, said):
+    change(proven(results))
+    claim = make_claim(results)
+    assert re.search(said, claim.text)
+    complete = change is with_rung_that_needs_float64
+    assert (claim.state == "proven") == complete
+    assert ("Same program, proven" in claim.text) == complete
+
+
+def test_no_claim_is_made_where_no_arm_was_compared(results):
+    results.arms, results.parity, results.comparison = {}, None, None
+    assert make_claim(results) is None
+
+
+def test_cards_show_the_figures_of_all_arms(results):
+    cards = {card.title: card for card in make_cards(results)}
+    assert list(cards) == [
+        *("Test accuracy", "Training time", "Step time", "Peak memory", "ONNX parity")
+    ]
+    pytorch = results.arms["pytorch"]
+    assert cards["Training time"].marks["pytorch"].value == "15.1 s"
+    longest = {"Training time", "Step time", "Peak memory"}
+    for title, card in cards.items():
+        assert list(card.marks) == ["pytorch", "keras"]
+        ends = [
+            end
+            for mark in card.marks.values()
+            for end in (mark.place, *(mark.interval or ()))
+        ]
+        assert all(0 <= end <= 1 for end in ends)
+        assert (max(ends) == 1) == (title in longest)
+    step = cards["Step time"]
+    assert step.meaning.startswith(PHASES["train_step"])
+    assert step.marks["pytorch"].value == (
+        f"{short(pytorch.timing['train_step'].median_ms)} ms"
+    )
+
+
+def test_a_step_on_full_images_has_its_own_card(results):
+    for arm in results.arms.values():
+        arm.timing["image_step"] = arm.timing["forward"]
+    assert "Step on full images" in [card.title for card in make_cards(results)]
+
+
+def test_an_onnx_file_that_differs_is_seen_on_its_card(results, tmp_path):
+    assert make_cards(results)[-1].verdict == "within the limit"
+    results.arms["keras"].onnx.parity.max_scaled_diff = 3e-3
+    (check,) = [c for c in results.checks if c.name == "keras: ONNX max_scaled_diff"]
+    check.passed = False
+    card = make_cards(results)[-1]
+    assert card.marks["keras"].place > card.limit > card.marks["pytorch"].place
+    assert '<p class="bad">FAILS</p>' in pages(results, tmp_path)[1]
+
+
+def test_photos_are_shown_with_all_answers(results, tmp_path):
+    mistake = make_mistake("shirt", "t-shirt")
+    results.photos = [
+        Photo(
+            file=mistake.file,
+            label="shirt",
+            thumbnail_jpeg=mistake.thumbnail_jpeg,
+            answers={
+                "pytorch": Answer(predicted="shirt", probability=0.9),
+                "keras": Answer(predicted=predicted, probability=0.623),
+            },
+        )
+        for predicted in ("shirt", "dress")
+    ]
+    markdown, html = pages(results, tmp_path)
+    assert "The arms differ on 1 of them." in markdown
+    assert html.count('<figure class="disputed">') == 1
+    assert re.search("✗</b> dress 62.3%", html)
+    assert "| shirt | shirt 90.0% | dress 62.3% | test/shirt/1.jpg |" in markdown
+    assert Loads(html).open == []

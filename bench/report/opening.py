@@ -1,0 +1,98 @@
+"""The first page of a report: whether sameness is proven, and the main figures."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.report.cards import Card, make_cards
+from bench.report.division import is_plain
+from bench.report.figures import arm_styles
+from bench.report.words import checks_summary
+from shared.records import Results
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the run says about sameness, first of all."""
+
+    state: Literal["proven", "failed", "open"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Everything above the first section."""
+
+    claim: Claim | None
+    checks: Claim
+    colors: dict[str, str]  # by arm
+    cards: list[Card]
+
+
+def make_opening(results: Results) -> Opening:
+    """The first page of any report; without cards where no arm was run."""
+    failed = any(not check.passed for check in results.checks)
+    state = "failed" if failed else "proven" if results.checks else "open"
+    return Opening(
+        claim=make_claim(results),
+        checks=Claim(state, checks_summary(results)),
+        colors={name: s.color for name, s in arm_styles(results.arms).items()},
+        cards=make_cards(results),
+    )
+
+
+def make_claim(results: Results) -> Claim | None:
+    """Whether this run proves its arms to be the same program, and if not, why.
+
+    None where the run is about something else.
+    """
+    if is_plain(results):
+        return Claim(
+            "open",
+            "No claim of sameness: these two programs differ by design. A run of the "
+            "matched division makes that claim.",
+        )
+    if not results.arms and not results.parity:
+        return None
+    facts = [*_predictions(results), *_ladder(results)]
+    held = [fact.text for fact in facts if fact.state == "proven"]
+    rest = [fact for fact in facts if fact.state != "proven"]
+    if not rest:
+        return Claim("proven", f"Same program, proven: {', '.join(held)}.")
+    failed = any(fact.state == "failed" for fact in rest)
+    why = " and ".join(fact.text for fact in rest)
+    said = [f"Same program: not proven in this run, since {why}."]
+    said += [f"{fact[0].upper()}{fact[1:]}." for fact in held]
+    return Claim("failed" if failed else "open", " ".join(said))
+
+
+def _predictions(results: Results) -> list[Claim]:
+    """What the run says about the predictions of its arms."""
+    compared = [one for one in (results.comparison, *results.further) if one]
+    facts = [
+        Claim("open", f"{name} did not run")
+        for name, arm in results.arms.items()
+        if arm.status != "ok"
+    ]
+    if not compared and not facts:
+        facts.append(Claim("open", "no predictions were compared"))
+    for one in compared:
+        images = results.arms[one.arms[0]].test.images
+        differing = round((1 - one.top1_agreement) * images)
+        between = f" between {' and '.join(one.arms)}" if results.further else ""
+        said = f"{differing} of {images} predictions differ{between}"
+        facts.append(Claim("failed" if differing else "proven", said))
+    return facts
+
+
+def _ladder(results: Results) -> list[Claim]:
+    """What the run says about the parity ladder."""
+    parity = results.parity
+    if not parity or not parity.judged:
+        return [Claim("open", "the parity ladder was not climbed")]
+    if found := parity.first_failed:
+        where = f", at {found.first_failed}" if found.first_failed else ""
+        said = f"the parity ladder fails first at “{found.name}”{where}"
+        return [Claim("failed", said)]
+    which = "" if len(parity.judged) == len(parity.rungs) else " that can be judged"
+    said = f"all {len(parity.judged)} rungs of the parity ladder{which} hold"
+    return [Claim("proven", said)]
