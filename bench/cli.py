@@ -390,7 +390,7 @@ def _run(inputs: Inputs, settings: Settings, console: Console, **parts: object) 
     options = _options(inputs, settings, **parts)
     output = options.output
     try:
-        with Display(console, output / "log.jsonl") as display:
+        with Display(console) as display:
             results = run_benchmark(options, display)
     except Interrupted as stop:
         _report(stop.results, output, console)

@@ -246,11 +246,16 @@ def probe(worker: Worker) -> dict:
     return {"device": worker.device, "threads": worker.side.device.num_threads()}
 
 
+def load(worker: Worker) -> dict:
+    """Prove that the framework loads, with no images and no weights."""
+    return {"device": worker.device, "threads": worker.side.device.num_threads()}
+
+
 JOBS = {
     job.__name__: job
     for job in (
         *(train, time_phases, export_checkpoint, hand_over, take_over, read_pth, probe),
-        *(climb_ladder, probe_differences, probe_alone),
+        *(load, climb_ladder, probe_differences, probe_alone),
         *(compute_features, train_heads, time_epoch),
     )
 }
