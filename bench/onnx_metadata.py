@@ -53,7 +53,7 @@ def read_metadata(path: Path, session: InferenceSession) -> Metadata:
 
     Raises:
         UserError: a value is missing or malformed, or the graph has another input or
-            output than the metadata ask for.
+            output than its metadata asks for.
     """
     stored = session.get_modelmeta().custom_metadata_map
     try:
@@ -62,26 +62,23 @@ def read_metadata(path: Path, session: InferenceSession) -> Metadata:
         first = error.errors()[0]
         name = first["loc"][0]
         found = f"is {stored[name][:60]!a}" if name in stored else "is missing"
+        reason = first["msg"].removeprefix("Value error, ")
         raise UserError(
-            f"--model {path}: '{name}' in its metadata {found} ({first['msg']}). "
-            f"{ADVICE}"
+            f"--model {path}: '{name}' in its metadata {found} ({reason}). {ADVICE}"
         ) from error
-    expected = ["input", metadata.image_shape], ["logits", [len(metadata.classes)]]
-    for values, (name, shape) in zip(
-        (session.get_inputs(), session.get_outputs()), expected, strict=True
-    ):
-        found = [(value.name, value.type, value.shape) for value in values]
-        if not _fits(found, name, shape):
-            raise UserError(
-                f"--model {path}: its metadata ask for a graph with '{name}' of "
-                f"tensor(float) {['batch', *shape]} and nothing beside it, the graph "
-                f"has {found!a}. {ADVICE}"
-            )
+    _require_shape(path, "input", session.get_inputs(), metadata.image_shape)
+    _require_shape(path, "logits", session.get_outputs(), [len(metadata.classes)])
     return metadata
 
 
-def _fits(found: list[tuple], name: str, shape: list[int]) -> bool:
-    """Whether there is this input or output alone, for batches of any length."""
-    return [(n, kind, s[1:]) for n, kind, s in found] == [
-        (name, "tensor(float)", shape)
-    ] and not isinstance(found[0][2][0], int)
+def _require_shape(path: Path, name: str, values: list, shape: list[int]) -> None:
+    """Check that a graph has one such input or output, for batches of any length."""
+    found = [(value.name, value.type, value.shape) for value in values]
+    batch = found[0][2][:1] if found else []
+    expected = [(name, "tensor(float)", [*batch, *shape])]
+    if found != expected or isinstance(batch[0], int):
+        raise UserError(
+            f"--model {path}: its metadata asks for a graph with '{name}' of "
+            f"tensor(float) {['batch', *shape]} and nothing beside it, the graph has "
+            f"{found!a}. {ADVICE}"
+        )

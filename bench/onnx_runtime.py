@@ -36,9 +36,11 @@ class OnnxClassifier:
                 f"--model {path}: no such file. Give an exported .onnx file."
             )
         self._path = path
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what fails is raised, and needs no log as well
         with self._explained("open"):
             self._session = onnxruntime.InferenceSession(
-                path, providers=["CPUExecutionProvider"]
+                path, options, providers=["CPUExecutionProvider"]
             )
             metadata = read_metadata(path, self._session)
         self.classes = metadata.classes
