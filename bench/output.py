@@ -94,8 +94,8 @@ def claim_output(output: Path) -> Iterator[Claim]:
     """Hold a folder for one run; what the run wrote goes if it fails, unless kept.
 
     Raises:
-        UserError: the folder cannot be written, has no room, holds no earlier run's
-            files but others, or another run writes to it now.
+        UserError: the folder cannot be written, has no room, is neither empty nor an
+            earlier run's, or another run writes to it now.
     """
     claim = Claim(output)
     key = os.fsencode(os.path.realpath(output))

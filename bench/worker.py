@@ -237,18 +237,18 @@ def climb_ladder(worker: Worker) -> dict:
     return {"path": str(folder / "rungs.npz")}
 
 
+def load(worker: Worker) -> dict:
+    """Prove that the framework loads; say what it runs on."""
+    return {"device": worker.device, "threads": worker.side.device.num_threads()}
+
+
 def probe(worker: Worker) -> dict:
-    """Prove that the framework loads and finds the images; say what it runs on."""
+    """Prove that the arm finds its device, the images and what is switched on."""
     data = open_cached(worker.request.data)
     description, _ = worker.describe(data)
     for split in data.splits:
         worker.program(data).make_loader(split, description)
-    return {"device": worker.device, "threads": worker.side.device.num_threads()}
-
-
-def load(worker: Worker) -> dict:
-    """Prove that the framework loads, with no images and no weights."""
-    return {"device": worker.device, "threads": worker.side.device.num_threads()}
+    return load(worker)
 
 
 JOBS = {
