@@ -62,7 +62,8 @@ class Inputs:
     """Which sides to run, with commas between them: pytorch, keras (on TensorFlow),
     keras-jax, keras-torch."""
     output: Path | None = None
-    """Folder for results, report and models (default: reports/DATE-TIME)."""
+    """Folder for results, report and models (default: reports/DATE-TIME). It may be new,
+    empty, or of an earlier run, whose files are replaced; other files in it stay."""
     skip_bad_images: bool = False
     """Leave out files that cannot be decoded; the report counts them."""
     time_limit_minutes: float = 120
@@ -390,7 +391,7 @@ def _run(inputs: Inputs, settings: Settings, console: Console, **parts: object) 
     options = _options(inputs, settings, **parts)
     output = options.output
     try:
-        with Display(console, output / "log.jsonl") as display:
+        with Display(console) as display:
             results = run_benchmark(options, display)
     except Interrupted as stop:
         _report(stop.results, output, console)

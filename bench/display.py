@@ -31,11 +31,11 @@ STAGES = {
 
 
 class Display:
-    """Shows the progress of one task at a time and logs every event."""
+    """Shows the progress of one task at a time, and logs events where asked to."""
 
-    def __init__(self, console: Console, log: Path | None = None) -> None:
+    def __init__(self, console: Console) -> None:
         self.console = console
-        self._log = log
+        self._log: Path | None = None
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -57,6 +57,10 @@ class Display:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def log_to(self, path: Path) -> None:
+        """Append every event from now on to a file."""
+        self._log = path
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line that stays; `text` is shown as it is."""
@@ -96,7 +100,7 @@ class Display:
             )
 
     def log(self, event: dict) -> None:
-        """Append one line to log.jsonl."""
+        """Append one line to the log, if there is one."""
         if self._log:
             with self._log.open("a") as file:
                 line = {"seconds": round(now() - self._start, 3), **event}

@@ -1,53 +1,86 @@
-"""Look at everything a run needs, one line each, and say what to do where it fails."""
+"""Check what every run needs, one line each, and say what to do where it fails."""
 
 import shutil
 import tempfile
-from pathlib import Path
+from functools import partial
+from importlib import import_module
 
 from rich.console import Console
+from rich.text import Text
 
-from bench.environment import describe_environment
-from bench.processes import ArmFailed, run_worker
+from bench.environment import PACKAGES, describe_environment
+from bench.processes import ArmFailed, run_worker, together
 from bench.request import PAIR, Request
+from shared.clock import now
 from shared.config import Config
 from shared.errors import UserError
-from shared.files import cache_folder, require_writable
+from shared.files import cache_folder, require_free_space, require_writable
 
-PROBE_LIMIT_S = 300
-LOW_DISK_BYTES = 2 * 2**30
+LOAD_LIMIT_S = 300
+CACHE_BYTES = 2 * 2**30  # decoded images and downloads
+OPTIONAL = {"jax"}
+REMEDY = "Install the packages again with `make setup`."
 
 
 def examine(console: Console) -> bool:
-    """Print what is there; returns whether a run can work."""
+    """Print what is checked and found; returns whether both arms can run.
+
+    Raises:
+        UserError: the cache folder cannot be written, or its disk is nearly full.
+    """
     environment = describe_environment({})
     console.print(f"Python {environment.python} on {environment.platform}")
     console.print(
         f"{environment.cpu}, {environment.cpu_count} cores, "
         f"{environment.memory_bytes / 2**30:.1f} GiB, GPU: {environment.gpu or 'none'}"
     )
-    findings = [_examine_arm(arm) for arm in PAIR] + [_examine_cache()]
-    for good, text in findings:
-        mark = "[green]ok[/green]" if good else "[red]FAILED[/red]"
-        console.print(f"{mark}  {text}")
+    findings = [
+        _check_packages(environment.packages),
+        _check_onnxruntime(),
+        *together(*[partial(_check_arm, arm) for arm in PAIR]),
+    ]
+    for finding in findings:
+        _show(console, *finding)
+    folder = cache_folder()
+    require_writable(folder)
+    require_free_space(folder, CACHE_BYTES)
+    free = shutil.disk_usage(folder).free / 2**30
+    _show(console, True, f"cache: {folder}, {free:.1f} GiB free")
+    console.print(
+        "Images and weights: `python -m bench prepare` finds and checks them."
+    )
     return all(good for good, _ in findings)
 
 
-def _examine_arm(arm: str) -> tuple[bool, str]:
-    with tempfile.TemporaryDirectory() as scratch:
-        request = Request(job="probe", arm=arm, config=Config(), scratch=scratch)
-        try:
-            done = run_worker(request, lambda event: None, PROBE_LIMIT_S)  # noqa: ARG005
-        except (ArmFailed, UserError) as reason:
-            return False, f"{arm}: {reason}. Run `make setup` again."
-    return True, f"{arm}: runs on {done['device']}, {done['threads']} threads"
+def _show(console: Console, good: bool, text: str) -> None:
+    mark = Text("ok      ", "green") if good else Text("FAILED  ", "red")
+    console.print(mark + Text(text), soft_wrap=True)
 
 
-def _examine_cache() -> tuple[bool, str]:
-    folder: Path = cache_folder()
+def _check_packages(found: dict[str, str]) -> tuple[bool, str]:
+    missing = set(PACKAGES) - set(found) - OPTIONAL
+    if missing:
+        return False, f"not installed: {', '.join(sorted(missing))}. {REMEDY}"
+    return True, f"packages: {', '.join(map(' '.join, found.items()))}"
+
+
+def _check_onnxruntime() -> tuple[bool, str]:
     try:
-        require_writable(folder)
-    except UserError as error:
-        return False, str(error)
-    free = shutil.disk_usage(folder).free
-    text = f"cache in {folder}, {free / 2**30:.1f} GiB free"
-    return free > LOW_DISK_BYTES, text
+        import_module("onnxruntime")
+    except ImportError as error:
+        return False, f"onnxruntime: {error}. {REMEDY}"
+    return True, "onnxruntime: loads"
+
+
+def _check_arm(arm: str) -> tuple[bool, str]:
+    start = now()
+    with tempfile.TemporaryDirectory() as scratch:
+        request = Request(job="load", arm=arm, config=Config(), scratch=scratch)
+        try:
+            done = run_worker(request, lambda event: None, LOAD_LIMIT_S)  # noqa: ARG005
+        except (ArmFailed, UserError) as reason:
+            return False, f"{arm}: {reason}. {REMEDY}"
+    return True, (
+        f"{arm}: its framework loads in {now() - start:.1f} s and runs on "
+        f"{done['device']}, {done['threads']} threads"
+    )

@@ -1,11 +1,14 @@
 """Run exported graphs with onnxruntime alone, and compare logits with logits."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
+from bench.onnx_metadata import ADVICE, read_metadata
 from shared.errors import UserError
 from shared.metrics import max_scaled_diff, top1_agreement
 from shared.preprocessing import scale_pixels
@@ -32,26 +35,32 @@ class OnnxClassifier:
             raise UserError(
                 f"--model {path}: no such file. Give an exported .onnx file."
             )
-        try:
+        self._path = path
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what fails is raised, and needs no log as well
+        with self._explained("open"):
             self._session = onnxruntime.InferenceSession(
-                path, providers=["CPUExecutionProvider"]
+                path, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime's errors share no base class
-            raise UserError(
-                f"--model {path}: onnxruntime cannot open it "
-                f"({str(error).splitlines()[0]})."
-            ) from error
-        metadata = self._session.get_modelmeta().custom_metadata_map
+            metadata = read_metadata(path, self._session)
+        self.classes = metadata.classes
+        self.image_size_px = metadata.image_size_px
+        self._mean, self._std = metadata.mean, metadata.std
+        self._layout = metadata.layout
+
+    @contextmanager
+    def _explained(self, verb: str) -> Iterator[None]:
+        """Turn onnxruntime's errors, which share no base class, into the user's."""
         try:
-            self.classes: list[str] = json.loads(metadata["classes"])
-            self.image_size_px = int(metadata["image_size_px"])
-            self._mean = json.loads(metadata["mean"])
-            self._std = json.loads(metadata["std"])
-            self._layout = metadata["layout"]
-        except KeyError as error:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            first_line = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = "".join(filter(str.isprintable, first_line))
             raise UserError(
-                f"--model {path}: no {error} in its metadata. Export it with "
-                "`python -m bench export`."
+                f"--model {self._path}: onnxruntime cannot {verb} it ({reason}). "
+                f"{ADVICE}"
             ) from error
 
     def logits(self, images: np.ndarray) -> np.ndarray:
@@ -66,8 +75,13 @@ class OnnxClassifier:
         return inputs
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
-        """Logits (N, classes) float32 of prepared inputs."""
-        return self._session.run(["logits"], {"input": inputs})[0]
+        """Logits (N, classes) float32 of prepared inputs.
+
+        Raises:
+            UserError: the graph fails on them.
+        """
+        with self._explained("run"):
+            return self._session.run(["logits"], {"input": inputs})[0]
 
     def all_logits(self, images: np.ndarray, batch_size: int) -> np.ndarray:
         """Logits of all images in batches, the last one smaller where it must be."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import requests
 
 from bench.onnx_runtime import OnnxClassifier
@@ -39,7 +40,11 @@ def predict(sources: list[str], model: Path) -> Iterator[Prediction]:
         except BadImage as error:
             yield Prediction(source, {}, str(error))
             continue
-        probabilities = softmax(classifier.logits(image[None]))[0]
+        logits = classifier.logits(image[None])
+        if not np.isfinite(logits).all():
+            yield Prediction(source, {}, "the model gives NaN or infinity for it")
+            continue
+        probabilities = softmax(logits)[0]
         ranking = sorted(
             zip(classifier.classes, probabilities.tolist(), strict=True),
             key=lambda pair: -pair[1],

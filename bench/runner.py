@@ -85,11 +85,12 @@ def run_benchmark(options: Options, display: Display) -> Results:
         Interrupted: the user stopped it, and what was finished is written.
     """
     with (
-        claim_output(options.output.absolute()) as claim,
+        claim_output(options.output) as claim,
         tempfile.TemporaryDirectory(prefix="bench-") as scratch,
     ):
         run = _prepare(options, display, Path(scratch))
-        claim.clear()
+        claim.begin(lambda: _record(run))
+        display.log_to(options.output / "log.jsonl")
         try:
             _do_everything(run)
         except BaseException as error:

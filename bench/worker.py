@@ -264,13 +264,18 @@ def climb_ladder(worker: Worker) -> dict:
     return {"path": str(path)}
 
 
+def load(worker: Worker) -> dict:
+    """Prove that the framework loads; say what it runs on."""
+    return {"device": worker.device, "threads": worker.side.device.num_threads()}
+
+
 def probe(worker: Worker) -> dict:
-    """Prove that the framework loads and finds the images; say what it runs on."""
+    """Prove that the arm finds its device, the images and what is switched on."""
     data = open_cached(worker.request.data)
     description, _ = worker.describe(data)
     for split in data.splits:
         worker.program(data).make_loader(split, description)
-    return {"device": worker.device, "threads": worker.side.device.num_threads()}
+    return load(worker)
 
 
 JOBS = {
@@ -278,7 +283,7 @@ JOBS = {
     for job in (
         *(train, export_trained, export_checkpoint, hand_over, take_over, read_pth),
         *(time_cold, time_briefly, time_steady, probe),
-        *(climb_ladder, probe_differences, probe_alone),
+        *(load, climb_ladder, probe_differences, probe_alone),
         *(compute_features, train_heads, time_epoch),
     )
 }

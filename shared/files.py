@@ -13,6 +13,8 @@ import platformdirs
 
 from shared.errors import UserError
 
+UNFINISHED = ".bench-unfinished-"  # what the names of files under way begin with
+
 
 def cache_folder() -> Path:
     """Folder for decoded images, downloads and converted weights ($BENCH_CACHE)."""
@@ -33,7 +35,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     suffix = "".join(Path(path).suffixes)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix, f".{path.stem}-", path.parent)
+        handle, name = tempfile.mkstemp(suffix, UNFINISHED, path.parent)
         os.close(handle)
         temporary = Path(name)
         try:
@@ -90,6 +92,8 @@ def _explained(error: OSError, path: Path) -> Exception:
         what = "no permission to write there"
     elif error.errno in (errno.ENOTDIR, errno.EEXIST):
         what = "a part of this path is a file, not a folder"
+    elif error.errno == errno.ENAMETOOLONG:
+        what = "a name in this path is too long"
     else:
         return error
     return UserError(

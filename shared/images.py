@@ -2,19 +2,19 @@
 
 import base64
 import io
+import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 # Accepts the largest cameras made (14204x10652), refuses 20,000x20,000.
 MAX_PIXELS = 160_000_000
 # Named, since some of Pillow's other readers start programs (EPS) or guess (TGA).
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-
-# Pillow's own limit warns below ours and fails without naming width and height.
-Image.MAX_IMAGE_PIXELS = None
 
 
 class BadImage(ValueError):
@@ -34,8 +34,10 @@ def decode_image(source: Path | BinaryIO, size_px: int) -> np.ndarray:
     """
     content = _read(source)
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with _open(io.BytesIO(content)) as image:
             _require_size(image)
+            if image.format == "TIFF":
+                _allocate(image)
             ImageOps.exif_transpose(image, in_place=True)
             square = _to_rgb(image).resize(
                 (size_px, size_px), Image.Resampling.BILINEAR
@@ -43,15 +45,15 @@ def decode_image(source: Path | BinaryIO, size_px: int) -> np.ndarray:
             return np.array(square)  # (H, W, C)
     except (BadImage, MemoryError):
         raise
-    except UnidentifiedImageError:
-        raise BadImage(f"not an image ({', '.join(FORMATS)} are read)") from None
+    except Image.DecompressionBombError as error:  # WebP's and GIF's readers ask first
+        raise BadImage(f"more than {MAX_PIXELS / 1e6:.0f} million pixels") from error
     except Exception as error:  # Pillow raises ten kinds for a broken file
         raise BadImage(f"broken image: {error or type(error).__name__}") from error
 
 
 def is_upright_photo(file: Path) -> bool:
     """Whether it is a colour JPEG that no EXIF tag turns: any decoder sees the same."""
-    with Image.open(file) as image:
+    with file.open("rb") as content, _open(content) as image:
         upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
         return upright and (image.format, image.mode) == ("JPEG", "RGB")
 
@@ -73,6 +75,30 @@ def _read(source: Path | BinaryIO) -> bytes:
     if not content:
         raise BadImage("the file is empty")
     return content
+
+
+def _open(content: BinaryIO) -> Image.Image:
+    """Read the header of an image as Image.open does, but judge no size.
+
+    Image.open warns of what we accept, by a limit that is of the whole process and so
+    not ours to change.
+    """
+    start = content.read(16)
+    for name in FORMATS:
+        if name not in Image.OPEN:
+            Image.init()
+        read_header, accepts = Image.OPEN[name]
+        if accepts(start) is True:  # else False, or a text that says why
+            content.seek(0)
+            with suppress(SyntaxError, IndexError, TypeError, struct.error):
+                return read_header(content, None)
+    raise BadImage(f"not an image ({', '.join(FORMATS)} are read)")
+
+
+def _allocate(image: TiffImageFile) -> None:
+    """Take the memory of a TIFF, whose loader would ask the same limit before it."""
+    width, height = (image.tag_v2[tag] for tag in (IMAGEWIDTH, IMAGELENGTH))
+    image.im = Image.new(image.mode, (width, height)).im  # not yet turned by EXIF
 
 
 def _require_size(image: Image.Image) -> None:

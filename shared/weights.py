@@ -5,6 +5,7 @@ layout whose metadata says how images are to be scaled.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,21 +168,24 @@ def _read_safetensors(path: Path, source: str | None) -> Weights:
         state,
         path,
         source or metadata.get("source", path.name),
-        _three_numbers(metadata.get("mean"), path),
-        _three_numbers(metadata.get("std"), path),
+        _three_numbers(metadata.get("mean"), path, above=-math.inf),
+        _three_numbers(metadata.get("std"), path, above=0),
         metadata.get("notice") or None,
     )
 
 
-def _three_numbers(text: str | None, path: Path) -> tuple | None:
+def _three_numbers(text: str | None, path: Path, above: float) -> tuple | None:
     if text is None:
         return None
     try:
-        first, second, third = (float(part) for part in text.split(","))
+        first, second, third = numbers = [float(part) for part in text.split(",")]
+        if not all(above < number < math.inf for number in numbers):
+            raise ValueError
     except ValueError as error:
         raise UserError(
             f"--weights {path}: mean and std in its metadata must be three numbers "
-            f"with commas between them, found '{text}'."
+            "with commas between them, all finite and those of std above 0, found "
+            f"{text!a}."
         ) from error
     return first, second, third
 

@@ -1,5 +1,6 @@
 """The command line through real processes: what a user sees for each mistake."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -9,8 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from safetensors.numpy import save_file
 
+from bench import runner
+from bench.display import Display
+from bench.output import files_of_a_run
+from bench.run import Options, Run
+from shared.config import make_config
+from shared.records import read_results
+
+SAMPLE = Path(__file__).parents[2] / "reports/samples/clothing-2-cores/results.json"
 COMMANDS = (
     "all",
     "parity",
@@ -101,13 +111,18 @@ def test_bad_images_are_all_listed_and_nothing_is_left(bench, tiny_data, tmp_pat
 
 def test_output_that_is_a_file_or_holds_other_files(bench, tiny_data, tmp_path):
     (tmp_path / "file").write_text("mine")
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "thesis.txt").write_text("mine")
-    for name in ("file", "file/below", "home"):
+    for name in ("home/thesis.txt", "own/models/best.pt", "broken/results.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "linked").mkdir()
+    shutil.copy(SAMPLE, tmp_path / "linked/results.json")
+    (tmp_path / "linked/models").symlink_to(tmp_path / "own/models")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    for name in ("file", "file/below", "home", "own", "broken", "linked"):
         done = bench("all", "--data", tiny_data, "--output", tmp_path / name)
         expect_user_error(done, name)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
     assert (tmp_path / "file").read_text() == "mine"
-    assert (tmp_path / "home" / "thesis.txt").read_text() == "mine"
 
 
 def test_wrong_weights_fail_before_the_images_are_read(bench, tiny_data, tmp_path):
@@ -121,12 +136,40 @@ def test_wrong_weights_fail_before_the_images_are_read(bench, tiny_data, tmp_pat
     assert not output.exists()
 
 
-def test_earlier_results_survive_a_mistake(bench, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "results.json").write_text("{}")
-    done = bench("all", "--data", tmp_path / "nowhere", "--output", tmp_path / "out")
-    expect_user_error(done, "nowhere")
-    assert (tmp_path / "out" / "results.json").read_text() == "{}"
+def test_earlier_results_survive_a_mistake(bench, tiny_data, tmp_path):
+    """Even one that only the arms can find, once the inputs are prepared."""
+    results = tmp_path / "out" / "results.json"
+    results.parent.mkdir()
+    shutil.copy(SAMPLE, results)
+    for mistake in (("--data", "no/such"), ("--data", tiny_data, "--device", "cuda")):
+        done = bench(
+            *("train", *mistake, "--weights", "random", "--output", results.parent),
+            CUDA_VISIBLE_DEVICES="-1",
+        )
+        expect_user_error(done, mistake[-1])
+        assert [*results.parent.iterdir()] == [results]
+        assert results.read_bytes() == SAMPLE.read_bytes()
+
+
+def test_a_run_begins_with_a_partial_record(tiny_data, cache, tmp_path, monkeypatch):
+    """So the next run knows the folder, even if this one is killed."""
+    output, seen = tmp_path / "out", []
+
+    def look(_run: Run) -> None:
+        seen.extend(output.iterdir())
+        assert read_results(seen[0]).status == "partial"
+
+    monkeypatch.setenv("BENCH_CACHE", str(cache))
+    monkeypatch.setattr(runner, "_do_everything", look)
+    options = Options(
+        config=make_config(),
+        arms=("keras",),
+        output=output,
+        data=str(tiny_data),
+        weights="random",
+    )
+    runner.run_benchmark(options, Display(Console(file=io.StringIO())))
+    assert seen == [output / "results.json"]
 
 
 def test_cuda_without_a_gpu_says_so(bench, tiny_data, tmp_path):
@@ -159,6 +202,25 @@ def test_one_arm_is_reported_alone(one_arm):
     assert results["comparison"] is None
     assert any("two arms" in reason for reason in results["not_run"])
     assert (one_arm / "report.html").is_file()
+
+
+def test_every_file_of_a_run_is_known_as_its_own(one_arm):
+    known = files_of_a_run(one_arm)
+    for path in one_arm.rglob("*"):
+        assert path in known if path.is_dir() else path.name in known[path.parent]
+
+
+def test_a_new_run_replaces_an_earlier_one_and_nothing_else(
+    bench, one_arm, tiny_data, tmp_path
+):
+    output = shutil.copytree(one_arm, tmp_path / "again")
+    (output / "models/keras/notes.txt").write_text("mine")
+    inputs = ("--data", tiny_data, "--weights", "random", "--arms", "keras")
+    out_of_time = ("--time-limit-minutes", 0.001, "--output", output)
+    assert bench("train", *inputs, *out_of_time).returncode == 3
+    assert read_results(output / "results.json").status == "partial"
+    models = [path for path in (output / "models").rglob("*") if path.is_file()]
+    assert models == [output / "models/keras/notes.txt"]
 
 
 def test_weights_as_a_pth_file(bench, tiny_data, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from shared.images import (
     MAX_PIXELS,
@@ -194,13 +194,47 @@ def test_a_bomb_is_refused_by_its_header_and_without_a_warning():
             decode_image(io.BytesIO(bomb), 32)
 
 
-def test_a_hundred_megapixel_photo_is_accepted():
+def test_a_canvas_that_a_header_only_claims_is_refused():
+    """WebP's reader takes memory for it before anybody can ask for its size."""
+    content = bytearray(file_of(Image.new("RGBA", (9, 9)), "WEBP", exif=b"x").read())
+    canvas = content.index(b"VP8X") + 12
+    content[canvas : canvas + 6] = (19_999).to_bytes(3, "little") * 2
+    with pytest.raises(BadImage, match="more than 160 million pixels"):
+        decode_image(io.BytesIO(content), 32)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_hundred_megapixel_photo_is_accepted(kind):
     width, height = 11_648, 8_736
     assert 100e6 < width * height < MAX_PIXELS
+    if kind == "PNG":
+        file = io.BytesIO(zeros_png(width, height))
+    else:
+        file = file_of(Image.new("1", (width, height)), "TIFF")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pixels = decode_image(io.BytesIO(zeros_png(width, height)), 32)
+        pixels = decode_image(file, 32)
     assert (pixels == 0).all()
+
+
+def test_the_limit_of_other_users_of_pillow_is_left_alone():
+    assert Image.MAX_IMAGE_PIXELS == 2**30 // 4 // 3
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(zeros_png(20_000, 20_000)))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_deflate"])
+def test_tiff_gives_the_same_pixels_as_plain_pillow(mode, compression):
+    picture = Image.effect_noise((40, 20), 90).convert("RGB").convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = file_of(picture, "TIFF", compression=compression, exif=exif)
+    with Image.open(file) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    expected = upright.resize((8, 8), Image.BILINEAR)
+    file.seek(0)
+    np.testing.assert_array_equal(decode_image(file, 8), np.asarray(expected))
 
 
 def test_thumbnail_is_a_small_jpeg_of_the_same_picture(tmp_path: Path):

@@ -132,8 +132,12 @@ def test_files_of_another_kind_are_refused(tmp_path, name):
         read_weights(path)
 
 
-def test_bad_scaling_is_refused(weights, tmp_path):
-    save_file(weights.arrays, tmp_path / "w.safetensors", metadata={"mean": "0.5"})
+@pytest.mark.parametrize(
+    "metadata",
+    [{"mean": "0.5"}, {"mean": "0,nan,0"}, {"std": "1,inf,1"}, {"std": "1,0,1"}],
+)
+def test_bad_scaling_is_refused(weights, tmp_path, metadata):
+    save_file(weights.arrays, tmp_path / "w.safetensors", metadata=metadata)
     with pytest.raises(UserError, match="three numbers"):
         read_weights(tmp_path / "w.safetensors")
 
