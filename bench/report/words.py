@@ -48,7 +48,7 @@ HEADLINES = ("train_step", "forward", "epoch")
 
 GLOSSARY = {
     "Macro F1": "F1 is the harmonic mean of precision and recall of one class; macro "
-    "F1 is its plain mean over the classes, so a rare class counts as much as a "
+    "F1 is its mean over the classes, so a rare class counts as much as a "
     "common one.",
     "Interval": "the values that are compatible with what was measured, with 95% "
     "confidence where no other is named. For an accuracy it is Wilson's. For the "

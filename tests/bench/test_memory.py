@@ -52,7 +52,7 @@ def failed(one_pass: PassMemory) -> list[str]:
     [(-20, False), (6, False), (50, True), (1440, True)],
 )
 def test_memory_that_grows_with_the_images_fails(kind, grown_mib, is_failed):
-    """10,000 images: 50 MiB are 5 for each thousand, and 1,440 the images themselves."""
+    """50 MiB are 5 for each 1,000 images, which themselves are 144."""
     readings = {"private_mib": None, "device_mib": None}
     readings[f"{kind}_mib"] = (900, 900 + grown_mib)
     found = failed(PassMemory(images=10_000, **readings))

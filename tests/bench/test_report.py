@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bench.report import print_summary, write_report
 from bench.report.division import anchor, differences
-from bench.report.numbers import fixed, percent, points, short, tiny, wilson_interval
+from bench.report.numbers import fixed, percent, points, short, tiny
 from shared.config import ONE_DIVISION
 from shared.errors import UserError
 from shared.records import (
@@ -27,6 +27,7 @@ from shared.records import (
     MemoryRecord,
     Mistake,
     OperationRecord,
+    PassMemory,
     Results,
     ScalingPoint,
     ScalingRecord,
@@ -384,11 +385,6 @@ def test_links_to_the_differences_lead_there(results, tmp_path):
     )
 
 
-def test_wilson_interval_is_the_published_one():
-    assert wilson_interval(0.9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-4)
-    assert wilson_interval(0.0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
-
-
 def test_summary_fits_a_narrow_terminal(results):
     lines = summary(results).splitlines()
     assert max(map(len, lines)) <= 80
@@ -520,6 +516,7 @@ def test_memory_and_time_by_images_have_a_section(results, tmp_path):
             decoding_s=1,
             stages={"features": images / 200, "epochs": 1},
             memory=MemoryRecord(peak_rss_mib=1234, peak_private_mib=777),
+            one_pass=PassMemory(images=images, private_mib=(700, 712), device_mib=None),
             test_accuracy=0.9,
         )
         for images in (1000, 4000, 8000)
@@ -527,6 +524,6 @@ def test_memory_and_time_by_images_have_a_section(results, tmp_path):
     results.scaling = ScalingRecord(points=points)
     for page in pages(results, tmp_path):
         assert "foretells 41 s for 8,000 images, which took 41 s" in page
-        assert "MiB of private memory (95% interval)" in page
+        assert "add +1.5 MiB of private memory in the pass" in page
         assert "1,234" in page
         assert "777" in page
