@@ -13,9 +13,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from bench.comparison import make_checks
 from bench.report import print_summary, write_report
 from bench.report.division import anchor, differences
+from bench.report.idioms import _whole
 from bench.report.numbers import fixed, percent, points, short, tiny
+from bench.statistics import NO_DIFFERENCE
+from bench.timing.idioms import _judge_accuracies
 from shared.config import ONE_DIVISION
 from shared.errors import UserError
 from shared.records import (
@@ -499,6 +503,20 @@ def test_optimisation_ladder_adds_the_cold_cache_where_it_is_read(results, tmp_p
     assert cells[-1] == "no difference shown"
     (worse,) = [line for line in text.splitlines() if line.startswith("| too fast | 1")]
     assert worse.split("|")[-2].strip() == "shown"
+
+
+def test_ladder_and_check_follow_one_rule():
+    """A rung that gets more and more images wrong, which the one before gets right."""
+    before, this = (make_rung(name, 10, (0, 0)) for name in ("before", "this"))
+    record, said = IdiomsRecord(epochs=1, seed=0, arms={"keras": [before, this]}), []
+    for mistakes in range(10):
+        correct = [np.full(372, True), np.arange(372) >= mistakes]
+        _judge_accuracies([before, this], correct)
+        (check,) = make_checks({}, idioms=record)
+        verdict = _whole(this, before, decoding_s=0)[-1]
+        assert check.passed == (verdict == NO_DIFFERENCE) == (check.value >= 0.05)
+        said.append(check.passed)
+    assert said == [True] * 6 + [False] * 4  # two tails of 1 / 2^6 are below 0.05
 
 
 def test_the_ladder_says_what_it_trains_without(results, tmp_path):
