@@ -176,9 +176,7 @@ class ArmRecord(Record):
 class TimingComparison(Record):
     ratio: float  # first arm / second arm, geometric mean of the rounds
     interval: Interval  # Student's paired t on the logarithms
-    confidence: float = (
-        0.95  # of the interval: higher where several are judged together
-    )
+    confidence: float = 0.95  # of the interval; more where several are judged together
     p: float | None = None  # of the same test, with Holm's correction
     verdict: str  # "no difference shown" where the interval contains 1
 

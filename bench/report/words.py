@@ -53,11 +53,11 @@ GLOSSARY = {
     "Interval": "the values that are compatible with what was measured, with 95% "
     "confidence where no other is named. For an accuracy it is Wilson's. For the "
     "difference of two accuracies it is Clopper and Pearson's exact interval of how "
-    "the images divide that only one of the two gets right, whose number is taken as "
-    "given: where there are none, it is 0 to 0. For ratios of times it is Student's t "
-    "on their logarithms, over the rounds, each with the median ratio of the samples "
-    "that both arms took in it; for accuracies over seeds it is Student's t over the "
-    "seeds, and only that one covers other seeds.",
+    "the images divide that only one of the two gets right; their number is taken as "
+    "given, so that without such images it is 0 to 0. For ratios of times it is "
+    "Student's t on their logarithms, over the rounds, each with the median ratio of "
+    "the samples that both arms took in it. For accuracies over seeds it is Student's "
+    "t over the seeds, and no other interval covers other seeds.",
     "Shown": "the interval of a difference leaves out 0, or that of a ratio 1. That is "
     "so exactly where the p value of the same test is below 0.05.",
     "Judged together": "where a table has several differences, some would be shown by "
