@@ -229,9 +229,11 @@ def _check_onnx(run: Run, arm: str) -> OnnxRecord:
 
 def _compare_arms(run: Run, processes: Processes) -> None:
     """The first arm with each other one, and one classifier exported by both sides."""
-    first, *others = run.finished
-    run.comparison, *run.further = [_compare(run, (first, other)) for other in others]
-    config = run.options.config
+    arms = {name: run.arms[name] for name in run.finished}
+    labels, config = run.data.splits["test"].labels, run.options.config
+    run.comparison, *run.further = compare_arms(arms, labels)
+    for found in run.comparisons:
+        found.differing = _differing(run, found.arms)
     if config.division == "plain":
         run.not_run.append(
             "check of the backbone features, and exports across the two sides: the two "
@@ -242,21 +244,18 @@ def _compare_arms(run: Run, processes: Processes) -> None:
         run.not_run.append("check of the backbone features: none were computed apart")
     elif config.is_rounded:
         run.not_run.append("check of the backbone features: bfloat16 has three digits")
+    else:
+        for found in run.comparisons:
+            _compare_features(run, found)
     if set(PAIR) <= set(run.finished) and all(run.arms[arm].onnx for arm in PAIR):
         _cross(run, processes["keras"])
 
 
-def _compare(run: Run, names: tuple[str, str]) -> ComparisonRecord:
-    config, labels = run.options.config, run.data.splits["test"].labels
-    arms = tuple(run.arms[name] for name in names)
-    found = compare_arms(names, arms, labels, config.seed)
-    found.differing = _differing(run, names)
-    if config.features_are_cached and not config.is_rounded:
-        features = [
-            np.load(run.scratch / name / "validation-features.npy") for name in names
-        ]
-        found.features_max_scaled_diff = max_scaled_diff(*features)
-    return found
+def _compare_features(run: Run, found: ComparisonRecord) -> None:
+    features = [
+        np.load(run.scratch / name / "validation-features.npy") for name in found.arms
+    ]
+    found.features_max_scaled_diff = max_scaled_diff(*features)
 
 
 def _differing(run: Run, names: tuple[str, str]) -> list[DifferingImage]:

@@ -36,7 +36,7 @@ from shared.dataset import ImageData, Split, open_cached
 from shared.errors import UserError
 from shared.files import write_atomically
 from shared.images import encode_thumbnail
-from shared.memory import PrivateMemory
+from shared.memory import PassWatch, PrivateMemory
 from shared.metrics import score, softmax
 from shared.records import (
     ArmRecord,
@@ -77,6 +77,9 @@ class Worker:
         with self.stage("import"):
             self.side = import_side(request.arm)
             self.device = self.side.device.set_up(self.config)
+        self.one_pass = PassWatch(
+            self.config.batch_size, self.side.device.peak_device_mib, on_batch
+        )
         for difference in request.switches:
             left_in.enter_context(self.side.differences.switched_on(difference))
 
@@ -131,9 +134,8 @@ class Worker:
         for name in ("train", "validation"):
             loader = side.dataset.make_loader(splits[name], description)
             store = self.request.scratch / f"{name}-features.npy"
-            features = side.inference.compute_features(
-                backbone, loader, on_batch, store
-            )
+            report = self.one_pass if name == "train" else on_batch
+            features = side.inference.compute_features(backbone, loader, report, store)
             loaders.append(
                 side.dataset.make_feature_loader(
                     features, splits[name].labels, description, name == "train"
@@ -198,6 +200,7 @@ def train(worker: Worker) -> dict:
         test=_score_test(test, splits["test"], classes),
         stages=worker.stages.seconds,
         memory=worker.memory(),
+        one_pass=worker.one_pass.record(),
     )
     return {"arm": record.model_dump(), "threads": side.device.num_threads()}
 

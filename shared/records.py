@@ -143,6 +143,24 @@ class MemoryRecord(Record):
     peak_device_mib: float | None = None
 
 
+class PassMemory(Record):
+    """Memory after a quarter of one pass over images, and at its end."""
+
+    images: int  # between the two readings
+    private_mib: tuple[float, float] | None  # without mapped files; Linux alone tells
+    device_mib: tuple[float, float] | None  # the peak so far, on an accelerator
+
+    @property
+    def growth_mib(self) -> dict[str, float]:
+        """What 1,000 images add to each kind of memory that was read."""
+        kinds = {"private": self.private_mib, "device": self.device_mib}
+        return {
+            kind: 1000 * (readings[1] - readings[0]) / self.images
+            for kind, readings in kinds.items()
+            if readings
+        }
+
+
 class OnnxParity(Record):
     """onnxruntime against the framework's own logits, all test images."""
 
@@ -178,13 +196,16 @@ class ArmRecord(Record):
     timing: dict[str, TimingRecord] = {}
     stages: dict[str, float] = {}  # seconds of each part of the training process
     memory: MemoryRecord | None = None
+    one_pass: PassMemory | None = None  # over the training images, for features
     onnx: OnnxRecord | None = None
 
 
 class TimingComparison(Record):
     ratio: float  # first arm / second arm, geometric mean of the rounds
-    interval: Interval  # 95 %
-    verdict: str  # "no difference shown" when the interval contains 1
+    interval: Interval  # Student's paired t on the logarithms
+    confidence: float = 0.95  # of the interval; more where several are judged together
+    p: float | None = None  # of the same test, with Holm's correction
+    verdict: str  # "no difference shown" where the interval contains 1
 
 
 class MachineState(Record):
@@ -238,6 +259,7 @@ class ScalingPoint(Record):
     decoding_s: float  # into an empty decode cache
     stages: dict[str, float]  # seconds of each part of the training process
     memory: MemoryRecord
+    one_pass: PassMemory | None = None
     test_accuracy: float
 
     @property
@@ -269,8 +291,9 @@ class IdiomRecord(Record):
     memory: MemoryRecord
     test_accuracy: float
     difference: float  # of test accuracy, from what the ladder's `compared_with` says
-    difference_interval: Interval  # paired by test image, 95 %
-    mcnemar_p: float | None = None
+    difference_interval: Interval  # exact, of the images that one alone gets right
+    difference_confidence: float = 0.95  # of the interval
+    mcnemar_p: float | None = None  # with Holm's correction over the rungs of the arm
     epoch: TimingRecord | None = None  # of a share of the images; features amortised
     augmented: TimingRecord | None = None  # the same with augmentation
     gain: TimingComparison | None = None  # times of the rung before over this one's
@@ -333,11 +356,12 @@ class DifferingImage(Record):
 class ComparisonRecord(Record):
     arms: tuple[str, str]  # differences are first minus second
     test_accuracy_difference: float
-    test_accuracy_interval: Interval  # paired, 95 %
+    test_accuracy_interval: Interval  # exact, of the images that one alone gets right
+    test_accuracy_confidence: float = 0.95  # of the interval
     validation_accuracy_difference: float
     top1_agreement: float
     differing: list[DifferingImage] = []  # test images with two predictions
-    mcnemar_p: float
+    mcnemar_p: float  # with Holm's correction where there are more than two arms
     verdict: str
     features_max_scaled_diff: float | None = None  # backbones, validation images
     onnx_cross: OnnxCross | None = None
@@ -404,9 +428,13 @@ class AblationRecord(Record):
     matched: list[SeedScores]
     changed: list[SeedScores]
     validation_change: float  # mean over the seeds
-    validation_interval: Interval  # paired by seed, 95 %
+    validation_interval: Interval  # Student's paired t, by seed
+    validation_confidence: float = 0.95  # of the interval
+    validation_p: float | None = None  # with Holm's correction over the run's entries
     test_change: float
     test_interval: Interval
+    test_confidence: float = 0.95
+    test_p: float | None = None
     verdict: Literal["shown", "not shown"]  # the test interval excludes 0
 
 

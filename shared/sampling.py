@@ -3,7 +3,7 @@
 import numpy as np
 
 # First part of each key, so that no two purposes share a stream.
-ORDER, AUGMENTATION, HEAD, BACKBONE, CALIBRATION, TIMING, BOOTSTRAP, DROPOUT = range(8)
+ORDER, AUGMENTATION, HEAD, BACKBONE, CALIBRATION, TIMING, DROPOUT = range(7)
 
 
 def stream(seed: int, purpose: int, *key: int) -> np.random.Generator:

@@ -3,12 +3,13 @@
 An ablation is the matched program with one difference left in, over the same seeds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from bench.statistics import paired_t_interval
+from bench.statistics import MeanDifference, decide, is_shown
 from shared.records import AblationRecord, SeedScores
 
 DRIFT_EPOCHS = 1  # a pass over all images through the whole network, for each seed
@@ -82,35 +83,63 @@ ABLATIONS = {
 }
 
 
-def judge(
-    ablation: Ablation, matched: list[SeedScores], changed: list[SeedScores]
-) -> AblationRecord:
-    """Change in accuracy, seed by seed, and whether the test images show one.
+@dataclass(frozen=True)
+class AblationScores:
+    """An ablation and its accuracies, without and with the difference, by seed."""
+
+    ablation: Ablation
+    matched: list[SeedScores]
+    changed: list[SeedScores]
+
+    def changes(self, split: str) -> MeanDifference:
+        """What the difference does to the accuracy of a split.
+
+        Raises:
+            ValueError: the two have not the same seeds, or one seed alone.
+        """
+        seeds = [
+            [one.seed for one in of_run] for of_run in (self.matched, self.changed)
+        ]
+        if seeds[0] != seeds[1] or len(seeds[0]) < 2:
+            raise ValueError(
+                f"an ablation needs two or more seeds, the same on both sides; these "
+                f"have {seeds[0]} and {seeds[1]}"
+            )
+        pairs = zip(self.matched, self.changed, strict=True)
+        return MeanDifference(
+            np.array([getattr(b, split) - getattr(a, split) for a, b in pairs])
+        )
+
+
+def judge(ablated: Mapping[str, AblationScores]) -> dict[str, AblationRecord]:
+    """Decide for which entries of a ledger the test images show a change of accuracy.
+
+    All entries are judged together, on validation images and on test images apart.
 
     Raises:
-        ValueError: the two have not run with the same seeds, or with one seed alone.
+        ValueError: as `AblationScores.changes`.
     """
-    if len(matched) < 2 or [s.seed for s in matched] != [s.seed for s in changed]:
-        raise ValueError("an ablation needs two or more seeds, the same on both sides")
-    changes, intervals = {}, {}
-    for split in ("validation", "test"):
-        differences = np.array(
-            [
-                getattr(b, split) - getattr(a, split)
-                for a, b in zip(matched, changed, strict=True)
-            ]
-        )
-        changes[split] = float(differences.mean())
-        intervals[split] = paired_t_interval(differences)
-    low, high = intervals["test"]
-    return AblationRecord(
-        arm=ablation.arm,
-        what=ablation.what,
-        matched=matched,
-        changed=changed,
-        validation_change=changes["validation"],
-        validation_interval=intervals["validation"],
-        test_change=changes["test"],
-        test_interval=intervals["test"],
-        verdict="not shown" if low <= 0 <= high else "shown",
+    validation, test = (
+        decide([one.changes(split) for one in ablated.values()])
+        for split in ("validation", "test")
     )
+    return {
+        number: AblationRecord(
+            arm=one.ablation.arm,
+            what=one.ablation.what,
+            matched=one.matched,
+            changed=one.changed,
+            validation_change=on_validation.estimate,
+            validation_interval=on_validation.interval,
+            validation_confidence=on_validation.confidence,
+            validation_p=on_validation.p,
+            test_change=on_test.estimate,
+            test_interval=on_test.interval,
+            test_confidence=on_test.confidence,
+            test_p=on_test.p,
+            verdict="shown" if is_shown(on_test.interval) else "not shown",
+        )
+        for (number, one), on_validation, on_test in zip(
+            ablated.items(), validation, test, strict=True
+        )
+    }

@@ -50,8 +50,8 @@ def _origin(results: Results) -> str:
         f"{results.run.started_at[:10]}, commit {machine.commit}: {results.data.name}, "
         f"{counts['train']} images to train on, {counts['validation']} to validate and "
         f"{counts['test']} to test with; {len(results.ledger.seeds)} seeds.\n"
-        "Changes of accuracy are in points, with the 95 % interval paired by seed; of "
-        "twenty such intervals, one misses 0 by chance.\n"
+        "Changes of accuracy are in points, with the interval, paired by seed, that "
+        "decides the verdict.\n"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.ledger.ablations import ABLATIONS, Ablation, judge
+from bench.ledger.ablations import ABLATIONS, Ablation, AblationScores, judge
 from bench.ledger.probes import PROBES, measure
 from bench.ledger.study import SEEDS
 from bench.processes import ENVIRONMENT, share_cores, together
@@ -72,16 +72,16 @@ def keep_ledger(run: Run) -> LedgerRecord:
     ablated = {number: ABLATIONS[number] for number in numbers if number in ABLATIONS}
     runs = {number: make_runs(number, one) for number, one in ablated.items()}
     epochs = _train(run, {one for pair in runs.values() for one in pair})
-    found = {}
-    for number in numbers:
-        record = DifferenceRecord(probe=probes[number])
-        if number in runs:
-            base, changed = (epochs[one] for one in runs[number])
-            by_loss = ablated[number].kind == "choice"
-            record.ablation = judge(
-                ablated[number], choose(base), choose(changed, by_loss)
-            )
-        found[number] = record
+    scores = {}
+    for number, one in ablated.items():
+        base, changed = (epochs[head_run] for head_run in runs[number])
+        by_loss = one.kind == "choice"
+        scores[number] = AblationScores(one, choose(base), choose(changed, by_loss))
+    judged = judge(scores)
+    found = {
+        number: DifferenceRecord(probe=probes[number], ablation=judged.get(number))
+        for number in numbers
+    }
     return LedgerRecord(seeds=list(SEEDS), differences=found)
 
 

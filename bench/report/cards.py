@@ -7,8 +7,9 @@ from math import floor, log10
 import numpy as np
 
 from bench.comparison import MAX_LOGIT_DIFF
-from bench.report.numbers import DASH, fixed, percent, short, tiny, wilson_interval
+from bench.report.numbers import DASH, fixed, percent, short, tiny
 from bench.report.words import PHASES, accuracy_verdict, time_ratios, timing_verdict
+from bench.statistics import accuracy_interval
 from shared.records import ArmRecord, Results, whole_training_s
 
 STEPS = {"train_step": "Step time", "image_step": "Step on full images"}
@@ -105,7 +106,7 @@ def _accuracy(results: Results) -> Card:
     def mark(_: str, arm: ArmRecord) -> Mark | None:
         if arm.test is None:
             return None
-        low, high = wilson_interval(arm.test.accuracy, arm.test.images)
+        low, high = accuracy_interval(arm.test.accuracy, arm.test.images)
         detail = f"{100 * low:.1f} to {100 * high:.1f}"
         return Mark(percent(arm.test.accuracy), detail, arm.test.accuracy, (low, high))
 

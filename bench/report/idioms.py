@@ -6,7 +6,7 @@ from bench.report.blocks import Block, Plot, Table, Text
 from bench.report.figures import COLORS, FAINT, render
 from bench.report.numbers import DASH, fixed, percent, short, with_interval
 from bench.report.times import states
-from bench.report.words import NO_DIFFERENCE
+from bench.statistics import NO_DIFFERENCE, is_shown
 from shared.records import IdiomRecord, IdiomsRecord, Results
 
 SPEED = [
@@ -30,7 +30,8 @@ def idioms(results: Results) -> list[Block]:
             "Each rung is the same task, and differs from the one before as it says: "
             f"{record.epochs} epochs, seed {record.seed}. Seconds are those of one "
             "process from its start to the best checkpoint, each rung's run once; the "
-            "gains with intervals come from the rounds. Warm takes images from the "
+            "gains with intervals come from the rounds. The gains of an arm are judged "
+            "together, and so are its changes of accuracy. Warm takes images from the "
             f"decode cache; cold adds the {fixed(record.decoding_s, 1)} s that filling "
             "the cache took. The lowest rungs decode files in every epoch and know no "
             "difference. Images/s is measured on a share of the images, in fresh "
@@ -89,8 +90,8 @@ def _speed(rung: IdiomRecord, first: IdiomRecord) -> list[str]:
 
 def _whole(rung: IdiomRecord, first: IdiomRecord, decoding_s: float) -> list[str]:
     cold = rung.seconds + (decoding_s if rung.reads_cache else 0)
-    low, high = rung.difference_interval
     same = rung is first
+    verdict = "shown" if is_shown(rung.difference_interval) else NO_DIFFERENCE
     return [
         rung.name,
         fixed(cold, 1),
@@ -99,7 +100,7 @@ def _whole(rung: IdiomRecord, first: IdiomRecord, decoding_s: float) -> list[str
         short(first.seconds / rung.seconds),
         percent(rung.test_accuracy),
         DASH if same else with_interval(rung.difference, rung.difference_interval),
-        DASH if same else NO_DIFFERENCE if low <= 0 <= high else "shown",
+        DASH if same else verdict,
     ]
 
 

@@ -25,11 +25,11 @@ def ledger(results: Results) -> list[Block]:
     blocks: list[Block] = [
         Text(
             "The matched program with one difference left in, against the matched "
-            f"program: change of accuracy in points over {seeds} seeds, 95% interval "
-            "paired by seed. The test interval decides the verdict. It covers other "
-            "seeds, not other test images, and one of twenty misses 0 by chance. "
-            "Where augmentation differs, each image is augmented once, for all epochs "
-            "and seeds."
+            f"program: change of accuracy in points over {seeds} seeds, with an "
+            "interval paired by seed. The entries are judged together. The test "
+            "interval decides the verdict; it covers other seeds, not other test "
+            "images. Where augmentation differs, each image is augmented once, for all "
+            "epochs and seeds."
         ),
         Table("", "lllllll", HEADER, rows),
     ]
@@ -76,7 +76,7 @@ def _forest(ablated: dict[str, AblationRecord], titles: dict[str, str]) -> Plot:
 
     caption = (
         "What each difference does to test accuracy: dot and line, the mean and its "
-        "95% interval, in the second colour where 0 lies outside; ticks, the seeds."
+        "interval, in the second colour where 0 lies outside; ticks, the seeds."
     )
     size = (7, 1 + 0.24 * len(ablated))
     return Plot(render(draw, "ledger", caption, size), caption)

@@ -1,9 +1,5 @@
 """How the reports write numbers, the same in every table and sentence."""
 
-from math import sqrt
-
-Z_95 = 1.959964  # 97.5 % quantile of the standard normal distribution
-
 DASH = "–"
 
 
@@ -42,16 +38,10 @@ def short(value: float) -> str:
     return f"{value:.4f}"
 
 
+def interval_name(confidence: float) -> str:
+    """0.9875 as "98.75% interval"."""
+    return f"{100 * confidence:.4g}% interval"
+
+
 def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
-
-
-def wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
-    """95 % interval of a share of right answers among `images` (Wilson, 1927)."""
-    if images == 0:
-        return 0.0, 1.0
-    shrink = 1 + Z_95**2 / images
-    centre = (accuracy + Z_95**2 / (2 * images)) / shrink
-    variance = accuracy * (1 - accuracy) / images + (Z_95 / (2 * images)) ** 2
-    half = Z_95 * sqrt(variance) / shrink
-    return max(0.0, centre - half), min(1.0, centre + half)

@@ -19,9 +19,10 @@ from bench.report.blocks import (
 )
 from bench.report.division import differences, is_plain
 from bench.report.figures import arm_styles
-from bench.report.numbers import DASH, fixed, percent, wilson_interval
+from bench.report.numbers import DASH, fixed, percent
 from bench.report.titles import read_entry
 from bench.report.words import accuracy_verdict, difference, shown_by, tested_arms
+from bench.statistics import accuracy_interval
 from shared.records import Mistake, Results, ScoreRecord
 
 MOST_CONFUSIONS = 8
@@ -56,7 +57,7 @@ def accuracy(results: Results) -> list[Block]:
 
 
 def _score_row(name: str, split: str, score: ScoreRecord) -> list[str]:
-    low, high = wilson_interval(score.accuracy, score.images)
+    low, high = accuracy_interval(score.accuracy, score.images)
     return [
         name,
         split,

@@ -2,10 +2,11 @@
 
 from matplotlib.figure import Figure
 
+from bench.comparison import memory_growth
 from bench.report.blocks import Block, Plot, Table, Text
 from bench.report.figures import arm_styles, render
 from bench.report.numbers import fixed, percent
-from bench.statistics import foretell, growth, slope_interval
+from bench.statistics import foretell, growth
 from shared.records import Results, ScalingPoint
 
 HEADER = [
@@ -49,7 +50,7 @@ def _cells(point: ScalingPoint) -> list[str]:
 
 def _growths(results: Results) -> str:
     """How time and memory grow; did the smaller sets tell what the largest took?"""
-    said = []
+    said, decoded = [], 1000 * 3 * results.config["image_size_px"] ** 2 / 2**20
     for arm, points in results.scaling.by_arm.items():
         images = [point.images for point in points]
         seconds = [point.training_s for point in points]
@@ -62,21 +63,12 @@ def _growths(results: Results) -> str:
                 f"; the line through the smaller sets foretells {told:.0f} s for "
                 f"{images[-1]:,} images, which took {seconds[-1]:.0f} s"
             )
-            said[-1] += _private_growth(points, results.config["image_size_px"])
+        for memory, grown in memory_growth(points).items():
+            said.append(
+                f"{arm}: 1,000 images, {decoded:.0f} MiB with features of 5, add "
+                f"{grown:+.1f} MiB of {memory} memory in the pass over the largest set"
+            )
     return " ".join(f"{sentence}." for sentence in said)
-
-
-def _private_growth(points: list[ScalingPoint], size_px: int) -> str:
-    peaks = [point.memory.peak_private_mib for point in points]
-    if not all(peaks):
-        return ""
-    images = [point.images for point in points]
-    low, high = (1000 * slope for slope in slope_interval(images, peaks))
-    decoded = 1000 * 3 * size_px**2 / 2**20
-    return (
-        f"; 1,000 more images, {decoded:.0f} MiB with features of 5, add {low:+.1f} to "
-        f"{high:+.1f} MiB of private memory (95% interval)"
-    )
 
 
 def _plot(results: Results) -> Plot:

@@ -5,7 +5,7 @@ from bench.report.blocks import Block, Row, Table, Text
 from bench.report.division import is_plain
 from bench.report.numbers import DASH, fixed, short
 from bench.report.words import PHASES, STEADY_PHASES, time_ratios, timing_verdict
-from bench.statistics import holds_one
+from bench.statistics import is_shown
 from shared.records import (
     ControlRecord,
     MachineState,
@@ -148,14 +148,14 @@ def _control(control: ControlRecord | None) -> list[Block]:
             "A/A control: each arm against itself through the same rounds and "
             f"statistics, {control.rounds} rounds, started {control.started_at}. Every "
             "ratio should be 1; what one is off by, a difference between the arms may "
-            "be too. These intervals hold all at once with 95%."
+            "be too. The phases of an arm are judged together."
         ),
         Row(tables),
     ]
 
 
 def _control_verdict(one: TimingComparison) -> str:
-    return "contains 1" if holds_one(one.interval) else "leaves 1 out"
+    return "leaves 1 out" if is_shown(one.interval, equal=1) else "contains 1"
 
 
 def _what_steps_leave_out(results: Results) -> str:
@@ -223,8 +223,11 @@ def _times(results: Results, phases: list[str]) -> Table:
 def _ratio_table(names: tuple[str, str], ratios: dict[str, TimingComparison]) -> Table:
     first, second = names
     rows = [[*_ratio(p, one), timing_verdict(one, names)] for p, one in ratios.items()]
-    header = ["Phase", f"{first} / {second}", "95% interval", "Verdict"]
-    title = f"Ratio of times; above 1, {first} takes longer than {second}"
+    header = ["Phase", f"{first} / {second}", "Interval", "Verdict"]
+    title = (
+        f"Ratio of times; above 1, {first} takes longer than {second}; the phases are "
+        "judged together"
+    )
     return Table(title, "lrrl", header, rows)
 
 

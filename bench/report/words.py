@@ -1,7 +1,16 @@
 """What the record says, in plain words. Noise has no winner: that rule lives here."""
 
 from bench.report.division import BANNER, by_design, is_plain
-from bench.report.numbers import fixed, p_value, percent, points, short, tiny
+from bench.report.numbers import (
+    fixed,
+    interval_name,
+    p_value,
+    percent,
+    points,
+    short,
+    tiny,
+)
+from bench.statistics import NO_DIFFERENCE, is_shown
 from shared.records import (
     ArmRecord,
     ComparisonRecord,
@@ -12,8 +21,6 @@ from shared.records import (
     ScoreRecord,
     TimingComparison,
 )
-
-NO_DIFFERENCE = "no difference shown"
 
 PHASES = {
     "import": "loading the framework's Python package and setting up its device",
@@ -44,12 +51,24 @@ HEADLINES = ("train_step", "image_step", "forward", "epoch")
 
 GLOSSARY = {
     "Macro F1": "F1 is the harmonic mean of precision and recall of one class; macro "
-    "F1 is its plain mean over the classes, so a rare class counts as much as a "
+    "F1 is its mean over the classes, so a rare class counts as much as a "
     "common one.",
-    "95% interval": "the values that are compatible with what was measured. For "
-    "accuracies it is Wilson's and for their difference a resampling of the test "
-    "images, so neither covers another seed; for ratios of times it resamples the "
-    "rounds, each with the median ratio of the samples that both arms took in it.",
+    "Interval": "the values that are compatible with what was measured, with 95% "
+    "confidence where no other is named. For an accuracy it is Wilson's. For the "
+    "difference of two accuracies it is Clopper and Pearson's exact interval of how "
+    "the images divide that only one of the two gets right; their number is taken as "
+    "given, so that without such images it is 0 to 0. For ratios of times it is "
+    "Student's t on their logarithms, over the rounds, each with the median ratio of "
+    "the samples that both arms took in it. For accuracies over seeds it is Student's "
+    "t over the seeds, and no other interval covers other seeds.",
+    "Shown": "the interval of a difference leaves out 0, or that of a ratio 1. That is "
+    "so exactly where the p value of the same test is below 0.05.",
+    "Judged together": "where a table has several differences, some would be shown by "
+    "chance. Holm's correction makes their p values larger and their intervals wider, "
+    "until in nineteen of twenty tables without a difference none is shown. An "
+    "interval then has more than 95% confidence: that of the level at which Holm's "
+    "procedure judges its difference. The differences in accuracy between the first "
+    "arm and each other one are judged together too.",
     "McNemar p": "how probable a split at least this uneven would be, among the test "
     "images that one arm gets right and the other wrong, if both were equally good.",
     "Median and IQR": "the middle sample, and the width of the middle half of the "
@@ -112,11 +131,10 @@ def tested_arms(results: Results) -> dict[str, ScoreRecord]:
 
 
 def winner(arms: tuple[str, str], interval: Interval, equal: float) -> str | None:
-    """The arm with the larger value, or None where the interval contains `equal`."""
-    low, high = interval
-    if low > equal:
-        return arms[0]
-    return arms[1] if high < equal else None
+    """The arm with the larger value, or None where no difference is shown."""
+    if not is_shown(interval, equal):
+        return None
+    return arms[0] if interval[0] > equal else arms[1]
 
 
 def accuracy_verdict(comparison: ComparisonRecord) -> str:
@@ -147,8 +165,9 @@ def difference(comparison: ComparisonRecord) -> str:
     low, high = map(points, comparison.test_accuracy_interval)
     return (
         f"Test accuracy, {first} minus {second}: "
-        f"{points(comparison.test_accuracy_difference)} points, 95% interval {low} to "
-        f"{high}; McNemar p {p_value(comparison.mcnemar_p)}."
+        f"{points(comparison.test_accuracy_difference)} points, "
+        f"{interval_name(comparison.test_accuracy_confidence)} {low} to {high}; "
+        f"McNemar p {p_value(comparison.mcnemar_p)}."
     )
 
 
@@ -276,17 +295,18 @@ def _judgement(comparison: ComparisonRecord) -> str:
 def _timing(phase: str, timing: TimingComparison, arms: tuple[str, str]) -> str:
     slow = winner(arms, timing.interval, 1.0)
     low, high = timing.interval
+    interval = interval_name(timing.confidence)
     if slow is None:
         return (
             f"{phase}: no difference shown; the ratio of times {arms[0]} / {arms[1]} "
-            f"is {short(timing.ratio)}, 95% interval {short(low)} to {short(high)}."
+            f"is {short(timing.ratio)}, {interval} {short(low)} to {short(high)}."
         )
     ratio, fast = timing.ratio, arms[1]
     if slow == arms[1]:
         ratio, low, high, fast = 1 / ratio, 1 / high, 1 / low, arms[0]
     return (
         f"{phase}: {fast} is faster on this machine, {slow} takes {short(ratio)} times "
-        f"as long (95% interval {short(low)} to {short(high)})."
+        f"as long ({interval} {short(low)} to {short(high)})."
     )
 
 

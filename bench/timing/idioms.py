@@ -4,16 +4,22 @@ The lowest rung of each arm is the program as it is usually written, on image fi
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.comparison import compare_arms
 from bench.environment import describe_state
 from bench.processes import ENVIRONMENT, GLIBC, ArmFailed
 from bench.run import Run, work
-from bench.statistics import MIN_ROUNDS, Rounds, compare_times, summarise
+from bench.statistics import (
+    Rounds,
+    accuracy_difference,
+    compare_times,
+    decide,
+    summarise,
+)
 from bench.timing.phases import shorten
 from bench.timing.rounds import Measured, Phases, TakeTurn, measure_in_rounds
 from shared.clock import now
@@ -141,9 +147,10 @@ def _time_decoding(run: Run) -> float:
 
 
 def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
-    before: ArmRecord | None = None
+    labels, device = run.data.splits["test"].labels, None
+    correct: list[np.ndarray] = []  # by rung: which test images it gets right
     for idiom in IDIOMS[arm]:
-        if idiom.device and before and idiom.device != _kind(before.device):
+        if idiom.device and device and idiom.device != _kind(device):
             what = f"optimisation ladder of {arm}: {idiom.name}"
             run.not_run.append(f"{what}, a rung for --device {idiom.device}")
             continue
@@ -155,10 +162,8 @@ def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
             run.miss(f"optimisation ladder: {arm}, {idiom.name}: {reason}")
             continue
         trained = ArmRecord.model_validate(done["arm"])
-        labels, seed = run.data.splits["test"].labels, run.options.config.seed
-        pair = trained, before or trained
-        compared = compare_arms(("this", "the rung before"), pair, labels, seed)
-        before = trained
+        device = trained.device
+        correct.append(np.array(trained.test.predictions) == labels)
         rungs.append(
             IdiomRecord(
                 name=idiom.name,
@@ -168,11 +173,22 @@ def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
                 stages=trained.stages,
                 memory=trained.memory,
                 test_accuracy=trained.test.accuracy,
-                difference=compared.test_accuracy_difference,
-                difference_interval=compared.test_accuracy_interval,
-                mcnemar_p=compared.mcnemar_p,
+                difference=0.0,
+                difference_interval=(0.0, 0.0),
             )
         )
+        _judge_accuracies(rungs, correct)
+
+
+def _judge_accuracies(rungs: list[IdiomRecord], correct: list[np.ndarray]) -> None:
+    """Compare each rung with the one before; all rungs are judged together."""
+    pairs = pairwise(correct)
+    family = [accuracy_difference(this, before) for before, this in pairs]
+    for rung, found in zip(rungs[1:], decide(family), strict=True):
+        rung.difference = found.estimate
+        rung.difference_interval = found.interval
+        rung.difference_confidence = found.confidence
+        rung.mcnemar_p = found.p
 
 
 def _kind(device: str) -> str:
@@ -217,14 +233,19 @@ def _time_rungs(run: Run, arm: str, record: IdiomsRecord) -> None:
 def _summarise(
     rungs: list[IdiomRecord], rounds: dict[str, Rounds], images: dict[str, int]
 ) -> None:
-    for rung, before in zip(rungs, [None, *rungs], strict=False):
+    """Rates of all rungs, and their gains, which are judged together."""
+    for rung in rungs:
         if found := rounds.get(rung.name):
             rung.epoch = summarise(found, images[rung.name])
         if moved := rounds.get(rung.name + AUGMENTED):
             rung.augmented = summarise(moved, images[rung.name + AUGMENTED])
-        pair = before and (rounds.get(before.name, {}), rounds.get(rung.name, {}))
-        if pair and len(pair[0].keys() & pair[1].keys()) >= MIN_ROUNDS:
-            rung.gain = compare_times(*pair, ("the rung before", "this"))
+    pairs = {
+        rung.name: (rounds.get(before.name, {}), rounds.get(rung.name, {}))
+        for before, rung in pairwise(rungs)
+    }
+    gains = compare_times(pairs, ("the rung before", "this"))
+    for rung in rungs:
+        rung.gain = gains.get(rung.name)
 
 
 def _floor(run: Run, arm: str) -> dict[str, float]:

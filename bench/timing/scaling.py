@@ -2,6 +2,7 @@
 
 import shutil
 
+from bench.comparison import MIN_PASS_IMAGES, memory_growth
 from bench.processes import ArmFailed
 from bench.run import Run, work
 from shared.clock import now
@@ -13,7 +14,7 @@ MULTIPLES = (1, 2, 4, 8, 10)
 
 
 def measure_scaling(run: Run) -> None:
-    """Decode and train on more and more images; note time and peak memory.
+    """Decode and train on more and more images; note time and memory.
 
     Every image is a file of its own with its own place in a decode cache that is made
     for this alone, so nothing is shared between the copies.
@@ -41,7 +42,15 @@ def measure_scaling(run: Run) -> None:
                 decoding_s=decoding,
                 stages=trained.stages,
                 memory=trained.memory,
+                one_pass=trained.one_pass,
                 test_accuracy=trained.test.accuracy,
             )
             record.points.append(point)
         shutil.rmtree(cache)
+    for arm, points in record.by_arm.items():
+        if not memory_growth(points):
+            run.not_run.append(
+                f"growth of {arm}'s memory: it is read on Linux or a GPU, between a "
+                "quarter and the end of a pass that computes features, and that takes "
+                f"{MIN_PASS_IMAGES:,} images or more"
+            )

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.ledger.ablations import ABLATIONS, Ablation, judge
+from bench.ledger.ablations import ABLATIONS, Ablation, AblationScores, judge
 from bench.ledger.document import BLOCK, fill_in
 from bench.ledger.ledger import check_numbers, choose, make_runs
 from bench.ledger.probes import PROBES
 from bench.ledger.study import SEEDS
 from bench.report.titles import DOCUMENT, read_titles
-from bench.statistics import paired_t_interval
+from bench.statistics import MeanDifference
 from shared.errors import UserError
-from shared.records import Results, SeedScores, read_results
+from shared.records import AblationRecord, Results, SeedScores, read_results
 
 ROOT = Path(__file__).parents[2]
 STORED = ROOT / "reports/samples/differences-2-cores/results.json"
@@ -25,33 +25,52 @@ def scores(*test: float) -> list[SeedScores]:
     return [SeedScores(seed=seed, validation=0.9, test=value) for seed, value in pairs]
 
 
-def test_paired_interval_is_the_hand_worked_one():
-    """Mean 0.02, standard deviation 0.00707, t 2.776 with 4 degrees of freedom."""
-    low, high = paired_t_interval(np.array([0.01, 0.02, 0.03, 0.02, 0.02]))
-    assert (low, high) == pytest.approx((0.02 - 0.00878, 0.02 + 0.00878), abs=1e-5)
-
-
 def test_interval_holds_the_rate_that_it_names():
     random = np.random.default_rng(0)
     drawn = random.normal(0, 1, (2000, len(SEEDS)))
-    outside = [low > 0 or high < 0 for low, high in map(paired_t_interval, drawn)]
+    intervals = [MeanDifference(values).interval(0.95) for values in drawn]
+    outside = [low > 0 or high < 0 for low, high in intervals]
     assert 0.035 < np.mean(outside) < 0.065
 
 
-def test_change_common_to_all_seeds_is_shown_and_noise_is_not():
+BASE = scores(0.80, 0.82, 0.81, 0.79, 0.83)
+LOWER = scores(0.77, 0.80, 0.78, 0.77, 0.80)
+
+
+def judge_tests(*changed: list[SeedScores]) -> list[AblationRecord]:
+    """What a ledger says whose entries change the same matched program."""
     one = Ablation("keras", "head", "something")
-    base = scores(0.80, 0.82, 0.81, 0.79, 0.83)
-    lower = judge(one, base, scores(0.77, 0.80, 0.78, 0.77, 0.80))
+    entries = {
+        f"D{number:02}": AblationScores(one, BASE, scores_of)
+        for number, scores_of in enumerate(changed)
+    }
+    return list(judge(entries).values())
+
+
+def test_change_common_to_all_seeds_is_shown_and_noise_is_not():
+    lower, same, noise = judge_tests(LOWER, BASE, scores(0.82, 0.80, 0.82, 0.79, 0.82))
     assert lower.verdict == "shown"
     assert lower.test_change == pytest.approx(-0.026)
-    assert judge(one, base, base).verdict == "not shown"
-    assert judge(one, base, scores(0.82, 0.80, 0.82, 0.79, 0.82)).verdict == "not shown"
+    assert lower.test_p < 0.05
+    assert same.verdict == noise.verdict == "not shown"
+
+
+def test_entries_of_a_ledger_are_judged_together():
+    """What one entry shows alone, it need not show among twenty."""
+    weak = scores(0.79, 0.80, 0.80, 0.79, 0.81)
+    (alone,) = judge_tests(weak)
+    assert alone.verdict == "shown"
+    among_others, *_ = judge_tests(weak, *[BASE] * 19)
+    assert among_others.verdict == "not shown"
+    assert among_others.test_p == pytest.approx(20 * alone.test_p)
+    assert among_others.test_interval[1] > 0 > alone.test_interval[1]
 
 
 def test_seeds_must_be_the_same_on_both_sides():
     base = scores(0.1, 0.2, 0.3, 0.4, 0.5)
-    with pytest.raises(ValueError, match="same"):
-        judge(ABLATIONS["D08"], base, base[::-1])
+    for changed in (base[::-1], base[:4]):
+        with pytest.raises(ValueError, match="same"):
+            judge({"D08": AblationScores(ABLATIONS["D08"], base, changed)})
 
 
 def test_first_best_epoch_is_kept_by_accuracy_and_by_loss():

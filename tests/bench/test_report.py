@@ -13,12 +13,16 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from bench.comparison import make_checks
 from bench.report import print_summary, write_report
 from bench.report.cards import make_cards
 from bench.report.division import anchor, differences
-from bench.report.numbers import fixed, percent, points, short, tiny, wilson_interval
+from bench.report.idioms import _whole
+from bench.report.numbers import fixed, percent, points, short, tiny
 from bench.report.opening import make_claim
 from bench.report.words import PHASES
+from bench.statistics import NO_DIFFERENCE
+from bench.timing.idioms import _judge_accuracies
 from shared.config import ONE_DIVISION
 from shared.errors import UserError
 from shared.records import (
@@ -32,6 +36,7 @@ from shared.records import (
     MemoryRecord,
     Mistake,
     OperationRecord,
+    PassMemory,
     Photo,
     Results,
     ScalingPoint,
@@ -458,11 +463,6 @@ def test_links_lead_somewhere_wherever_a_report_is_kept(results, tmp_path, monke
     assert dead_links(inside[0])
 
 
-def test_wilson_interval_is_the_published_one():
-    assert wilson_interval(0.9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-4)
-    assert wilson_interval(0.0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
-
-
 @pytest.mark.parametrize("arms", [1, 2, 4])
 def test_summary_fits_a_narrow_terminal(results, arms):
     more = {"keras-jax": results.arms["keras"], "keras-torch": results.arms["keras"]}
@@ -581,6 +581,20 @@ def test_optimisation_ladder_adds_the_cold_cache_where_it_is_read(results, tmp_p
     assert worse.split("|")[-2].strip() == "shown"
 
 
+def test_ladder_and_check_follow_one_rule():
+    """A rung that gets more and more images wrong, which the one before gets right."""
+    before, this = (make_rung(name, 10, (0, 0)) for name in ("before", "this"))
+    record, said = IdiomsRecord(epochs=1, seed=0, arms={"keras": [before, this]}), []
+    for mistakes in range(10):
+        correct = [np.full(372, True), np.arange(372) >= mistakes]
+        _judge_accuracies([before, this], correct)
+        (check,) = make_checks({}, idioms=record)
+        verdict = _whole(this, before, decoding_s=0)[-1]
+        assert check.passed == (verdict == NO_DIFFERENCE) == (check.value >= 0.05)
+        said.append(check.passed)
+    assert said == [True] * 6 + [False] * 4  # two tails of 1 / 2^6 are below 0.05
+
+
 def test_the_ladder_says_what_it_trains_without(results, tmp_path):
     assert "whatever this run has" not in pages(results, tmp_path)[0]
     results.config["augment"] = True
@@ -596,6 +610,7 @@ def test_memory_and_time_by_images_have_a_section(results, tmp_path):
             decoding_s=1,
             stages={"features": images / 200, "epochs": 1},
             memory=MemoryRecord(peak_rss_mib=1234, peak_private_mib=777),
+            one_pass=PassMemory(images=images, private_mib=(700, 712), device_mib=None),
             test_accuracy=0.9,
         )
         for images in (1000, 4000, 8000)
@@ -603,7 +618,7 @@ def test_memory_and_time_by_images_have_a_section(results, tmp_path):
     results.scaling = ScalingRecord(points=points)
     for page in pages(results, tmp_path):
         assert "foretells 41 s for 8,000 images, which took 41 s" in page
-        assert "MiB of private memory (95% interval)" in page
+        assert "add +1.5 MiB of private memory in the pass" in page
         assert "1,234" in page
         assert "777" in page
 

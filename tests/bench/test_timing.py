@@ -56,7 +56,8 @@ def take_rounds(slowdown: float, seed: int) -> Measured:
 
 def compare(slowdown: float, seed: int):
     samples = take_rounds(slowdown, seed).samples
-    return compare_times(*(samples[arm]["train_step"] for arm in ARMS), ARMS)
+    pair = tuple(samples[arm]["train_step"] for arm in ARMS)
+    return compare_times({"train_step": pair}, ARMS)["train_step"]
 
 
 def test_slowdown_of_five_percent_is_found_and_one_of_zero_is_not():
@@ -104,8 +105,8 @@ def test_turns_take_the_machine_out_of_the_ratio(in_turns, least, most):
     ratios = []
     for seed in range(20):
         samples = take_rounds_on_a_shared_machine(seed, in_turns).samples
-        pair = [samples[arm]["train_step"] for arm in ARMS]
-        ratios.append(compare_times(*pair, ARMS).ratio)
+        pair = tuple(samples[arm]["train_step"] for arm in ARMS)
+        ratios.append(compare_times({"train_step": pair}, ARMS)["train_step"].ratio)
     assert least < np.std(np.log(ratios)) < most
 
 
