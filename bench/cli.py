@@ -56,8 +56,9 @@ class Inputs:
     """Folder with train, validation and test, or 'synthetic'. Without it: $BENCH_DATA,
     the public clothing data set by download, or the embedded one with no network."""
     weights: str | None = None
-    """.safetensors, .pth or .h5 file, or torchvision, keras, random. Without it:
-    $BENCH_WEIGHTS, torchvision's by download, or random with no network."""
+    """.safetensors, .pth or .h5 file, or torchvision, keras, package-index, random.
+    Without it: $BENCH_WEIGHTS, or the first of torchvision's, Keras's and the package
+    index's that can be reached."""
     arms: str = ",".join(PAIR)
     """Which sides to run, with commas between them: pytorch, keras (on TensorFlow),
     keras-jax, keras-torch."""

