@@ -12,18 +12,12 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-COMMANDS = (
-    "all",
-    "parity",
-    "timing",
-    "prepare",
-    "train",
-    "export",
-    "convert",
-    "predict",
-    "report",
-    "doctor",
-)
+from bench import cli
+from bench.__main__ import COMMANDS
+
+# Each takes longer to load than --help may take.
+HEAVY = {"numpy", "scipy", "h5py", "PIL", "matplotlib", "onnxruntime", "requests"}
+HEAVY |= {"torch", "torchvision", "tensorflow", "keras", "jax"}
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +41,46 @@ def expect_user_error(done, *words: object) -> None:
         assert str(word) in done.stdout + done.stderr
 
 
+def modules_after(code: str) -> set[str]:
+    """Names of the packages that are loaded once `code` has run."""
+    code = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\n"
+    code += "print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
 def test_help_names_every_command(bench):
     done = bench("--help")
     assert done.returncode == 0
     assert all(command in done.stdout for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["all", "predict"])
-def test_each_command_has_help(bench, command):
-    done = bench(command, "--help")
-    assert done.returncode == 0
-    assert "--" in done.stdout
+def test_help_loads_nothing_heavy():
+    shown = modules_after(
+        "sys.argv[1:] = ['--help']; from bench.__main__ import main; main()"
+    )
+    assert "bench" in shown
+    assert not shown & (HEAVY | {"pydantic", "tyro", "rich"})
+    commands = modules_after("import bench.cli")
+    assert {"bench", "pydantic", "tyro"} <= commands
+    assert not commands & HEAVY
+
+
+@pytest.mark.parametrize("kind", cli.COMMANDS, ids=lambda kind: kind.__name__.lower())
+def test_each_command_has_help(kind, capsys):
+    name = kind.__name__.lower()
+    with pytest.raises(SystemExit) as stopped:
+        cli.execute(name, ["--help"])
+    assert stopped.value.code == 0
+    assert "--help" in capsys.readouterr().out
+    summary, _, _ = kind.__doc__.partition("\n\n")
+    assert COMMANDS[name] == " ".join(summary.split())
+
+
+def test_all_commands_are_named():
+    assert list(COMMANDS) == [kind.__name__.lower() for kind in cli.COMMANDS]
 
 
 @pytest.mark.parametrize(
