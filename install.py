@@ -135,7 +135,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--installer", choices=("uv", "pip"), default="uv")
     arguments = parser.parse_args()
-    make_environment(arguments.folder, arguments.installer)
+    try:
+        make_environment(arguments.folder, arguments.installer)
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. Run the same command again to go on.")
 
 
 if __name__ == "__main__":

