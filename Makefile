@@ -1,13 +1,16 @@
 # make bench   set up, then run the benchmark and write a report
 # make test    set up, then lint and test
-# make setup   only set up: .venv with the pinned, hash-checked packages
+# make setup   only set up: .venv with the pinned, hash-checked packages, and pretrained
+#              weights; with uv, or with plain pip: make setup INSTALLER=pip
+# make clean   take the set-up away again
 
 PYTHON ?= python3
+INSTALLER ?= uv
 VENV := .venv
 STAMP := $(VENV)/.requirements-installed
 ARGS ?=
 
-.PHONY: bench test setup
+.PHONY: bench test setup clean
 
 bench: setup
 	$(VENV)/bin/python -m bench all $(ARGS)
@@ -19,10 +22,16 @@ test: setup
 
 setup: $(STAMP)
 
-$(STAMP): requirements.lock
+$(STAMP): requirements.lock setup.lock weights.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
 	  sys.exit(None if (3, 11) <= v <= (3, 13) else \
 	  "Python 3.11, 3.12 or 3.13 is needed, found %d.%d. Try: make PYTHON=python3.12 setup" % v)'
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --require-hashes -r requirements.lock
+	$(PYTHON) install.py --installer $(INSTALLER) $(VENV)
+	$(VENV)/bin/python -m shared.package_index
 	touch $@
+
+clean:
+	@test ! -x $(VENV)/bin/python || $(VENV)/bin/python -c \
+	  'from shared.files import cache_folder; \
+	  print(f"Kept: reports/, and images and weights in {cache_folder()}")'
+	rm -rf $(VENV)

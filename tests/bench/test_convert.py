@@ -120,8 +120,8 @@ def test_planted_defect_is_named_and_nothing_written(
     monkeypatch.setenv("BENCH_CACHE", str(cache))
     destination = tmp_path / "out" / MOVED[arm]
     source = run / arm / FILES[arm]
-    status = cli.main(
-        ["convert", str(source), str(destination), "--data", str(few_photos)]
+    status = cli.execute(
+        "convert", [str(source), str(destination), "--data", str(few_photos)]
     )
     assert status == 1
     said = capsys.readouterr().out

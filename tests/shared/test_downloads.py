@@ -152,15 +152,18 @@ def test_http_error_is_not_taken_for_a_missing_network(server, target):
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "no-such-host.invalid"])
 def test_no_network(host, target):
-    with pytest.raises(NoNetwork, match="no connection"):
+    with pytest.raises(NoNetwork, match=r"no connection \(\[Errno [^)]+\)\. Try"):
         download(f"http://{host}/file", target, None, quiet)
 
 
-def test_a_silent_host_is_given_up(server, target, monkeypatch):
-    monkeypatch.setattr(downloads, "ANSWER_S", 0.1)
+def test_a_silent_host_is_given_up_and_the_next_one_sooner(server, target, monkeypatch):
+    monkeypatch.setattr(downloads, "_unreachable", threading.Event())
+    monkeypatch.setattr(downloads, "ANSWER_S", 0.2)
+    monkeypatch.setattr(downloads, "HURRIED_S", 0.1)
     monkeypatch.setattr(Handler, "do_GET", lambda _: threading.Event().wait(0.5))
-    with pytest.raises(NoNetwork, match="no answer within"):
-        download(server.url, target, None, quiet)
+    for limit_s in (0.2, 0.1):
+        with pytest.raises(NoNetwork, match=f"no answer within {limit_s} s"):
+            download(server.url, target, None, quiet)
 
 
 def test_weights_are_checked_where_a_checksum_is_published(

@@ -68,6 +68,7 @@ def test_saved_weights_come_back(weights, tmp_path):
     found = read_weights(tmp_path / "w.safetensors")
     assert found.fingerprint == weights.fingerprint
     assert (found.source, found.notice) == (weights.source, weights.notice)
+    assert found.licence == weights.licence != "unknown"
 
 
 def test_random_weights_are_seeded_and_calibrated(images, weights):
@@ -79,23 +80,31 @@ def test_random_weights_are_seeded_and_calibrated(images, weights):
     assert 0.1 < features.std() < 10
 
 
-def test_keras_file_gives_the_same_arrays(weights, tmp_path):
-    """Keras's names, layout and epsilon, as in its published .h5 file."""
+@pytest.mark.parametrize("below", ["", "model_weights/"])
+def test_keras_file_gives_the_same_arrays(weights, tmp_path, below):
+    """Keras's names, layout and epsilon, as in its published .h5 file.
+
+    `model.save` puts them below model_weights, with a head and the optimizer's state.
+    """
     path = tmp_path / "mobilenet.h5"
     with h5py.File(path, "w") as file:
         for layer in conv_layers():
             name = f"{layer.torch_conv}.weight"
             kind = "depthwise_kernel" if layer.depthwise else "kernel"
-            file[f"{layer.keras_conv}/{layer.keras_conv}/{kind}:0"] = to_keras_layout(
-                name, weights.arrays[name]
-            )
+            conv = f"{layer.keras_conv}/{layer.keras_conv}/{kind}:0"
+            file[f"{below}{conv}"] = to_keras_layout(name, weights.arrays[name])
+            if below:
+                file[f"optimizer_weights/Adam/{conv}"] = np.zeros(3, np.float32)
             for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
                 array = weights.arrays[f"{layer.torch_norm}.{torch_name}"]
                 if torch_name == "running_var":
                     array = array - (1e-3 - 1e-5)
-                file[f"{layer.keras_norm}/{layer.keras_norm}/{keras_name}:0"] = array
+                norm = f"{layer.keras_norm}/{layer.keras_norm}/{keras_name}:0"
+                file[f"{below}{norm}"] = array
+        file[f"{below}dense/dense/kernel:0"] = np.zeros((1280, 2), np.float32)
     found = read_weights(path)
     assert found.mean == (0.5, 0.5, 0.5)
+    assert found.licence == "unknown"
     for name, array in weights.arrays.items():
         np.testing.assert_allclose(found.arrays[name], array, atol=1e-6, err_msg=name)
 
