@@ -92,24 +92,21 @@ class OnnxClassifier:
 
 
 def compare_with_reference(
-    classifier: OnnxClassifier,
-    images: np.ndarray,
-    reference: np.ndarray,
-    batch_sizes: tuple[int, ...],
+    runs: dict[int, np.ndarray], reference: np.ndarray
 ) -> OnnxParity:
     """The worst disagreement over all batch sizes with the framework's own logits.
 
     Args:
-        images: (N, H, W, 3) uint8, all of them are run at each batch size.
+        runs: logits of all images, (N, classes), by the size of the batches.
         reference: the framework's logits, (N, classes).
     """
-    runs = [classifier.all_logits(images, size) for size in batch_sizes]
+    found = runs.values()
     return OnnxParity(
-        images=len(images),
-        batch_sizes=list(batch_sizes),
-        max_abs_diff=max(float(np.abs(run - reference).max()) for run in runs),
-        max_scaled_diff=max(max_scaled_diff(run, reference) for run in runs),
-        top1_agreement=min(top1_agreement(run, reference) for run in runs),
+        images=len(reference),
+        batch_sizes=list(runs),
+        max_abs_diff=max(float(np.abs(run - reference).max()) for run in found),
+        max_scaled_diff=max(max_scaled_diff(run, reference) for run in found),
+        top1_agreement=min(top1_agreement(run, reference) for run in found),
         logit_spread=float(reference.std()),
     )
 

@@ -24,6 +24,7 @@ BACKBONE, NETWORK = "backbone features", "whole-network gradients"
 STEP, FINE_TUNING = "one optimizer step", "one fine-tuning step"
 SCHEDULE = "AdamW, cosine schedule"
 ONNX_BATCH = 32
+ONNX_LOGITS = "onnx_logits.npy"  # of all test images, beside those of the framework
 # A difference in float32 may be this many times what float32 alone does to a side.
 TIMES_ROUNDING = 10
 NOT_JUDGED = dict.fromkeys(
@@ -248,9 +249,8 @@ def _climb_side(run: Run, arm: str, processes: Processes) -> Climbed:
     side = arrays["float32"]
     side |= dict(np.load(scratch_of_training / "epochs.npz"))
     side["trained logits"] = np.load(scratch_of_training / "test_logits.npy")
-    side["ONNX logits"] = OnnxClassifier(models / f"{arm}.onnx").all_logits(
-        run.data.splits["test"].images, ONNX_BATCH
-    )
+    if (logits := scratch_of_training / ONNX_LOGITS).is_file():  # or the rung fails
+        side["ONNX logits"] = np.load(logits)
     checkpoint = models / arm / f"best{SUFFIXES[side_of(arm)]}"
     given = None
     try:
@@ -273,6 +273,10 @@ def _trained(
     more["switches"] = switches_of(run, arm)
     for job in ("train", "export_trained"):
         ask(run, process, job, arm, scratch / "training", **more)
+    logits = OnnxClassifier(models / f"{arm}.onnx").all_logits(
+        run.data.splits["test"].images, ONNX_BATCH
+    )
+    np.save(scratch / "training" / ONNX_LOGITS, logits)
     return scratch / "training", models
 
 

@@ -25,6 +25,7 @@ from bench.ledger.ledger import keep_ledger
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from bench.output import claim_output
 from bench.parity import (
+    ONNX_LOGITS,
     Processes,
     climb,
     ladder_arms,
@@ -65,6 +66,7 @@ from shared.records import (
 )
 
 CROSS_BATCH = 32
+ACROSS = "pytorch-in-keras.onnx"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -166,7 +168,7 @@ def _train_all(run: Run, processes: Processes) -> None:
         {arm: partial(_export, run, arm, processes[arm]) for arm in run.finished}
     )
     if len(run.finished) >= 2:
-        _compare_arms(run, processes)
+        _compare_arms(run)
     else:
         run.not_run.append("comparison: it needs two arms that ran")
 
@@ -198,36 +200,57 @@ def _train(run: Run, arm: str, process: WorkerProcess) -> None:
 
 
 def _export(run: Run, arm: str, process: WorkerProcess) -> None:
-    """Write an arm's graph and check it with onnxruntime."""
+    """Write an arm's graph and check it with onnxruntime.
+
+    Keras also writes one of PyTorch's classifier, to compare the two exporters.
+    """
     if run.options.config.is_rounded:  # it would round in other places
         run.not_run.append(f"{arm}: ONNX: its graph is float32, the run was bfloat16")
         return
     try:
         done = ask(run, process, "export_trained", arm, run.scratch / f"{arm}-export")
         run.arms[arm].stages["export"] = done["seconds"]
+        if arm == "keras" and "pytorch" in run.finished:
+            _export_across(run, process)
         run.arms[arm].onnx = _check_onnx(run, arm)
-    except (ArmFailed, UserError, ValueError) as reason:
-        run.miss(f"{arm}: ONNX: {reason}")
+    except ArmFailed as reason:
+        run.miss(f"{arm}: export: {reason}")
+    except (UserError, ValueError) as reason:  # a check fails where there is no result
+        run.not_run.append(f"{arm}: ONNX check: {reason}")
+
+
+def _export_across(run: Run, process: WorkerProcess) -> None:
+    """PyTorch's trained classifier, moved into Keras and exported there."""
+    if run.options.config.division == "plain":
+        return
+    output = run.options.output
+    checkpoint = (output / run.arms["pytorch"].checkpoint).resolve()
+    more = {"checkpoint": checkpoint}
+    done = ask(
+        run, process, "export_checkpoint", "keras", run.scratch / "cross", **more
+    )
+    with atomic_path(output / "models" / ACROSS) as temporary:
+        shutil.copyfile(done["path"], temporary)
 
 
 def _check_onnx(run: Run, arm: str) -> OnnxRecord:
     """Every test image through onnxruntime, against the framework's own logits."""
     run.display.show(f"{arm}: checking with onnxruntime")
     path = run.options.output / "models" / f"{arm}.onnx"
+    graph, images = OnnxClassifier(path), run.data.splits["test"].images
+    logits = {size: graph.all_logits(images, size) for size in ONNX_BATCH_SIZES}
+    np.save(run.scratch / arm / ONNX_LOGITS, logits[CROSS_BATCH])
     return OnnxRecord(
         path=path.relative_to(run.options.output).as_posix(),
         bytes=path.stat().st_size,
         opset=ONNX_OPSET,
         parity=compare_with_reference(
-            OnnxClassifier(path),
-            run.data.splits["test"].images,
-            np.load(run.scratch / arm / "test_logits.npy"),
-            ONNX_BATCH_SIZES,
+            logits, np.load(run.scratch / arm / "test_logits.npy")
         ),
     )
 
 
-def _compare_arms(run: Run, processes: Processes) -> None:
+def _compare_arms(run: Run) -> None:
     """The first arm with each other one, and one classifier exported by both sides."""
     arms = {name: run.arms[name] for name in run.finished}
     labels, config = run.data.splits["test"].labels, run.options.config
@@ -248,7 +271,7 @@ def _compare_arms(run: Run, processes: Processes) -> None:
         for found in run.comparisons:
             _compare_features(run, found)
     if set(PAIR) <= set(run.finished) and all(run.arms[arm].onnx for arm in PAIR):
-        _cross(run, processes["keras"])
+        _compare_graphs(run)
 
 
 def _compare_features(run: Run, found: ComparisonRecord) -> None:
@@ -276,30 +299,12 @@ def _differing(run: Run, names: tuple[str, str]) -> list[DifferingImage]:
     ]
 
 
-def _cross(run: Run, process: WorkerProcess) -> None:
-    """PyTorch's trained classifier, moved into Keras, exported by each side."""
-    models = run.options.output / "models"
-    run.display.say("onnx_cross: PyTorch's classifier, exported by Keras as well")
-    try:
-        done = ask(
-            run,
-            process,
-            "export_checkpoint",
-            "keras",
-            run.scratch / "cross",
-            checkpoint=(run.options.output / run.arms["pytorch"].checkpoint).resolve(),
-        )
-    except ArmFailed as reason:
-        run.miss(f"onnx_cross: {reason}")
-        return
-    path = models / "pytorch-in-keras.onnx"
-    with atomic_path(path) as temporary:
-        shutil.copyfile(done["path"], temporary)
+def _compare_graphs(run: Run) -> None:
+    """PyTorch's trained classifier, exported by each side."""
     images = run.data.splits["test"].images
-    logits, reference = (
-        OnnxClassifier(file).all_logits(images, CROSS_BATCH)
-        for file in (path, models / "pytorch.onnx")
-    )
+    graph = OnnxClassifier(run.options.output / "models" / ACROSS)
+    logits = graph.all_logits(images, CROSS_BATCH)
+    reference = np.load(run.scratch / "pytorch" / ONNX_LOGITS)
     run.comparison.onnx_cross = OnnxCross(
         images=len(images),
         max_scaled_diff=max_scaled_diff(logits, reference),

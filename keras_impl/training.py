@@ -182,7 +182,8 @@ def compute_gradients(
     """
     keeper = _GradientKeeper(learning_rate=0.0, name="keeper")
     network = _add_dropout_plan(model, model.head)
-    network.compile(optimizer=keeper, loss=_loss(), jit_compile=False)
+    # Tracing a graph for one step would take longer than the step.
+    network.compile(optimizer=keeper, loss=_loss(), jit_compile=False, run_eagerly=True)
     loss = float(network.train_on_batch(inputs, labels))
     kept = {
         variable.path: np.array(gradient)
@@ -367,6 +368,8 @@ def _compile(
         loss=_loss(),
         metrics=metrics,
         jit_compile=network.jit_compile,  # as the model was built
+        # Tracing a graph for one step would take longer than the step.
+        run_eagerly=num_steps == 1 and not network.jit_compile,
     )
 
 

@@ -336,12 +336,9 @@ def test_best_is_the_first_maximum_of_validation_accuracy(sides, arm):
 
 def parity(sides, arm, real_images, file):
     images = few(real_images.splits["test"], NUM_TEST).images
-    return compare_with_reference(
-        OnnxClassifier(sides[arm].folder / file),
-        images,
-        sides[arm].arrays["logits"],
-        (1, 7, 32),
-    )
+    graph = OnnxClassifier(sides[arm].folder / file)
+    runs = {size: graph.all_logits(images, size) for size in (1, 7, 32)}
+    return compare_with_reference(runs, sides[arm].arrays["logits"])
 
 
 @pytest.mark.parametrize("arm", ARMS)

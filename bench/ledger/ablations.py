@@ -22,7 +22,7 @@ Kind = Literal[
     "evaluation",  # changes the features of validation and test images alone
     "drift",  # changes the backbone while it trains
     "choice",  # takes another epoch of the same runs
-    "arms",  # the two matched programs against each other
+    "arms",  # PyTorch's program against Keras's, each with the difference left in
 ]
 
 
@@ -66,7 +66,7 @@ ABLATIONS = {
     "D13": Ablation("keras", "head", "from_logits=True forgotten"),
     "D14": Ablation("keras", "head", "a buffer of 8 batches instead of all images"),
     "D15": Ablation("pytorch", "choice", "lowest loss instead of highest accuracy"),
-    "D17": Ablation("keras", "arms", "Keras instead of PyTorch, dropout on"),
+    "D17": Ablation("keras", "arms", "Keras's own masks instead of PyTorch's own"),
     "D18": Ablation("keras", "pixels", "tf.io.decode_jpeg instead of Pillow"),
     "D20": Ablation("pytorch", "evaluation", "eval() forgotten before predicting"),
     "D24": Ablation("keras", "pixels", "load_img's nearest pixel instead of bilinear"),

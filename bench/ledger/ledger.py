@@ -100,8 +100,8 @@ def make_runs(number: str, ablation: Ablation) -> tuple[HeadRun, HeadRun]:
     if ablation.kind == "drift":
         return matched, HeadRun(arm, None, number, base)
     if ablation.kind == "arms":
-        pytorch = HeadRun("pytorch", ("pytorch", "matched"))
-        return pytorch, HeadRun("keras", ("keras", "matched"))
+        pytorch = HeadRun("pytorch", ("pytorch", "matched"), number)
+        return pytorch, HeadRun("keras", ("keras", "matched"), number)
     if ablation.kind == "augmentation":
         matched = HeadRun("pytorch", (arm, "augmented"), None, base)
     return matched, HeadRun("pytorch", (arm, number), None, base)

@@ -80,7 +80,10 @@ def _predictions(results: Results) -> list[Claim]:
         differing = round((1 - one.top1_agreement) * images)
         between = f" between {' and '.join(one.arms)}" if results.further else ""
         said = f"{differing} of {images} predictions differ{between}"
-        facts.append(Claim("failed" if differing else "proven", said))
+        ties = [image.file for image in one.differing if image.within_rounding]
+        if differing and differing == len(ties):
+            said += f", on images whose best two logits tie ({', '.join(ties)})"
+        facts.append(Claim("failed" if differing > len(ties) else "proven", said))
     return facts
 
 

@@ -24,8 +24,10 @@ def parity(results: Results) -> list[Block]:
     return [
         Text(
             "From equal pixels to equal classifiers: Keras's arrays against PyTorch's, "
-            "without dropout. A rung that is judged by norm compares whole arrays; one "
-            "in float64 shows that what float32 leaves there is rounding."
+            "dropout included. A rung judged by norm compares whole arrays; one "
+            "in float64 shows that what float32 leaves there is rounding. Where "
+            "float32 moves one side alone by more than a tenth of the limit, the limit "
+            "is ten times that."
         ),
         *([Text(backend)] if len(judged) < len(rungs) else []),
         Fold(

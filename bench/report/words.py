@@ -188,7 +188,6 @@ def shown_by(results: Results) -> list[str]:
             f"{difference(results.comparison)} {_judgement(results.comparison)}",
             f"The two predict the same class for "
             f"{percent(results.comparison.top1_agreement)} of the test images.",
-            *_dropout(results),
         ]
     found += [f"{difference(one)} {_judgement(one)}" for one in results.further]
     for names, ratios in time_ratios(results).items():
@@ -254,18 +253,6 @@ def checks_summary(results: Results) -> str:
     if failed:
         return f"{len(failed)} of {made} checks failed: {', '.join(failed)}."
     return f"All {made} checks passed."
-
-
-def _dropout(results: Results) -> list[str]:
-    """The one difference between the matched programs that is not rounding."""
-    rate = results.config.get("dropout")
-    if results.division != "matched" or not rate:
-        return []
-    return [
-        f"Both arms start from the same values and see the same batches, but each "
-        f"framework draws for itself which units dropout ({rate:g}) leaves out "
-        "(difference D17). Equal accuracies are not to be expected."
-    ]
 
 
 def _accuracies(scores: dict[str, ScoreRecord]) -> str:
