@@ -147,7 +147,7 @@ def gradients(side: Side) -> dict:
 
 
 def training(side: Side) -> dict:
-    """Two epochs from cached features, from images, and augmented.
+    """Two epochs from cached features, from images, and augmented with dropout.
 
     Interpolated pixels are rounded in other places on each side, and Adam divides a
     gradient by its own size: only float64 shows whether augmented training is the same.
@@ -155,8 +155,8 @@ def training(side: Side) -> dict:
     """
     found = {}
     for name, values in {
-        "cached": {},
-        "uncached": {"cache_features": False},
+        "cached": {"dropout": 0.0},
+        "uncached": {"dropout": 0.0, "cache_features": False},
         "augmented": {"augment": True, "fold_batch_norm": False} | IN["float64"],
     }.items():
         description = side.describe(**values)

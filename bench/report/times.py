@@ -51,13 +51,14 @@ def _conditions(results: Results) -> list[Block]:
     """How the times were taken, and what this machine makes of no difference."""
     timing, most = results.timing, results.config["timing_warmup_steps"]
     took = ", ".join(f"{n} {1000 * ms:.1f}" for n, ms in timing.overhead_ms.items())
-    turns = ""
+    turns = "Each of them was alone on the machine, from its start to its end. "
     if timing.samples_in_a_turn:
         turns = (
-            "Started and warmed up, the processes of a round work in turns of "
-            f"{timing.samples_in_a_turn} sample, short ones after a call that is not "
-            "kept: what else the machine does meets them all, and ratios are of "
-            "samples from the same turns. onnxruntime, where timed, has no turns. "
+            "Cold phases come from processes that were alone on the machine. Those for "
+            "steady phases were started after them, are there at the same time and "
+            f"work in turns of {timing.samples_in_a_turn} sample, short ones after a "
+            "call that is not kept: what else the machine does meets them all, and "
+            "ratios are of samples from the same turns. onnxruntime has no turns. "
         )
     orders = "; ".join(", ".join(order) for order in timing.order)
     return [
@@ -67,8 +68,27 @@ def _conditions(results: Results) -> list[Block]:
             f"until two windows of three calls agree to 5%, or of {most} calls. "
             f"Timing itself adds, in microseconds a call: {took}."
         ),
+        *_cut_short(results),
         Row([states(timing.before, timing.after), *_memory(timing)]),
         *_control(timing.control),
+    ]
+
+
+def _cut_short(results: Results) -> list[Text]:
+    """Which phases have fewer samples than they should, because calls took long."""
+    found = [
+        f"{name} ({', '.join(phases)})"
+        for name, phases in results.timing.cut_short.items()
+        if phases
+    ]
+    if not found:
+        return []
+    return [
+        Text(
+            f"The machine was busy, or is slow: {'; '.join(found)} took all of the "
+            f"{results.config['timing_budget_s']:g} seconds that a phase may take in a "
+            "process, and kept the samples that it had by then."
+        )
     ]
 
 
@@ -164,15 +184,17 @@ def _what_steps_leave_out(results: Results) -> str:
             "All steps here run on one batch that is in memory; what loading images "
             "costs is part of the epochs (see the stages below)."
         )
+    if not results.config.get("cache_features") or results.config.get("augment"):
+        return "All steps here run on images that are in memory."
     said = (
-        "All steps here run on images, through the network as it is; a run that "
-        "computes the frozen backbone's features once trains its epochs in much less "
-        "time (see the stages below)."
+        "This run computes the frozen backbone's features once: train_step is a step "
+        "on a batch of features, as each of its epochs takes it; image_step and "
+        "forward run on images, through the network as it is."
     )
-    if results.config.get("fold_batch_norm"):  # older records have none
+    if results.config.get("fold_batch_norm"):
         said += (
-            " Epochs on images have batch norm folded into the frozen convolutions, "
-            "and take less time than their steps would."
+            " Epochs on images, where they are timed, have batch norm folded into the "
+            "frozen convolutions, and take less time than their steps would."
         )
     return said
 

@@ -21,12 +21,13 @@ ONE_ROUND = ("--timing-rounds", 1, "--timing-steps", 2)
 
 @pytest.fixture(scope="module")
 def real_run(bench, real_data, real_weights, tmp_path_factory) -> dict:
-    """Both arms on the real data, without dropout so that they must agree."""
+    """Both arms on the whole data set."""
     folder = tmp_path_factory.mktemp("real") / "run"
     inputs = ("--data", real_data, "--weights", real_weights, "--output", folder)
-    done = bench("all", *inputs, "--dropout", 0, *ONE_ROUND)
+    done = bench("all", *inputs, *ONE_ROUND)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "All 13 checks passed" in done.stdout
+    assert "All 14 checks passed" in done.stdout
+    assert "Same program, proven" in done.stdout
     return json.loads((folder / "results.json").read_text()) | {"folder": folder}
 
 
@@ -37,16 +38,28 @@ def test_both_arms_reach_the_expected_accuracy(real_run):
         assert arm["status"] == "ok"
         assert arm["validation"]["accuracy"] >= 0.85
         assert arm["test"]["accuracy"] >= 0.85
-        assert arm["test"]["images"] == 372
+        assert arm["test"]["images"] == real_run["data"]["counts"]["test"]
         assert arm["memory"]["peak_rss_mib"] < 4096
-    assert abs(real_run["comparison"]["test_accuracy_difference"]) <= 0.03
+
+
+@pytest.mark.slow
+def test_both_arms_predict_the_same_class_for_every_image(real_run):
+    """Dropout included: its masks come from one plan. [D17]"""
+    assert real_run["config"]["dropout"] == 0.2
+    comparison = real_run["comparison"]
+    ties = [image for image in comparison["differing"] if image["within_rounding"]]
+    assert comparison["differing"] == ties
+    if not ties:
+        assert comparison["top1_agreement"] == 1
+        assert comparison["test_accuracy_difference"] == 0
 
 
 @pytest.mark.slow
 def test_ladder_holds_through_ten_epochs(real_run):
     rungs = {rung["name"]: rung for rung in real_run["parity"]["rungs"]}
     assert all(rung["passed"] for rung in rungs.values())
-    assert "step 480" in rungs["half the epochs"]["compares"]
+    steps = -(-real_run["data"]["counts"]["train"] // 32)
+    assert f"step {5 * steps}" in rungs["half the epochs"]["compares"]
     assert "epoch 10" in rungs["all epochs"]["compares"]
     assert rungs["validation predictions"]["arrays"] == 10
     exact = [rung for rung in rungs.values() if rung["precision"] == "float64"]
@@ -54,13 +67,13 @@ def test_ladder_holds_through_ten_epochs(real_run):
 
 
 @pytest.mark.slow
-def test_without_dropout_every_epoch_validates_alike(real_run):
+def test_every_epoch_validates_alike(real_run):
     pytorch, keras = (
         [epoch["validation_accuracy"] for epoch in arm["history"]]
         for arm in real_run["arms"].values()
     )
     assert len(pytorch) == len(keras) == 10
-    one_image = 1 / 341 + 1e-9
+    one_image = 1 / real_run["data"]["counts"]["validation"] + 1e-9
     assert all(abs(a - b) <= one_image for a, b in zip(pytorch, keras, strict=True))
 
 
@@ -69,7 +82,7 @@ def test_graphs_agree_with_frameworks_and_each_other(real_run):
     cross = real_run["comparison"]["onnx_cross"]
     parities = [arm["onnx"]["parity"] for arm in real_run["arms"].values()]
     for parity in [*parities, cross]:
-        assert parity["images"] == 372
+        assert parity["images"] == real_run["data"]["counts"]["test"]
         assert parity["max_scaled_diff"] <= 1e-4
         assert parity["top1_agreement"] == 1
         assert parity["logit_spread"] > 1
@@ -91,8 +104,8 @@ def test_prediction_names_the_right_clothes(bench, real_run, real_data):
     folder = real_data / "test" / "pants"
     done = bench("predict", folder, "--model", real_run["folder"] / "models/keras.onnx")
     first = [line.split(": ")[1].split()[0] for line in done.stdout.splitlines()]
-    assert len(first) == 42
-    assert first.count("pants") > 34
+    assert len(first) == len(list(folder.iterdir()))
+    assert first.count("pants") > 0.8 * len(first)
 
 
 @pytest.mark.slow

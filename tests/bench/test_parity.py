@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from tests.planted import DEFECTS, SETTINGS
 
 RATE = 1e-3  # of learning: the size of an update
 ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "reports/samples/clothing-2-cores/results.json"
 NAMES = {
     "pixels": "pixels",
     "normalised input": "normalised input",
@@ -98,6 +100,74 @@ def test_planted_difference_is_named(rung):
     assert [(r.name, r.precision) for r in failed] == [(rung.name, rung.precision)]
     if rung.name not in ("checkpoint", "ONNX"):
         assert NAMES[rung.name].split("/")[-1] in failed[0].first_failed
+
+
+ROUNDED = [rung for rung in RUNGS if rung.rounds]
+
+
+def planted_in_float32(rung, arms, times_tolerance: float) -> dict[str, Sides]:
+    """Arrays of some arms moved in float32 alone, by multiples of the tolerance."""
+    arrays = sides()
+    for arm in arms:
+        found = arrays["float32"][arm]
+        noise = np.random.default_rng(len(arm)).choice([-1, 1], size=(6, 5))
+        moved = times_tolerance * rung.tolerance * noise
+        found[NAMES[rung.name]] = found[NAMES[rung.name]] * (1 + moved)
+    return arrays
+
+
+@pytest.mark.parametrize("rung", ROUNDED, ids=lambda rung: rung.name)
+def test_where_float32_moves_both_sides_more_is_allowed(rung):
+    """As on a backbone that amplifies rounding; float64 shows that it is rounding."""
+    found = compare(planted_in_float32(rung, PAIR, 3), RATE)
+    assert first_failed(found) is None
+    (judged,) = [r for r in found.rungs if r.name == rung.name and r.allows_rounding]
+    assert judged.tolerance > 10 * rung.tolerance
+
+
+@pytest.mark.parametrize("arm", PAIR)
+@pytest.mark.parametrize("rung", ROUNDED, ids=lambda rung: rung.name)
+def test_a_side_that_rounds_too_much_is_not_its_own_excuse(rung, arm):
+    found = compare(planted_in_float32(rung, [arm], 3), RATE)
+    assert first_failed(found) == rung.name
+
+
+@pytest.mark.parametrize("arm", PAIR)
+@pytest.mark.parametrize("rung", ROUNDED, ids=lambda rung: rung.name)
+def test_a_defect_in_both_precisions_gains_nothing_from_rounding(rung, arm):
+    """What one side computes wrongly in float64 too is no rounding."""
+    arrays = planted_in_float32(rung, PAIR, 3)
+    for precision in ("float32", "float64"):
+        found = arrays[precision][arm]
+        found[NAMES[rung.name]] = found[NAMES[rung.name]] * 1.01
+    failed = [r.name for r in compare(arrays, RATE).rungs if not r.passed]
+    assert rung.name in failed
+
+
+def test_what_an_update_leaves_at_nothing_is_compared_with_its_size():
+    """Gradients that are all rounding: 1e-12 against another 1e-12 says nothing."""
+    arrays = sides()
+    name = NAMES["one fine-tuning step"]
+    for arm, scale in zip(PAIR, (1e-12, -3e-12), strict=True):
+        arrays["float64"][arm][name] = scale * arrays["float64"][arm][name]
+    assert first_failed(compare(arrays, RATE)) is None
+    arrays["float64"]["keras"][name] = np.full((6, 5), 1e-5 * RATE)
+    assert first_failed(compare(arrays, RATE)) == "one fine-tuning step"
+
+
+def test_a_tie_may_turn_around_and_a_clear_prediction_may_not():
+    arrays = sides()
+    name = NAMES["validation predictions"]
+    for arm, margin in zip(PAIR, (1e-5, -1e-5), strict=True):
+        logits = np.zeros((6, 5))
+        logits[:, 0], logits[:, 1] = 3, 3 - margin
+        logits[1:, 0] = 5
+        arrays["float32"][arm][name] = logits
+    assert first_failed(compare(arrays, RATE)) is None
+    arrays["float32"]["keras"][name][0, 1] += 0.01
+    assert first_failed(compare(arrays, RATE)) is None  # a tie on one side is a tie
+    arrays["float32"]["pytorch"][name][0, 1] -= 0.01
+    assert first_failed(compare(arrays, RATE)) == "validation predictions"
 
 
 def test_without_float64_its_rungs_are_not_judged():
@@ -263,13 +333,13 @@ def test_unknown_switch_is_refused(bench, switch, tmp_path):
 
 def test_a_switch_that_its_side_lacks_costs_nothing(bench, few_photos, tmp_path):
     """[D01] is PyTorch's; what an earlier run left stays."""
-    (tmp_path / "results.json").write_text("{}")
+    shutil.copy(SAMPLE, tmp_path)
     inputs = ("--data", few_photos, "--weights", "random", "--output", tmp_path)
     done = bench("parity", *inputs, "--switch", "keras:D01")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "D01" in done.stderr
     assert "D02" in done.stderr
-    assert (tmp_path / "results.json").read_text() == "{}"
+    assert (tmp_path / "results.json").read_bytes() == SAMPLE.read_bytes()
 
 
 @pytest.mark.slow

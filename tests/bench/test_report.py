@@ -527,6 +527,14 @@ def test_order_and_load_of_the_rounds_are_told(results, tmp_path):
         assert fixed(results.timing.before.load_average, 2) in page
 
 
+def test_a_busy_machine_is_told(results, tmp_path):
+    assert not any("was busy" in page for page in pages(results, tmp_path))
+    results.timing.cut_short = {"pytorch": [], "keras": ["image_step"]}
+    results.config["timing_budget_s"] = 2.0
+    for page in pages(results, tmp_path):
+        assert "keras (image_step) took all of the 2 seconds" in " ".join(page.split())
+
+
 def test_operations_of_each_graph_stand_side_by_side(results, tmp_path):
     def made(**of_kind: float) -> dict[str, OperationRecord]:
         return {

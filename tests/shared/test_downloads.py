@@ -247,6 +247,6 @@ def test_no_zip_file(server, archive, tmp_path):
     assert download_dataset(tmp_path / "cache", quiet).is_dir()
 
 
-def test_the_pinned_fingerprint_is_that_of_the_real_photos(real_data):
-    found = fingerprint(scan_folder(real_data), quiet)
+def test_the_pinned_fingerprint_is_that_of_the_real_photos(photos):
+    found = fingerprint(scan_folder(photos), quiet)
     assert found == downloads.DATASET_FINGERPRINT
