@@ -11,7 +11,7 @@ from shared.records import EpochRecord
 from shared.weights import Arrays
 
 NUM_IMAGES = 37  # a whole batch of 32 and a rest: what passes through the network
-NUM_FEW = 5  # of them, for updates, and for all in float64, which is slow
+NUM_FEW = 3  # of them, for updates, and for all in float64, which is slow
 DECAY = 0.01  # of the rung for AdamW, whatever the run's own is
 
 

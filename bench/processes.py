@@ -79,9 +79,13 @@ def together(*calls: Callable[[], Any], at_once: int | None = None) -> list[Any]
 
 
 def together_by_name(calls: dict[str, Callable[[], Any]]) -> dict[str, Any]:
-    """Results of calls by name, side by side where memory allows; see `together`."""
-    room = psutil.virtual_memory().available // WORKER_BYTES
-    found = together(*calls.values(), at_once=max(1, min(len(calls), room)))
+    """Results of calls by name, side by side where the machine has room; `together`.
+
+    Each needs memory, and two cores: on fewer, two frameworks wait for each other's
+    threads at every barrier, and take longer than one after the other.
+    """
+    room = psutil.virtual_memory().available // WORKER_BYTES, num_cores() // 2
+    found = together(*calls.values(), at_once=max(1, min(len(calls), *room)))
     return dict(zip(calls, found, strict=True))
 
 
