@@ -59,7 +59,10 @@ HARMLESS = {
 def read_pip_settings(python: Path) -> dict[str, str]:
     """pip's settings by option, from its files and from variables, which go first."""
     command = [python, "-m", "pip", "config", "list"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loud = os.environ | {"PIP_QUIET": "0"}  # a quiet pip would list nothing
+    done = subprocess.run(
+        command, env=loud, stdout=subprocess.PIPE, text=True, check=False
+    )
     sections: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in done.stdout.splitlines():
         name, _, value = line.partition("=")

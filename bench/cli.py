@@ -61,9 +61,8 @@ class Inputs:
     """Which sides to run, with commas between them: pytorch, keras (on TensorFlow),
     keras-jax, keras-torch."""
     output: Path | None = None
-    """Folder for results, report and models (default: reports/DATE-TIME). It may be
-    new, empty, or of an earlier run, whose files are replaced; other files in it
-    stay."""
+    """Folder for results, report and models (default: reports/DATE-TIME): a new or
+    empty one, or an earlier run's, whose files are replaced; others in it stay."""
     skip_bad_images: bool = False
     """Leave out files that cannot be decoded; the report counts them."""
     time_limit_minutes: float = 120

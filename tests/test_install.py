@@ -89,6 +89,7 @@ def test_settings_come_from_files_and_variables(tmp_path, pip_alone):
     pip_alone.setenv("PIP_CONFIG_FILE", str(file))
     pip_alone.setenv("PIP_EXTRA_INDEX_URL", "https://a/simple https://b/simple")
     pip_alone.setenv("PIP_CERT", "")  # pip ignores what is empty
+    pip_alone.setenv("PIP_QUIET", "2")
     assert translate_settings(read_pip_settings(Path(sys.executable))) == {
         "UV_DEFAULT_INDEX": "https://inner/simple",
         "UV_INDEX": "https://a/simple https://b/simple",

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,15 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def start_run(output: Path) -> None:
-    """Begin a run that leaves its first record alone."""
+def start_run(output: Path, at_first: Callable[[], None] = lambda: None) -> None:
+    """A run that leaves its first record alone, and calls `at_first` after it."""
+
+    def write_results() -> None:
+        (output / "results.json").write_text("new")
+        at_first()
+
     with claim_output(output) as claim:
-        claim.begin(lambda: (output / "results.json").write_text("new"))
+        claim.begin(write_results)
         claim.keep = True
 
 
@@ -67,11 +73,11 @@ def test_a_new_run_replaces_every_file_of_an_earlier_one(earlier):
 
 
 def test_the_record_is_written_before_anything_is_removed(earlier):
-    before = contents(earlier)
+    before, seen = contents(earlier), {}
     with claim_output(earlier) as claim:
-        claim.begin(lambda: before.update(contents(earlier)))
-        assert "parity.json" in before
+        claim.begin(lambda: seen.update(contents(earlier)))
         claim.keep = True
+    assert seen == before
 
 
 def test_files_of_others_stay(earlier):
@@ -207,6 +213,16 @@ def test_a_link_that_comes_while_inputs_are_prepared_is_seen(earlier, tmp_path):
             claim.begin(lambda: (earlier / "results.json").write_text("new"))
         assert contents(tmp_path) == before
         claim.keep = True
+
+
+def test_a_link_that_comes_during_the_run_is_not_followed(earlier, tmp_path):
+    def put_a_link_there() -> None:
+        (earlier / "models").rename(tmp_path / "elsewhere")
+        (earlier / "models").symlink_to(tmp_path / "elsewhere")
+
+    before = contents(earlier / "models")
+    start_run(earlier, put_a_link_there)
+    assert contents(tmp_path / "elsewhere") == before
 
 
 def test_two_names_of_one_folder_are_one_claim(tmp_path):
