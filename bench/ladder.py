@@ -37,10 +37,16 @@ class Climber:
         self.few = pick(whole, first_of_few())
         self.is_exact = description.config.precision == "float64"
         self.sample = self.few if self.is_exact else whole
+        self._model = None
 
     def build(self):
-        """The classifier as it is before training."""
-        return self.side.model.build_model(self.arrays, self.description)
+        """The classifier as it is before training; the same one, with its old values."""
+        if self._model is None:
+            self._model = self.side.model.build_model(self.arrays, self.description)
+        else:
+            self.side.model.load_arrays(self._model, self.arrays)
+            self.side.model.set_backbone_trainable(self._model, False)
+        return self._model
 
     def configured(self, **changes: object) -> Description:
         """The description with some fields of its configuration changed."""

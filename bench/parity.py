@@ -294,10 +294,10 @@ def _take_over(
 
 
 def _ask_for(run: Run, process: WorkerProcess, request: Request) -> dict:
-    """Let a process do a job, on the device that it runs on."""
+    """Let a process do its part of a conversion, on the device that it runs on."""
     config = request.config.model_copy(update={"device": run.options.config.device})
     return process.do(
-        request.model_copy(update={"config": config}),
+        request.model_copy(update={"config": config, "logits_only": True}),
         lambda event: run.display.on_event(request.arm, event),
         run.options.time_limit_s,
     )

@@ -51,6 +51,7 @@ class Request(BaseModel):
     weights: Path | None = None
     checkpoint: Path | None = None
     arrays: Path | None = None  # of the other side, .npz
+    logits_only: bool = False  # convert without the proof by one more step
     models: Path | None = None  # where checkpoints and graphs stay
     switches: tuple[str, ...] = ()  # differences to leave in, e.g. "D01"
     tasks: tuple[Task, ...] = ()

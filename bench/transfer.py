@@ -45,7 +45,7 @@ def take_over(worker: "Worker") -> dict:
             record.epoch,
             below(OPTIMIZER, given),
         )
-        found = _examine(worker, path, given["features"])
+        found = _examine(worker, path, given.get("features"))
     return _store(worker, found) | {"checkpoint": str(path)}
 
 
@@ -81,6 +81,8 @@ def _examine(worker: "Worker", path: Path, features: np.ndarray | None) -> Array
     arrays = side.model.read_arrays(model)
     found = {MODEL + name: array for name, array in arrays.items()}
     found["logits"] = side.inference.predict_batch(model, images)
+    if worker.request.logits_only:
+        return found
     if features is None:
         features = side.inference.predict_batch(model.backbone, images)
     found["features"] = features

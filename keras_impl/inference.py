@@ -59,9 +59,7 @@ def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
         names.append(add if add in ends else f"block_{block}_project_BN")
     outputs = [ends[name] for name in [*names, "out_relu"]]
     network = keras.Model(model.backbone.input, outputs)
-    # Called, not predict(): tracing a graph for one batch takes longer than the batch.
-    found = network(images, training=False)
-    return [keras.ops.convert_to_numpy(output) for output in found]
+    return network.predict_on_batch(images)
 
 
 def predict_batch(network: keras.Model, inputs: np.ndarray) -> np.ndarray:
