@@ -40,7 +40,7 @@ class Climber:
         self._model = None
 
     def build(self):
-        """The classifier as it is before training; the same one, with its old values."""
+        """The classifier as it is before training: one model, with its old values."""
         if self._model is None:
             self._model = self.side.model.build_model(self.arrays, self.description)
         else:

@@ -5,6 +5,7 @@ colours are chosen before the class is looked at; pose and light do not depend o
 Random numbers are taken in a fixed order: a draw added anywhere changes what follows.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from shared.clothes.garments import GARMENTS
 from shared.clothes.pen import Sketch, render
 from shared.clothes.scene import draw_colour, make_backdrop, make_fabric, photograph
+from shared.machine import num_cores
 
 SYNTHETIC_VERSION: int = 1  # goes up whenever a pixel changes, so that caches notice
 
@@ -37,16 +39,24 @@ def write_dataset(folder: Path, seed: int = 0) -> None:
     Each image has its own stream of random numbers, so that it does not depend on
     which others are drawn, nor on their order.
     """
-    for split_index, (split, count) in enumerate(COUNTS.items()):
-        for label, class_name in enumerate(CLASSES):
-            class_folder = Path(folder) / split / class_name
-            class_folder.mkdir(parents=True, exist_ok=True)
-            for number in range(1, count + 1):
-                key = (seed, split_index, label, number)
-                rng = np.random.Generator(np.random.Philox(key))
-                image = draw_image(class_name, rng)
-                path = class_folder / f"{class_name}-{number:04d}.jpg"
-                image.save(path, quality=int(rng.integers(70, 96)))
+    with ThreadPoolExecutor(num_cores()) as pool:
+        drawn = []
+        for split_index, (split, count) in enumerate(COUNTS.items()):
+            for label, class_name in enumerate(CLASSES):
+                class_folder = Path(folder) / split / class_name
+                class_folder.mkdir(parents=True, exist_ok=True)
+                for number in range(1, count + 1):
+                    path = class_folder / f"{class_name}-{number:04d}.jpg"
+                    key = (seed, split_index, label, number)
+                    drawn.append(pool.submit(_write_image, path, class_name, key))
+        for image in drawn:
+            image.result()  # raises what went wrong
+
+
+def _write_image(path: Path, class_name: str, key: tuple[int, ...]) -> None:
+    rng = np.random.Generator(np.random.Philox(key))
+    image = draw_image(class_name, rng)
+    image.save(path, quality=int(rng.integers(70, 96)))
 
 
 def draw_image(class_name: str, rng: np.random.Generator) -> Image.Image:
