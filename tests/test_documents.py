@@ -1,0 +1,170 @@
+"""README and docs: every command line in them is run, every kept figure compared."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.environment import describe_environment
+from bench.report.parity import rung_cells
+from shared.records import Results, read_results
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+SAMPLES = sorted((ROOT / "reports" / "samples").iterdir())
+
+# Run here, one after the other in one folder, with options that keep them short.
+QUICK = ("--epochs", "1")
+UNTIMED = (*QUICK, "--timing-rounds", "0")
+RUN = {
+    "python -m bench all --help": (),
+    "python -m bench all --data my-images --output reports/mine": UNTIMED,
+    "python -m bench predict photo.jpg --model reports/mine/models/pytorch.onnx": (),
+    "python -m bench convert reports/mine/models/pytorch/best.safetensors "
+    "moved.weights.h5": (),
+    "python -m bench all": (*UNTIMED, "--no-parity"),
+    # On a backbone that amplifies rounding, where the ladder has to hold as well.
+    "python -m bench parity": (*QUICK, "--weights", "random"),
+    "python -m bench differences D01 D07": (*QUICK, "--image-size-px", "96"),
+    "python -m bench timing --scaling": (*QUICK, "--arms", "pytorch"),
+}
+# Run by other tests, since a whole one takes longer than all of the above.
+RUN_ELSEWHERE = {
+    "python -m bench differences": "bench/test_differences.py::"
+    "test_command_measures_some",
+    "python -m bench timing": "bench/test_arms.py::test_timing_measures_every_phase",
+    "python -m bench timing --arms pytorch,keras,keras-jax,keras-torch": "bench/"
+    "test_arms.py::test_what_onnxruntime_can_join_goes_by_the_backend",
+    "python -m bench timing --control": "bench/test_control.py::"
+    "test_an_arm_is_measured_twice_in_each_round",
+    "python -m bench timing --ladder": "bench/test_idioms.py::"
+    "test_every_rung_is_trained_once_and_timed_in_five_rounds",
+}
+NOT_RUN = {
+    "make bench": "the set-up, and then `python -m bench all`",
+    "make test": "this very run",
+    "make setup": "tests/test_install.py has its parts",
+    "make setup INSTALLER=pip": "tests/test_install.py has its parts",
+    "make clean": "tests/test_install.py runs it on a copy",
+    "python -m bench all --device cuda --output reports/gpu": "needs a GPU",
+    "python -m bench timing --ladder --device cuda --output reports/gpu-ladder": "needs "
+    "a GPU",
+}
+
+
+def command_lines(document: Path) -> set[str]:
+    """Every `python -m bench ...` and `make ...` in code, of a block or of a line."""
+    text = document.read_text()
+    blocks = re.findall(r"(?ms)^```\w*\n(.*?)^```", text)
+    lines = [line.split("#")[0] for block in blocks for line in block.splitlines()]
+    spans = re.findall(r"`([^`]+)`", re.sub(r"(?ms)^```.*?^```", "", text))
+    code = [" ".join(piece.split()) for piece in (*lines, *spans)]
+    return {piece for piece in code if re.match(r"(python -m bench|make) ?", piece)}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_line_is_run_somewhere(document):
+    known = {*RUN, *RUN_ELSEWHERE, *NOT_RUN}
+    assert command_lines(document) <= known
+
+
+def test_every_command_that_is_run_stands_in_a_document():
+    shown = set().union(*map(command_lines, DOCUMENTS))
+    assert {*RUN, *RUN_ELSEWHERE, *NOT_RUN} <= shown
+
+
+@pytest.mark.parametrize("test", RUN_ELSEWHERE.values())
+def test_tests_named_here_exist(test):
+    file, name = test.split("::")
+    assert f"def {name}(" in (ROOT / "tests" / file).read_text()
+
+
+@pytest.fixture(scope="module")
+def user(few_photos, real_weights, cache, tmp_path_factory) -> Callable:
+    """Someone who follows the documents in a folder of their own."""
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "my-images").symlink_to(few_photos)
+    shutil.copy(next((few_photos / "test" / "hat").iterdir()), folder / "photo.jpg")
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "BENCH_CACHE": str(cache),
+        "BENCH_DATA": str(few_photos),
+        "BENCH_WEIGHTS": str(real_weights),
+    }
+
+    def call(command: str, *options: str) -> subprocess.CompletedProcess:
+        arguments = [sys.executable, *shlex.split(command)[1:], *options]
+        return subprocess.run(
+            arguments,
+            cwd=folder,
+            env=os.environ | own,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return call
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", RUN)
+def test_command_of_a_document_works(user, command):
+    done = user(command, *RUN[command])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def sample() -> Results:
+    return read_results(ROOT / "reports/samples/clothing-2-cores/results.json")
+
+
+def numbers(text: str) -> list[str]:
+    return re.findall(r"\d[\d,]*(?:\.\d+)?(?:e-?\d+)?", text)
+
+
+def section(start: str, end: str) -> str:
+    """README from one phrase to another."""
+    text = (ROOT / "README.md").read_text()
+    return text[text.index(start) : text.index(end)]
+
+
+def test_figures_of_the_kept_run_are_in_its_report(sample):
+    """Every number of README's account of it."""
+    report = (ROOT / "reports/samples/clothing-2-cores/report.md").read_text()
+    told = section("A real one is kept", "Exit status: 0 done")
+    known = {
+        *numbers(report.replace("%", " ")),
+        f"{sample.run.seconds / 60:.1f}",
+        "2",  # cores, in the name of its folder
+        "95",  # percent, of the intervals
+    }
+    assert [number for number in numbers(told) if number not in known] == []
+
+
+def test_rungs_in_the_readme_are_those_of_the_kept_run(sample):
+    rows = re.findall(r"(?m)^\| (.+) \|$", section("Some of its rungs", "In float32"))
+    told = [tuple(row.split(" | ")) for row in rows[2:]]
+    kept = {
+        (cells[0], cells[1], cells[3], cells[4])
+        for cells in map(rung_cells, sample.parity.rungs)
+    }
+    assert len(told) == 7
+    assert set(told) <= kept
+
+
+@pytest.mark.parametrize("folder", SAMPLES, ids=lambda path: path.name)
+def test_kept_reports_are_of_this_schema_and_history(folder):
+    """Reading fails for another schema; the commit must be one of this branch."""
+    commit = read_results(folder / "results.json").environment.commit.split()[0]
+    if describe_environment({}).commit is None:
+        pytest.skip("no git history here")
+    assert re.fullmatch(r"[0-9a-f]{40}", commit)
+    command = ["git", "merge-base", "--is-ancestor", commit, "HEAD"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, f"{commit} is no ancestor of this commit"
