@@ -172,7 +172,7 @@ def take_one_step(climber: Climber) -> Arrays:
 def fine_tune(climber: Climber) -> Arrays:
     """The whole network after one update in which batch norm learns too.
 
-    Some biases have no gradient but rounding errors of 1e-14. Divided by their own size,
+    Some biases have no gradient but rounding errors of 1e-14. Divided by their size,
     but for Adam's epsilon, they would differ on each side by a share of the update.
     """
     model = climber.build()

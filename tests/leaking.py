@@ -7,7 +7,7 @@ what `one_pass` says without and with the leak.
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from unittest.mock import patch
 
@@ -43,11 +43,10 @@ def main() -> None:
         data=data,
         weights=weights,
         models=out / "models",
-        export=False,
     )
     passes = []
     for leaks in (False, True):
-        worker = Worker(request)
+        worker = Worker(request, ExitStack())
         with leak(worker) if leaks else nullcontext():
             passes.append(train(worker)["arm"]["one_pass"])
     (out / "passes.json").write_text(json.dumps(passes))

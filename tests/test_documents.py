@@ -53,8 +53,8 @@ NOT_RUN = {
     "make setup INSTALLER=pip": "tests/test_install.py has its parts",
     "make clean": "tests/test_install.py runs it on a copy",
     "python -m bench all --device cuda --output reports/gpu": "needs a GPU",
-    "python -m bench timing --ladder --device cuda --output reports/gpu-ladder": "needs "
-    "a GPU",
+    "python -m bench timing --ladder --device cuda --output reports/gpu-ladder": ""
+    "needs a GPU",
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.comparison import compare_arms, compare_timing, make_checks
+from bench.comparison import CONTROL_PHASES, compare_arms, compare_timing, make_checks
 from bench.statistics import (
     NO_DIFFERENCE,
     SIGNIFICANCE,
@@ -170,7 +170,7 @@ def test_time_that_grows_too_much_fails(seconds, passed):
 def test_control_must_find_nothing(ratio, interval, passed):
     one = TimingComparison(ratio=ratio, interval=interval, verdict="-")
     state = MachineState(load_average=0, cpu_mhz=None, cpu_celsius=None)
-    arms = {"keras": dict.fromkeys(("train_step", "forward", "epoch"), one)}
+    arms = {"keras": dict.fromkeys(CONTROL_PHASES, one)}
     control = ControlRecord(started_at="-", rounds=5, machine={}, arms=arms)
     timing = TimingRunRecord(
         rounds=5, order=[], before=state, after=state, control=control
