@@ -40,8 +40,8 @@ MAX_CONTROL_ERROR = 0.02
 CONTROL_PHASES = {"image_step", "forward", "epoch"}
 # 1,000 images are 144 MiB, and their features 5: neither may stay in memory.
 MAX_MEMORY_GROWTH_MIB = 2.5
-# The heap may grow by a few MiB at any time: too much to judge a shorter pass by.
-MIN_PASS_IMAGES = 5000  # between the two readings
+# The heap may grow by a dozen MiB at any time: too much to judge a shorter pass by.
+MIN_PASS_IMAGES = 8000  # between the two readings
 MAX_TIME_EXPONENT = 1.1
 
 

@@ -93,7 +93,7 @@ def test_a_pass_of_two_batches_tells_nothing():
 def many_images(tmp_path_factory: pytest.TempPathFactory) -> ImageData:
     """Small drawings in two classes, enough of them to judge a pass by."""
     folder, random = tmp_path_factory.mktemp("many"), np.random.default_rng(0)
-    counts = {"train": 3600, "validation": 10, "test": 10}
+    counts = {"train": 5500, "validation": 10, "test": 10}
     for split, count in counts.items():
         for label in ("dark", "light"):
             (folder / split / label).mkdir(parents=True)
