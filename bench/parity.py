@@ -286,10 +286,8 @@ def _take_over(
     """A side's trained classifier in the other framework."""
     if giver.given is None:
         return None
-    scratch, job = (
-        run.scratch / f"{taker}-ladder",
-        partial(_ask_for, run, processes[taker]),
-    )
+    scratch = run.scratch / f"{taker}-ladder"
+    job = partial(_ask_for, run, processes[taker])
     return take(giver.checkpoint, run.data.folder, scratch, job, giver.given)
 
 
