@@ -143,7 +143,7 @@ class Config(BaseModel):
     )
 
     timing_budget_s: float = Field(
-        2.0, gt=0, le=3600,
+        3.0, gt=0, le=3600,
         description="Seconds that a steady phase may take in each process.",
     )  # fmt: skip
 
