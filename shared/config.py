@@ -144,7 +144,8 @@ class Config(BaseModel):
 
     timing_budget_s: float = Field(
         3.0, gt=0, le=3600,
-        description="Seconds that a steady phase may take in each process.",
+        description="Seconds that a steady phase may take in each process, without its "
+        "first call.",
     )  # fmt: skip
 
     @property

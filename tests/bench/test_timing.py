@@ -198,7 +198,7 @@ def test_warm_up_ends_when_times_stand_still():
 
 
 def test_a_busy_machine_costs_samples_and_no_more_time_than_allowed():
-    """The other arm's turns do not count, and one sample there always is."""
+    """Neither the first call nor the other arm's turns count; one sample is kept."""
     clock = FakeClock()
 
     def timer(budget_s: float) -> Timer:
@@ -207,7 +207,7 @@ def test_a_busy_machine_costs_samples_and_no_more_time_than_allowed():
 
     busy = partial(clock.spend, 300)
     assert timer(100).steady(busy) == pytest.approx([300.0] * 6)
-    assert timer(3).steady(busy) == pytest.approx([300.0] * 2)  # after six to warm up
+    assert timer(3).steady(busy) == pytest.approx([300.0] * 3)  # after six to warm up
     assert timer(0.1).steady(busy) == pytest.approx([300.0])
 
 
