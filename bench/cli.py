@@ -118,7 +118,7 @@ class All:
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
     parity: bool = True
-    """Climb the parity ladder too, in the matched division; takes as long again."""
+    """Climb the parity ladder too, in the matched division."""
 
     def execute(self, console: Console) -> int:
         climb = self.parity and self.settings.division == "matched"

@@ -158,7 +158,7 @@ class Decision:
 def decide(family: Sequence[Difference]) -> list[Decision]:
     """Judge differences together, with Holm's correction (Holm, 1979).
 
-    In a family in which nothing differs, the chance that anything is shown is 5 %.
+    Where nothing differs, the chance that anything is shown is at most 5 %.
     The smallest of m p values is judged at the level 0.05 / m, the next one at
     0.05 / (m - 1), and so on; from the first that is not shown on, all are judged at
     its level. Each interval has the confidence that belongs to the level at which its
