@@ -15,6 +15,7 @@ from bench.statistics import (
     growth,
     is_shown,
 )
+from shared.metrics import ROUNDING_OF_LOGITS
 from shared.records import (
     ArmRecord,
     Check,
@@ -32,7 +33,7 @@ from shared.records import (
 
 # Float32 keeps seven digits; 52 convolutions deep, a few of them are spent.
 MAX_FEATURE_DIFF = 1e-5
-MAX_LOGIT_DIFF = 1e-4
+MAX_LOGIT_DIFF = ROUNDING_OF_LOGITS
 # Logits of an untrained network are all alike, and any tolerance passes.
 MIN_LOGIT_SPREAD = 0.1
 MAX_OVERHEAD = 0.01

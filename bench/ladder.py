@@ -35,7 +35,7 @@ class Climber:
         self.arrays = arrays
         self.description = description
         whole = spread(splits["test"], NUM_IMAGES)
-        self.few = pick(whole, first_of_few())
+        self.few = pick(whole, places_of_few())
         self.is_exact = description.config.precision == "float64"
         self.sample = self.few if self.is_exact else whole
         self._model = None
@@ -93,7 +93,7 @@ def pick(split: Split, chosen: np.ndarray) -> Split:
     return Split(split.images[chosen], split.labels[chosen], files)
 
 
-def first_of_few() -> np.ndarray:
+def places_of_few() -> np.ndarray:
     """Places in the sample of the images that both precisions see, (NUM_FEW,)."""
     return np.linspace(0, NUM_IMAGES - 1, NUM_FEW).astype(int)
 

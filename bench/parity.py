@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.convert import Conversion, give, take
-from bench.ladder import NUM_FEW, NUM_IMAGES, first_of_few
+from bench.ladder import NUM_FEW, NUM_IMAGES, places_of_few
 from bench.onnx_runtime import OnnxClassifier
 from bench.processes import WorkerProcess, together_by_name
 from bench.request import BACKENDS, FLOAT64_ARMS, PAIR, SUFFIXES, Request, side_of
@@ -405,7 +405,7 @@ def _rounding(name: str, sides: dict[str, Sides], measure: Callable) -> float:
         )
         if values is not None and exact is not None:
             if len(values) == NUM_IMAGES != len(exact):  # float64 sees a few of them
-                values = values[first_of_few()]
+                values = values[places_of_few()]
             found.append(comparable(measure, values, exact))
     return min(filter(np.isfinite, found), default=0.0)
 

@@ -25,6 +25,7 @@ from bench.ledger.ledger import keep_ledger
 from bench.onnx_runtime import OnnxClassifier, compare_with_reference
 from bench.output import claim_output
 from bench.parity import (
+    ONNX_BATCH,
     ONNX_LOGITS,
     Processes,
     climb,
@@ -65,7 +66,6 @@ from shared.records import (
     write_results,
 )
 
-CROSS_BATCH = 32
 ACROSS = "pytorch-in-keras.onnx"
 
 
@@ -239,7 +239,7 @@ def _check_onnx(run: Run, arm: str) -> OnnxRecord:
     path = run.options.output / "models" / f"{arm}.onnx"
     graph, images = OnnxClassifier(path), run.data.splits["test"].images
     logits = {size: graph.all_logits(images, size) for size in ONNX_BATCH_SIZES}
-    np.save(run.scratch / arm / ONNX_LOGITS, logits[CROSS_BATCH])
+    np.save(run.scratch / arm / ONNX_LOGITS, logits[ONNX_BATCH])
     return OnnxRecord(
         path=path.relative_to(run.options.output).as_posix(),
         bytes=path.stat().st_size,
@@ -303,7 +303,7 @@ def _compare_graphs(run: Run) -> None:
     """PyTorch's trained classifier, exported by each side."""
     images = run.data.splits["test"].images
     graph = OnnxClassifier(run.options.output / "models" / ACROSS)
-    logits = graph.all_logits(images, CROSS_BATCH)
+    logits = graph.all_logits(images, ONNX_BATCH)
     reference = np.load(run.scratch / "pytorch" / ONNX_LOGITS)
     run.comparison.onnx_cross = OnnxCross(
         images=len(images),

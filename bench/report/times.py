@@ -54,7 +54,8 @@ def _conditions(results: Results) -> list[Block]:
     turns = "Each of them was alone on the machine, from its start to its end. "
     if timing.samples_in_a_turn:
         turns = (
-            "Cold phases come from processes that were alone on the machine. Those for "
+            "Cold phases come from processes that were alone on the machine, in the "
+            "first half of these orders. Those for "
             "steady phases were started after them, are there at the same time and "
             f"work in turns of {timing.samples_in_a_turn} sample, short ones after a "
             "call that is not kept: what else the machine does meets them all, and "

@@ -37,7 +37,8 @@ def time_steady(worker) -> dict:
     watch.phases.clear()  # other processes are there: the cold phases are not alone
     watch.time_steps()
     predict = worker.side.inference.predict_batch
-    watch.steady("forward", partial(predict, watch.model, watch.images))
+    images = watch.images
+    watch.steady("forward", partial(predict, watch.model, images), len(images))
     _time_passes(watch)
     memory = worker.memory()  # an exporter may take more than all before it
     operations = _time_files(watch)
@@ -121,18 +122,32 @@ class Stopwatch:
             step, (inputs, *self._kept) if self._kept else inputs, self._labels
         )
 
-    def steady(self, name: str, call: Callable[[], object]) -> None:
-        """Take the samples of a phase that repeats for every batch."""
-        self.phases[name] = self.timer.steady(call)
-        self.num_images[name] = len(self._labels)
+    def steady(
+        self,
+        name: str,
+        call: Callable[[], object],
+        num_images: int | None,
+        timer: Timer | None = None,
+    ) -> None:
+        """Take the samples of a phase that repeats.
+
+        Args:
+            num_images: how many one call passes; None where it passes none.
+            timer: another one than that of the other phases.
+        """
+        self.phases[name] = (timer or self.timer).steady(call)
+        if num_images:
+            self.num_images[name] = num_images
         if len(self.phases[name]) < self.config.timing_steps:
             self.cut_short.append(name)
 
     def time_steps(self) -> None:
         """A step of this run's training; if that is on features, one on images too."""
-        self.steady("train_step", self._step)
+        batch_size = len(self._labels)
+        self.steady("train_step", self._step, batch_size)
         if self.config.features_are_cached:
-            self.steady("image_step", self._make_step(on_features=False))
+            step = self._make_step(on_features=False)
+            self.steady("image_step", step, batch_size)
 
 
 def _as_arrays(part: object) -> np.ndarray | tuple[np.ndarray, ...]:
@@ -250,7 +265,7 @@ def _time_files(watch: Stopwatch) -> dict:
     state = side.training.read_optimizer(watch.model, optimizer)
     save = side.checkpoint.save_checkpoint
     write = partial(save, watch.model, scratch, "timed", watch.description, 1, state)
-    watch.phases["checkpoint"] = watch.timer.steady(write)
+    watch.steady("checkpoint", write, None)
     if config.is_rounded:  # what is exported is float32
         return {}
     graph = scratch / "timed.onnx"
@@ -263,8 +278,8 @@ def _time_files(watch: Stopwatch) -> dict:
     timer = Timer(side.device.synchronise, *steps)
     test = watch.data.splits["test"].images
     for size in ONNX_BATCHES:
-        inputs, name = classifier.prepare(test[:size]), f"onnx_batch_{size}"
-        watch.phases[name] = timer.steady(partial(classifier.run, inputs))
-        watch.num_images[name] = len(inputs)
+        inputs = classifier.prepare(test[:size])
+        run = partial(classifier.run, inputs)
+        watch.steady(f"onnx_batch_{size}", run, len(inputs), timer)
     batch = classifier.prepare(test[: max(ONNX_BATCHES)])
     return {n: one.model_dump() for n, one in profile(graph, batch).items()}

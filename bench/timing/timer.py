@@ -25,8 +25,8 @@ class Timer:
             before each reading of the clock.
         samples: how many steady calls to keep.
         most_warm_up: calls that warm-up may take at most.
-        budget_s: time for all calls of one phase; after it only the sample under way,
-            or the first one, is kept.
+        budget_s: seconds for the calls of a phase after its first one. When they are
+            used up, the phase ends with the samples that it has, at least one.
         take_turn: lets the other arms work, up to their next turn; None if there are
             none to take turns with.
         clock: seconds; another one in tests.
@@ -72,7 +72,7 @@ class Timer:
         while not kept or (
             len(kept) < self._samples and sum(calls[1:]) < self._budget_ms
         ):
-            if self._take_turn:
+            if self._take_turn and len(kept) % IN_A_TURN == 0:
                 self._take_turn()
                 # The other arm's work has evicted our data from the CPU caches, so the
                 # first call is not kept.
