@@ -100,19 +100,21 @@ def title(results: Results) -> str:
 
 
 def banners(results: Results) -> list[str]:
-    """Warnings that have to stand above everything else."""
+    """Warnings that a reader needs before the first figure, each in a line or two."""
     found = [BANNER] if is_plain(results) else []
     if results.data.source == "synthetic":
+        reason = ", since they could not be downloaded" if results.data.notice else ""
         found.append(
-            "Synthetic data: the images are drawings embedded in this project, not "
-            "photos. The accuracy figures say nothing about real clothes."
+            f"Drawn images, not photos{reason}. The accuracy figures say nothing about "
+            "real clothes."
         )
     if results.weights.source == "random":
         found.append(
             "Random weights: the backbone was never trained. The accuracy figures say "
             "nothing about what a pretrained model reaches."
         )
-    found += [n for n in (results.data.notice, results.weights.notice) if n]
+    if results.weights.notice:
+        found.append(results.weights.notice)
     if results.status == "partial":
         found.append("Partial run: it ended before everything was done.")
     return found

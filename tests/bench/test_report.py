@@ -262,10 +262,19 @@ def test_two_classes(results, tmp_path):
 
 
 @pytest.mark.parametrize("source", ["path", "download", "synthetic"])
-def test_synthetic_data_have_a_banner(results, tmp_path, source):
+def test_drawn_images_have_a_banner(results, tmp_path, source):
     results.data.source = source
     shown = [*pages(results, tmp_path), summary(results)]
-    assert ["Synthetic data" in text for text in shown] == [source == "synthetic"] * 3
+    assert ["Drawn images" in text for text in shown] == [source == "synthetic"] * 3
+
+
+def test_the_claim_stands_above_the_banners_and_long_reasons_below(results, tmp_path):
+    results.data.source = "synthetic"
+    results.data.notice = "The host example.org did not answer in five seconds."
+    for page in pages(results, tmp_path):
+        claim, banner = page.index("Same program"), page.index("Drawn images, not")
+        assert claim < banner < page.index(results.data.notice)
+        assert page.count(results.data.notice) == 1
 
 
 def test_partial_run_with_one_arm(results, tmp_path):
