@@ -1,6 +1,6 @@
-"""Make the virtual environment: `make setup` runs this file.
+"""Make a virtual environment: `make setup` and `make test-oldest` run this file.
 
-uv installs the packages of requirements.lock, since it is much faster than pip. It does
+uv installs the packages of a lock file, since it is much faster than pip. It does
 not read pip's settings, so this file passes them on. Where pip's settings say what uv
 cannot do, where uv fails, or where pip is asked for, pip does the work.
 
@@ -91,7 +91,7 @@ def run(*command: str | Path, **variables: str) -> bool:
     return subprocess.run(command, env=environment, check=False).returncode == 0
 
 
-def install_with_uv(folder: Path) -> bool:
+def install_with_uv(folder: Path, lock: str) -> bool:
     """Install uv, and with it the packages; returns whether both worked."""
     python, cache = folder / "bin/python", folder / "uv-cache"
     settings = read_pip_settings(python)
@@ -103,7 +103,7 @@ def install_with_uv(folder: Path) -> bool:
     # In its usual place uv's cache would outlive `make clean`, with all the packages.
     variables = translate_settings(settings) | {"UV_CACHE_DIR": str(cache)}
     variables = {n: v for n, v in variables.items() if n not in os.environ}
-    command = [python, "-m", "uv", "pip", *HASHED, "requirements.lock"]
+    command = [python, "-m", "uv", "pip", *HASHED, lock]
     command += ["--python", python]
     if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
         command += ["--no-index"]
@@ -113,7 +113,7 @@ def install_with_uv(folder: Path) -> bool:
     return True
 
 
-def make_environment(folder: Path, installer: str) -> None:
+def make_environment(folder: Path, installer: str, lock: str) -> None:
     """Make the environment, or bring it up to date; exits where that fails."""
     print(PLAN.format(folder=folder), flush=True)
     free = shutil.disk_usage(folder.absolute().parent).free
@@ -122,10 +122,10 @@ def make_environment(folder: Path, installer: str) -> None:
     if not run(sys.executable, "-m", "venv", folder):
         sys.exit(f"{folder}: Python could not make a virtual environment, see above.")
     if installer == "uv":
-        if install_with_uv(folder):
+        if install_with_uv(folder, lock):
             return
         print("pip installs instead, which takes longer.", flush=True)
-    if not run(folder / "bin/python", "-m", "pip", *HASHED, "requirements.lock"):
+    if not run(folder / "bin/python", "-m", "pip", *HASHED, lock):
         sys.exit(
             "The packages could not be installed, see above. `pip config list` shows "
             "which package index was asked. Run the same command again to go on."
@@ -137,9 +137,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--installer", choices=("uv", "pip"), default="uv")
+    parser.add_argument("--lock", default="requirements.lock")
     arguments = parser.parse_args()
     try:
-        make_environment(arguments.folder, arguments.installer)
+        make_environment(arguments.folder, arguments.installer, arguments.lock)
     except KeyboardInterrupt:
         sys.exit("Interrupted. Run the same command again to go on.")
 

@@ -30,7 +30,7 @@ def export_onnx(model: Classifier, path: Path, description: Description) -> None
         opset_version=ONNX_OPSET,
         input_names=["input"],
         output_names=["logits"],
-        dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}},
+        dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
         verbose=False,
     )
     with atomic_path(path) as temporary:

@@ -119,8 +119,8 @@ def test_embedded_images_are_learnable(bench, real_weights, tmp_path):
     for arm in results["arms"].values():
         assert arm["validation"]["accuracy"] > 0.9
         assert arm["test"]["accuracy"] > 0.9
-    assert "drawings" in done.stdout
-    assert "drawings" in (folder / "report.html").read_text()
+    assert "Drawn images, not photos" in done.stdout
+    assert "Drawn images, not photos" in (folder / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -77,8 +77,23 @@ def pausing(monkeypatch, tmp_path) -> Request:
     return request(tmp_path)
 
 
-def test_a_pause_does_not_count_for_the_time_limit(pausing):
-    assert run_worker(pausing, None, 1, on_turn=lambda: time.sleep(1.5)) == {}
+def test_a_pause_does_not_count_for_the_time_limit(pausing, monkeypatch):
+    running = set()
+
+    class Timer:
+        def __init__(self, *_: object) -> None: ...
+
+        def start(self) -> None:
+            running.add(self)
+
+        def cancel(self) -> None:
+            running.discard(self)
+
+    monkeypatch.setattr("bench.processes.threading.Timer", Timer)
+    during_the_pause = []
+    on_turn = lambda: during_the_pause.append(len(running))  # noqa: E731
+    assert run_worker(pausing, None, 60, on_turn=on_turn) == {}
+    assert during_the_pause == [0]
 
 
 def test_killed_while_it_waits_for_its_turn(pausing):
