@@ -50,6 +50,7 @@ NOT_RUN = {
     "make bench": "the set-up, and then `python -m bench all`",
     "make test": "this very run",
     "make setup INSTALLER=pip": "tests/test_install.py has its parts",
+    "make test-oldest": "tests/test_install.py has its set-up; then as `make test`",
     "make clean": "tests/test_install.py runs it on a copy",
     "python -m bench all --device cuda --output reports/gpu": "needs a GPU",
     "python -m bench timing --ladder --device cuda --output reports/gpu-ladder": ""

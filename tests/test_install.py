@@ -6,14 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from install import make_environment, read_pip_settings, translate_settings
 
 PROJECT = Path(__file__).parent.parent
+LOCKS = ["requirements.lock", "requirements-oldest.lock"]
 # Stands in for uv: writes down how it was called, and installs nothing.
 FAKE_UV = """
 import json, os, pathlib, sys
@@ -99,16 +102,17 @@ def test_settings_come_from_files_and_variables(tmp_path, pip_alone):
     }
 
 
-def test_uv_gets_the_lock_and_pips_settings(project, pip_alone):
+@pytest.mark.parametrize("lock", LOCKS)
+def test_uv_gets_the_lock_and_pips_settings(project, pip_alone, lock):
     pip_alone.setenv("UV_INDEX", "https://own/simple")  # a user's own word to uv stays
     pip_alone.setenv("PIP_EXTRA_INDEX_URL", "https://a/simple")
-    done = install(project)
+    done = install(project, "--lock", lock)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "9 GB of disk" in done.stdout
     seen = json.loads((project / "seen.json").read_text())
     python = ".venv/bin/python"
     assert seen["arguments"] == [
-        *("pip", "install", "--require-hashes", "-r", "requirements.lock"),
+        *("pip", "install", "--require-hashes", "-r", lock),
         *("--python", python, "--no-index"),
     ]
     assert seen["variables"]["UV_FIND_LINKS"] == str(project / "packages")
@@ -132,8 +136,39 @@ def test_a_full_disk_is_seen_first(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=10**9)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(SystemExit, match=r"only 1\.0 GB are free there"):
-        make_environment(tmp_path / ".venv", "uv")
+        make_environment(tmp_path / ".venv", "uv", LOCKS[0])
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "folder", "lock"),
+    [("setup", ".venv", LOCKS[0]), ("test-oldest", ".venv-oldest", LOCKS[1])],
+)
+def test_each_environment_has_its_lock(tmp_path, target, folder, lock):
+    for name in ("setup.lock", "weights.lock", *LOCKS):
+        (tmp_path / name).touch()
+    command = ["make", "-n", "-f", PROJECT / "Makefile", target]
+    alone = {n: v for n, v in os.environ.items() if not n.startswith("MAKE")}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=True
+    )
+    assert f"install.py --installer uv --lock {lock} {folder}\n" in done.stdout
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_is_within_the_ranges(lock):
+    found = dict(
+        line.split(" ")[0].split("==")
+        for line in (PROJECT / lock).read_text().splitlines()
+        if "==" in line and line[0].isalpha()
+    )
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    needed = project["dependencies"] + project["optional-dependencies"]["dev"]
+    for need in map(Requirement, needed):
+        assert found[need.name] in need.specifier, need
+        if lock == LOCKS[1]:
+            (lowest,) = (p.version for p in need.specifier if p.operator == ">=")
+            assert found[need.name].startswith(lowest), need
 
 
 def test_make_clean_takes_the_environment_away_and_says_what_stays(tmp_path):
@@ -141,6 +176,7 @@ def test_make_clean_takes_the_environment_away_and_says_what_stays(tmp_path):
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\ncd {PROJECT} && exec {sys.executable} "$@"\n')
     python.chmod(0o755)
+    (tmp_path / ".venv-oldest").mkdir()
     command = ["make", "-f", PROJECT / "Makefile", "clean"]
     # A make that is run by `make test` says more.
     alone = {n: v for n, v in os.environ.items() if not n.startswith("MAKE")}
@@ -155,7 +191,7 @@ def test_make_clean_takes_the_environment_away_and_says_what_stays(tmp_path):
         )
         assert done.stdout.startswith(said)
         assert not done.stderr
-        assert not (tmp_path / ".venv").exists()
+        assert not list(tmp_path.glob(".venv*"))
 
 
 def test_a_package_of_another_hash_is_refused(project):
