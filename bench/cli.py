@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from bench.display import Display
 from bench.processes import ON_CPU, ArmFailed, run_worker
-from bench.request import ARMS, FLOAT64_ARMS, PAIR
+from bench.request import ARMS, FLOAT64_ARMS, KERAS_OF_FURTHER_ARMS, PAIR
 from shared.config import Config, make_config
 from shared.errors import UserError
 from shared.records import read_results
@@ -409,6 +410,13 @@ def _parse_arms(text: str) -> tuple[str, ...]:
     if "keras-jax" in arms and not find_spec("jax"):
         raise UserError(
             "--arms keras-jax: JAX is not installed. Add it: pip install -e '.[jax]'"
+        )
+    further, keras = set(arms) - set(PAIR), version("keras")
+    if further and tuple(map(int, keras.split(".")[:2])) < KERAS_OF_FURTHER_ARMS:
+        needed = ".".join(map(str, KERAS_OF_FURTHER_ARMS))
+        raise UserError(
+            f"--arms {text}: Keras {keras} exports graphs for batches of any size from "
+            f"TensorFlow alone. Update it: pip install 'keras>={needed}'"
         )
     return arms
 

@@ -20,6 +20,7 @@ BACKENDS = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
 # batch norm in a float64 model computes in float32. (keras-team/keras issue 23704)
 FLOAT64_ARMS = ("pytorch", "keras")
 PAIR = ("pytorch", "keras")
+KERAS_OF_FURTHER_ARMS = (3, 14)  # before, only TensorFlow exports any batch size
 SUFFIXES = {"pytorch": ".safetensors", "keras": ".weights.h5"}  # of its checkpoints
 
 

@@ -5,14 +5,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 
 from bench.onnx_runtime import OnnxClassifier, profile
-from bench.request import BACKENDS, FLOAT64_ARMS
+from bench.request import BACKENDS, FLOAT64_ARMS, KERAS_OF_FURTHER_ARMS
 
 ARMS = ("pytorch", "keras-jax", "keras-torch")
+needs_keras = pytest.mark.skipif(
+    tuple(map(int, version("keras").split(".")[:2])) < KERAS_OF_FURTHER_ARMS,
+    reason="this Keras exports from TensorFlow alone",
+)
 QUICK = ("--timing-steps", 2, "--timing-warmup-steps", 1, "--timing-rounds", 1)
 
 
@@ -57,16 +62,19 @@ def require_equal_histories(run: dict) -> None:
     assert histories["keras-torch"] == histories["pytorch"]
 
 
+@needs_keras
 @pytest.mark.slow
 def test_every_backend_trains_the_same_classifier(run):
     require_equal_histories(run)
 
 
+@needs_keras
 @pytest.mark.slow
 def test_every_backend_trains_the_same_classifier_on_augmented_images(train):
     require_equal_histories(train("--epochs", 2, "--augment"))
 
 
+@needs_keras
 @pytest.mark.slow
 def test_every_backend_exports_what_it_trained(run):
     for arm in run["arms"].values():
@@ -74,6 +82,7 @@ def test_every_backend_exports_what_it_trained(run):
         assert arm["onnx"]["parity"]["batch_sizes"] == [1, 7, 32]
 
 
+@needs_keras
 @pytest.mark.slow
 def test_what_onnxruntime_can_join_goes_by_the_backend(run):
     """[D35] Batch norm and ReLU6 become part of the convolutions, or do not."""
@@ -90,6 +99,7 @@ def test_what_onnxruntime_can_join_goes_by_the_backend(run):
     assert counts["keras-torch"]["Sub"] == counts["keras-torch"]["Mul"] == 52
 
 
+@needs_keras
 @pytest.mark.slow
 def test_every_arm_is_compared_with_the_first(run):
     compared = [run["comparison"], *run["further"]]
@@ -98,6 +108,7 @@ def test_every_arm_is_compared_with_the_first(run):
     assert all(check["passed"] for check in run["checks"])
 
 
+@needs_keras
 @pytest.mark.slow
 def test_ladder_is_judged_in_float32(bench, few_photos, real_weights, tmp_path):
     inputs = ("--data", few_photos, "--weights", real_weights, "--output", tmp_path)

@@ -18,9 +18,11 @@ from bench import cli, runner
 from bench.__main__ import COMMANDS
 from bench.display import Display
 from bench.output import files_of_a_run
+from bench.request import PAIR
 from bench.run import Options, Run
 from shared import package_index
 from shared.config import make_config
+from shared.errors import UserError
 from shared.package_index import LOCK, WHEEL
 from shared.records import read_results
 
@@ -120,6 +122,13 @@ def test_all_commands_are_named():
 )
 def test_mistakes_in_the_arguments(bench, arguments, words):
     expect_user_error(bench(*arguments), *words)
+
+
+def test_an_old_keras_has_no_further_arms(monkeypatch):
+    monkeypatch.setattr(cli, "version", lambda _: "3.12.4")
+    assert cli._parse_arms("pytorch,keras") == PAIR
+    with pytest.raises(UserError, match=r"Keras 3\.12\.4 .* 'keras>=3\.14'"):
+        cli._parse_arms("pytorch,keras-torch")
 
 
 def test_bad_images_are_all_listed_and_nothing_is_left(bench, tiny_data, tmp_path):
