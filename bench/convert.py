@@ -311,7 +311,8 @@ def print_conversion(
     else:
         text = (
             f"Written: {destination} and {record_file(destination).name}. In Python:\n"
-            f"  from {arm_of(destination)}_impl.checkpoint import load_checkpoint\n"
+            f"  from {arm_of(destination)}_impl.matched.checkpoint "
+            "import load_checkpoint\n"
             f'  model, description = load_checkpoint(Path("{destination}"))'
         )
     console.print(text, markup=False, soft_wrap=True)

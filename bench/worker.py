@@ -52,10 +52,16 @@ _requests: SimpleQueue[Path] = SimpleQueue()
 _turns = threading.Semaphore(0)  # that the runner has given and nobody has taken
 _idle = threading.Event()
 
-CHAPTERS = (
-    *("device", "model", "dataset", "inference", "checkpoint", "training", "export"),
-    "differences",
-)
+CHAPTERS = {
+    "device": "matched.device",
+    "model": "matched.model",
+    "dataset": "matched.dataset",
+    "inference": "matched.inference",
+    "checkpoint": "matched.checkpoint",
+    "training": "matched.training",
+    "export": "matched.export",
+    "differences": "differences.switches",
+}
 NUM_MISTAKES = 8
 THUMBNAIL_PX = 112
 
@@ -297,7 +303,10 @@ def import_side(arm: str) -> SimpleNamespace:
     if arm in BACKENDS:
         os.environ["KERAS_BACKEND"] = BACKENDS[arm]
     package = ARMS[arm]
-    modules = {name: importlib.import_module(f"{package}.{name}") for name in CHAPTERS}
+    modules = {
+        name: importlib.import_module(f"{package}.{module}")
+        for name, module in CHAPTERS.items()
+    }
     return SimpleNamespace(**modules)
 
 

@@ -45,7 +45,7 @@ def probe_alone(worker) -> dict:
 
 def _import_probes(request: Request) -> dict[str, Callable[[Sample], Arrays]]:
     """Here alone, so that no timed job waits for what only probes import."""
-    return importlib.import_module(f"{ARMS[request.arm]}.probes").PROBES
+    return importlib.import_module(f"{ARMS[request.arm]}.differences.probes").PROBES
 
 
 def _add_glibc(request: Request, arrays: Arrays) -> Arrays:

@@ -1,6 +1,6 @@
 """How large each difference is on this machine: one number from both sides' arrays.
 
-What the arrays are is told by pytorch_impl/probes.py and keras_impl/probes.py.
+What the arrays are is told by differences/probes.py of both sides.
 """
 
 from collections.abc import Callable

@@ -100,7 +100,7 @@ def test_ablation_leaves_something_in_that_its_side_knows(number):
         return
     table = "READERS" if ablation.kind == "pixels" else "SWITCHES"
     for arm in PAIR if ablation.kind == "arms" else (ablation.arm,):
-        source = (ROOT / f"{arm}_impl/differences.py").read_text()
+        source = (ROOT / f"{arm}_impl/differences/switches.py").read_text()
         assert f'"{number}"' in re.search(rf"{table} = {{[^}}]*}}", source).group()
 
 

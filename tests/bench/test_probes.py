@@ -60,7 +60,7 @@ TIMED = "D35"  # any ratio of times is possible somewhere
 
 def probes_in(package: str) -> dict[str, str]:
     """Ids and names of the functions in a side's PROBES."""
-    tree = ast.parse((ROOT / package / "probes.py").read_text())
+    tree = ast.parse((ROOT / package / "differences/probes.py").read_text())
     (table,) = (
         node.value
         for node in tree.body
@@ -81,7 +81,7 @@ def test_every_entry_of_the_document_has_a_probe():
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_first_word_of_a_probe_is_its_id(package):
-    tree = ast.parse((ROOT / package / "probes.py").read_text())
+    tree = ast.parse((ROOT / package / "differences/probes.py").read_text())
     functions = {f.name: f for f in tree.body if isinstance(f, ast.FunctionDef)}
     for difference, name in probes_in(package).items():
         assert ast.get_docstring(functions[name]).startswith(f"[{difference}] ")

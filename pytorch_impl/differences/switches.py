@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 from torchvision.transforms import v2
 
-from pytorch_impl import augmentation, dataset, model, training
+from pytorch_impl.matched import augmentation, dataset, model, training
 from shared import metrics
 from shared.checkpoints import Description
 from shared.errors import UserError

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torchvision.transforms import v2
 
-from pytorch_impl.device import find_device
+from pytorch_impl.matched.device import find_device
 from shared.augmentation import plan_matrix
 from shared.config import Config
 

@@ -6,7 +6,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pytorch_impl.model import Classifier, build_model, build_plain_model
+from pytorch_impl.matched.model import Classifier, build_model, build_plain_model
 from shared.checkpoints import (
     OPTIMIZER_STATE,
     Description,

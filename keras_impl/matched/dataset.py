@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_impl.augmentation import augment, make_plain_augmentation
-from keras_impl.device import BACKEND
+from keras_impl.matched.augmentation import augment, make_plain_augmentation
+from keras_impl.matched.device import BACKEND
 from shared.checkpoints import Description
 from shared.dataset import Split
 from shared.dropout import plan_dropout

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 
-from keras_impl.model import Classifier
+from keras_impl.matched.model import Classifier
 from shared.checkpoints import Description
 from shared.config import ONNX_OPSET
 from shared.files import atomic_path

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_impl.model import Classifier
+from keras_impl.matched.model import Classifier
 from shared.features import store_features
 from shared.progress import OnBatch, ignore
 

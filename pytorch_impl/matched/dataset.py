@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from pytorch_impl.augmentation import augment, make_plain_augmentation
-from pytorch_impl.device import find_device
+from pytorch_impl.matched.augmentation import augment, make_plain_augmentation
+from pytorch_impl.matched.device import find_device
 from shared.checkpoints import Description
 from shared.dataset import Split
 from shared.dropout import plan_dropout

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_impl.device import BACKEND
+from keras_impl.matched.device import BACKEND
 from shared.architecture import (
     BATCH_NORM_ARRAYS,
     NUM_FEATURES,

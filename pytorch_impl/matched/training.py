@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from pytorch_impl.checkpoint import save_checkpoint
-from pytorch_impl.inference import predict_logits
-from pytorch_impl.model import Classifier, fold_classifier
+from pytorch_impl.matched.checkpoint import save_checkpoint
+from pytorch_impl.matched.inference import predict_logits
+from pytorch_impl.matched.model import Classifier, fold_classifier
 from shared.checkpoints import (
     MOMENTS,
     Description,

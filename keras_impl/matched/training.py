@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_impl.checkpoint import SUFFIX, save_checkpoint
-from keras_impl.inference import predict_logits
-from keras_impl.model import Classifier, fold_classifier, named_variables
+from keras_impl.matched.checkpoint import SUFFIX, save_checkpoint
+from keras_impl.matched.inference import predict_logits
+from keras_impl.matched.model import Classifier, fold_classifier, named_variables
 from shared.architecture import to_keras_layout, to_torch_layout
 from shared.checkpoints import (
     MOMENTS,

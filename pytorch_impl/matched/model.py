@@ -9,7 +9,7 @@ from torch import nn
 from torch.fx.experimental import optimization
 from torchvision.models import mobilenet_v2
 
-from pytorch_impl.device import find_device
+from pytorch_impl.matched.device import find_device
 from shared.architecture import NUM_FEATURES
 from shared.checkpoints import Description
 from shared.config import Config

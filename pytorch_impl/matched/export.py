@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from pytorch_impl.model import Classifier
+from pytorch_impl.matched.model import Classifier
 from shared.checkpoints import Description
 from shared.config import ONNX_OPSET
 from shared.files import atomic_path

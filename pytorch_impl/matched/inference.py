@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from pytorch_impl.model import Classifier
+from pytorch_impl.matched.model import Classifier
 from shared.features import store_features
 from shared.progress import OnBatch, ignore
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers
 from PIL import Image
 
-from keras_impl import augmentation, dataset, model, training
+from keras_impl.matched import augmentation, dataset, model, training
 from shared.architecture import DEPTHWISE
 from shared.config import Config
 from shared.errors import UserError

@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from keras_impl.model import Classifier, named_variables, set_backbone_trainable
+from keras_impl.matched.model import Classifier, named_variables, set_backbone_trainable
 from shared.architecture import to_torch_layout
 from shared.checkpoints import (
     OPTIMIZER_STATE,

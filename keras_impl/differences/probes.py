@@ -16,10 +16,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from keras_impl.dataset import normalise
-from keras_impl.device import synchronise
-from keras_impl.model import build_model, load_arrays
-from keras_impl.training import _Adam
+from keras_impl.matched.dataset import normalise
+from keras_impl.matched.device import synchronise
+from keras_impl.matched.model import build_model, load_arrays
+from keras_impl.matched.training import _Adam
 from shared.architecture import to_keras_layout, to_torch_layout
 from shared.sample import (
     BATCH_SIZE,

@@ -1,0 +1,1 @@
+"""What PyTorch does by itself: probes that show it, switches that leave it in."""

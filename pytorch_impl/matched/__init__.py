@@ -1,0 +1,1 @@
+"""The matched program in PyTorch: what makes it equal to the Keras side."""
