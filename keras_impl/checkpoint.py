@@ -1,0 +1,39 @@
+"""Save the best and the last epoch while training goes on, and load them again."""
+
+from pathlib import Path
+
+import keras
+from keras.callbacks import Callback, ModelCheckpoint
+
+from shared.program import Epoch
+
+
+def keep_checkpoints(folder: Path, history: list[Epoch]) -> list[Callback]:
+    """Keep the epoch with the highest validation accuracy, and the newest one.
+
+    Args:
+        folder: gets the two files, `best` and `last`.
+        history: epochs that were trained before, whose best is to be beaten.
+
+    Returns:
+        Callbacks for fit(); they save the optimizer and its schedule as well. [D33]
+    """
+    best = ModelCheckpoint(
+        folder / "best.keras",
+        monitor="val_accuracy",  # [D15] the validation loss, unless told
+        save_best_only=True,
+        initial_value_threshold=max(
+            (epoch.validation_accuracy for epoch in history), default=None
+        ),
+    )
+    return [best, ModelCheckpoint(folder / "last.keras")]
+
+
+def load_checkpoint(folder: Path, name: str) -> keras.Model:
+    """Build the classifier that a file of `keep_checkpoints` holds.
+
+    Args:
+        name: "best" or "last".
+    """
+    # The file says how the model is built; a state dict of PyTorch has arrays alone.
+    return keras.models.load_model(folder / f"{name}.keras")

@@ -1,0 +1,26 @@
+"""Export the classifier to ONNX, a file that runs without the framework."""
+
+from pathlib import Path
+
+import keras
+
+from shared.program import IMAGE_SIZE_PX
+
+OPSET = 18  # the newest version of ONNX's operations that both frameworks write
+
+
+def export_onnx(model: keras.Model, path: Path) -> None:
+    """Write the classifier as one file, for batches of any size.
+
+    Its input is called `input`, normalised images; its output is called `logits`.
+    """
+    # [D20] Keras exports inference; PyTorch the mode that the model is in.
+    shape = (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX, 3)
+    model.export(
+        path,
+        format="onnx",
+        input_signature=[keras.InputSpec("float32", shape, name="input")],
+        opset_version=OPSET,
+        verbose=False,
+    )
+    print(f"Exported: {path}")

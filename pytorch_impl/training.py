@@ -1,0 +1,111 @@
+"""Train and validate: a loop over epochs and batches, every step spelt out."""
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+from rich.progress import track
+from torch import nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.utils.data import DataLoader
+
+from pytorch_impl.checkpoint import keep_checkpoints
+from shared.program import Epoch, report_epoch, start_history
+
+
+def train(
+    model: nn.Module,
+    training: DataLoader,
+    validation: DataLoader,
+    folder: Path,
+    epochs: int = 10,
+    learning_rate: float = 0.001,
+    cosine: bool = False,
+    resume: bool = False,
+) -> None:
+    """Train with Adam on the cross entropy, and validate after every epoch.
+
+    The epoch with the highest validation accuracy is kept in `folder` as `best`, and
+    the newest epoch as `last`. A resumed training shuffles its images anew.
+
+    Args:
+        training, validation: batches of images and labels.
+        epochs: how many there are in all, with those that were done before.
+        cosine: let the learning rate fall to zero along a cosine.
+        resume: go on after the epoch in `last`.
+    """
+    history = start_history(folder, resume)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = Adam(parameters, lr=learning_rate)
+    # The schedule is an object beside the optimizer; in Keras it replaces the number.
+    schedule = CosineAnnealingLR(optimizer, epochs * len(training)) if cosine else None
+    if resume:
+        _resume(folder, model, optimizer, schedule)
+    keep = keep_checkpoints(folder, history)
+    for number in range(len(history) + 1, epochs + 1):
+        start = time.perf_counter()
+        train_loss, train_accuracy = _train_epoch(model, training, optimizer, schedule)
+        loss, accuracy = evaluate(model, validation)
+        seconds = time.perf_counter() - start
+        epoch = Epoch(number, train_loss, train_accuracy, loss, accuracy, seconds)
+        keep(accuracy, model, optimizer, schedule)
+        report_epoch(epoch, epochs, folder)
+
+
+def _resume(
+    folder: Path, model: nn.Module, optimizer: Adam, schedule: CosineAnnealingLR | None
+) -> None:
+    """Bring all three to where the last epoch left them; Keras keeps them in one."""
+    device = next(model.parameters()).device
+    state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    if schedule:
+        schedule.load_state_dict(state["schedule"])
+
+
+def _train_epoch(
+    model: nn.Module,
+    training: DataLoader,
+    optimizer: Adam,
+    schedule: CosineAnnealingLR | None,
+) -> tuple[float, float]:
+    """Learn from every batch once; return the mean loss and the accuracy."""
+    model.train()  # dropout on
+    device = next(model.parameters()).device
+    loss_sum, num_correct = 0.0, 0
+    for images, labels in _show_progress(training):
+        images, labels = images.to(device), labels.to(device)
+        optimizer.zero_grad()  # else the gradients would be added to the last ones
+        logits = model(images)  # (N, classes)
+        # [D13] Takes logits, softmax is inside; Keras has to be told so.
+        loss = nn.functional.cross_entropy(logits, labels)
+        loss.backward()
+        optimizer.step()
+        if schedule:
+            schedule.step()  # [D29] Keras's schedule needs no call
+        loss_sum += loss.item() * len(labels)  # [D10] a mean over images, not batches
+        num_correct += (logits.argmax(dim=1) == labels).sum().item()
+    num_images = len(training.dataset)
+    return loss_sum / num_images, num_correct / num_images
+
+
+@torch.inference_mode()  # no gradients
+def evaluate(model: nn.Module, loader: DataLoader) -> tuple[float, float]:
+    """Return the mean loss and the accuracy over all images; nothing is learned."""
+    model.eval()  # dropout off
+    device = next(model.parameters()).device
+    loss_sum, num_correct = 0.0, 0
+    for images, labels in loader:
+        images, labels = images.to(device), labels.to(device)
+        logits = model(images)
+        loss_sum += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
+        num_correct += (logits.argmax(dim=1) == labels).sum().item()
+    return loss_sum / len(loader.dataset), num_correct / len(loader.dataset)
+
+
+def _show_progress(loader: DataLoader):
+    """The same batches, with a progress bar where the output is a terminal."""
+    return track(loader, "Training", transient=True, disable=not sys.stdout.isatty())

