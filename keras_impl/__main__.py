@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from keras_impl.checkpoint import load_checkpoint
-from keras_impl.dataset import make_loader, make_own_loader
+from keras_impl.dataset import ENDINGS, make_loader, make_own_loader
 from keras_impl.device import find_device
 from keras_impl.export import export_onnx
 from keras_impl.inference import classify, guess_imagenet
@@ -18,47 +18,37 @@ from shared.program import find_images, print_ranking, read_options, run
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Do everything from the first image to the exported file."""
+    """Do everything, from the first image to the exported file."""
     options = read_options("keras_impl", Path("output/keras"), arguments)
     keras.utils.set_random_seed(options.seed)
     find_device(options.device)
-    folders = find_images(options.data, options.limit, options.seed)
-    classes = sorted(folder.name for folder in folders["train"].iterdir())
-    photo = options.predict or str(min(folders["test"].glob("*/*")))
+    images = find_images(options.data, ENDINGS, options.limit, options.seed)
+    photo = options.predict or images.example
 
     network, scaling, knows_imagenet = load_pretrained(options.weights)
     if knows_imagenet:
-        guess = guess_imagenet(network, photo, scaling)
-        print_ranking(f"What ImageNet's classes say about {photo}:", guess)
+        print_ranking(f"ImageNet: {photo}", guess_imagenet(network, photo, scaling))
     else:
         print("These weights have no 1000 ImageNet classes to guess from.")
 
     make = make_own_loader if options.own_dataset else make_loader
-    training = make(folders["train"], scaling, training=True, augment=options.augment)
-    validation = make(folders["validation"], scaling)
-    test = make(folders["test"], scaling)
+    augment, cosine = options.augment, options.cosine
+    train_loader = make(images.train, scaling, training=True, augment=augment)
+    loader = make(images.validation, scaling)
 
-    model = build_model(network, len(classes))
-    folder, rate, cosine = options.output, 0.001, options.cosine
-    train(
-        model,
-        training,
-        validation,
-        folder,
-        options.epochs,
-        rate,
-        cosine,
-        options.resume,
-    )
+    model, folder = build_model(network, len(images.classes)), options.output
+    epochs, resume = options.epochs, options.resume
+    train(model, train_loader, loader, folder, epochs, cosine=cosine, resume=resume)
     if options.fine_tune:
-        model, rate = unfreeze(load_checkpoint(folder, "best")), 0.00001
+        model = unfreeze(load_checkpoint(folder, "best"))
         folder = folder / "fine-tuned"
-        train(model, training, validation, folder, options.fine_tune, rate, cosine)
+        train(model, train_loader, loader, folder, options.fine_tune, 1e-5, cosine)
 
     model = load_checkpoint(folder, "best")
-    loss, accuracy = evaluate(model, test)
+    loss, accuracy = evaluate(model, make(images.test, scaling))
     print(f"Test loss {loss:.4f}, accuracy {accuracy:.4f}")
-    print_ranking(f"What it is in {photo}:", classify(model, photo, classes, scaling))
+    answer = classify(model, photo, images.classes, scaling)
+    print_ranking(f"Our classes: {photo}", answer)
     export_onnx(model, options.output / "model.onnx")
 
 

@@ -11,6 +11,8 @@ from keras_impl.augmentation import make_augmentation
 from shared.program import BATCH_SIZE, IMAGE_SIZE_PX
 from shared.weights import Scaling
 
+# Of files that image_dataset_from_directory reads. [D32]
+ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 SIZE = (IMAGE_SIZE_PX, IMAGE_SIZE_PX)  # [D25] squeezed to a square
 
 

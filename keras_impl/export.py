@@ -12,7 +12,8 @@ OPSET = 18  # the newest version of ONNX's operations that both frameworks write
 def export_onnx(model: keras.Model, path: Path) -> None:
     """Write the classifier as one file, for batches of any size.
 
-    Its input is called `input`, normalised images; its output is called `logits`.
+    Its input is called `input`, normalised images; its output, the logits, gets the
+    name `Identity:0` from tf2onnx.
     """
     # [D20] Keras exports inference; PyTorch the mode that the model is in.
     shape = (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX, 3)

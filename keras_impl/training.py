@@ -15,8 +15,8 @@ from shared.program import Epoch, report_epoch, start_history
 
 def train(
     model: keras.Model,
-    training: tf.data.Dataset,
-    validation: tf.data.Dataset,
+    train_loader: tf.data.Dataset,
+    validation_loader: tf.data.Dataset,
     folder: Path,
     epochs: int = 10,
     learning_rate: float = 0.001,
@@ -29,7 +29,7 @@ def train(
     the newest epoch as `last`. A resumed training shuffles its images anew.
 
     Args:
-        training, validation: batches of images and labels.
+        train_loader, validation_loader: batches of images and labels.
         epochs: how many there are in all, with those that were done before.
         cosine: let the learning rate fall to zero along a cosine.
         resume: go on after the epoch in `last`.
@@ -39,7 +39,7 @@ def train(
         model = load_checkpoint(folder, "last")
     else:
         # The schedule replaces the number; in PyTorch it is an object of its own. [D29]
-        schedule = CosineDecay(learning_rate, epochs * len(training))
+        schedule = CosineDecay(learning_rate, epochs * len(train_loader))
         model.compile(
             optimizer=Adam(schedule if cosine else learning_rate),
             # [D13] Takes probabilities unless it is told; PyTorch's takes logits.
@@ -48,8 +48,8 @@ def train(
         )
     # fit() does what PyTorch's side spells out: batches, gradients, steps, validation.
     model.fit(
-        training,
-        validation_data=validation,
+        train_loader,
+        validation_data=validation_loader,
         shuffle=False,  # the training batches are shuffled already
         initial_epoch=len(history),
         epochs=epochs,

@@ -17,8 +17,8 @@ from shared.program import Epoch, report_epoch, start_history
 
 def train(
     model: nn.Module,
-    training: DataLoader,
-    validation: DataLoader,
+    train_loader: DataLoader,
+    validation_loader: DataLoader,
     folder: Path,
     epochs: int = 10,
     learning_rate: float = 0.001,
@@ -31,7 +31,7 @@ def train(
     the newest epoch as `last`. A resumed training shuffles its images anew.
 
     Args:
-        training, validation: batches of images and labels.
+        train_loader, validation_loader: batches of images and labels.
         epochs: how many there are in all, with those that were done before.
         cosine: let the learning rate fall to zero along a cosine.
         resume: go on after the epoch in `last`.
@@ -40,14 +40,18 @@ def train(
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = Adam(parameters, lr=learning_rate)
     # The schedule is an object beside the optimizer; in Keras it replaces the number.
-    schedule = CosineAnnealingLR(optimizer, epochs * len(training)) if cosine else None
+    schedule = (
+        CosineAnnealingLR(optimizer, epochs * len(train_loader)) if cosine else None
+    )
     if resume:
         _resume(folder, model, optimizer, schedule)
     keep = keep_checkpoints(folder, history)
     for number in range(len(history) + 1, epochs + 1):
         start = time.perf_counter()
-        train_loss, train_accuracy = _train_epoch(model, training, optimizer, schedule)
-        loss, accuracy = evaluate(model, validation)
+        train_loss, train_accuracy = _train_epoch(
+            model, train_loader, optimizer, schedule
+        )
+        loss, accuracy = evaluate(model, validation_loader)
         seconds = time.perf_counter() - start
         epoch = Epoch(number, train_loss, train_accuracy, loss, accuracy, seconds)
         keep(accuracy, model, optimizer, schedule)
@@ -68,7 +72,7 @@ def _resume(
 
 def _train_epoch(
     model: nn.Module,
-    training: DataLoader,
+    loader: DataLoader,
     optimizer: Adam,
     schedule: CosineAnnealingLR | None,
 ) -> tuple[float, float]:
@@ -76,7 +80,7 @@ def _train_epoch(
     model.train()  # dropout on
     device = next(model.parameters()).device
     loss_sum, num_correct = 0.0, 0
-    for images, labels in _show_progress(training):
+    for images, labels in _show_progress(loader):
         images, labels = images.to(device), labels.to(device)
         optimizer.zero_grad()  # else the gradients would be added to the last ones
         logits = model(images)  # (N, classes)
@@ -88,7 +92,7 @@ def _train_epoch(
             schedule.step()  # [D29] Keras's schedule needs no call
         loss_sum += loss.item() * len(labels)  # [D10] a mean over images, not batches
         num_correct += (logits.argmax(dim=1) == labels).sum().item()
-    num_images = len(training.dataset)
+    num_images = len(loader.dataset)
     return loss_sum / num_images, num_correct / num_images
 
 

@@ -1,7 +1,10 @@
 """What the two plain programs share: options, folders of images, and printed lines."""
 
 import argparse
+import atexit
 import csv
+import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -65,6 +68,9 @@ def read_options(name: str, output: Path, arguments: list[str] | None) -> Option
     Args:
         name: how the program is called, for the help text.
         output: where its files go unless the user says otherwise.
+
+    Raises:
+        UserError: a number is out of range, or the output folder cannot be written.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {name}",
@@ -90,7 +96,23 @@ def read_options(name: str, output: Path, arguments: list[str] | None) -> Option
     if options.fine_tune < 0:
         raise UserError(f"--fine-tune {options.fine_tune}: allowed are 0 and more.")
     require_writable(options.output)
+    _require_same_training(options)
     return options
+
+
+def _require_same_training(options: Options) -> None:
+    """Write down what the training depends on; whoever resumes must give the same."""
+    file = options.output / "options.json"
+    names = "data", "weights", "limit", "seed", "own_dataset", "augment", "cosine"
+    given = {name: str(getattr(options, name)) for name in names}
+    before = json.loads(file.read_text()) if options.resume and file.is_file() else {}
+    for name in before:
+        if given[name] != before[name]:
+            raise UserError(
+                f"--resume: the training in {options.output} began with {name} = "
+                f"{before[name]}, found {given[name]}. Give the same options as then."
+            )
+    file.write_text(json.dumps(given, indent=2))
 
 
 def run(main: Callable[[], None]) -> None:
@@ -108,38 +130,56 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def find_images(data: Path, limit: int | None, seed: int) -> dict[str, Path]:
-    """Return the folder of each split, after a look at every image in it.
+class Images(NamedTuple):
+    """Folders with a sub-folder of images for each class, and what is known of them.
+
+    Attributes:
+        train, validation, test: the folder of each split.
+        classes: their names, in the order of the labels.
+        example: one test image.
+    """
+
+    train: Path
+    validation: Path
+    test: Path
+    classes: list[str]
+    example: str
+
+
+def find_images(
+    data: Path, endings: tuple[str, ...], limit: int | None = None, seed: int = 0
+) -> Images:
+    """Look at every image of a data set, and make folders of links to them.
+
+    The folders go into the system's temporary folder. They hold sound images alone: no
+    hidden files, nothing that the framework's folder loader would leave out.
 
     Args:
         data: has train/, validation/ (or val/) and test/, each with a sub-folder of
             images for each class.
-        limit: at most so many images of each split, with the same share of every
-            class; they are chosen by the seed, and links to them get a folder.
-
-    Returns:
-        The folders of "train", "validation" and "test".
+        endings: of the file names that the framework's folder loader reads. [D32]
+        limit: at most so many images of each split, the same share of every class.
+        seed: chooses them.
 
     Raises:
-        UserError: a folder is missing, a class is empty, an image is broken.
+        UserError: a folder is missing, a class is empty, an image cannot be used.
     """
     files = scan_folder(data)
-    if limit:
+    if limit is not None:
         files = {split: _choose(files[split], limit, seed) for split in files}
-    broken = _find_broken(files)
-    if broken:
-        raise UserError(f"{len(broken)} broken image(s):\n{listed(broken)}\nMend them.")
-    counts = ", ".join(f"{len(paths)} {split}" for split, paths in files.items())
-    print(f"Images: {counts}")
-    if not limit:
-        return {split: next(iter(files[split].values())).parents[1] for split in files}
+    named = {f"{s}/{name}": path for s in files for name, path in files[s].items()}
+    if unusable := _find_unusable(named, endings):
+        raise UserError(f"Unusable images:\n{listed(unusable)}\nMend or remove them.")
     folder = Path(tempfile.mkdtemp(prefix="images-"))
-    for split, paths in files.items():
-        for name, path in paths.items():
-            link = folder / split / name
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(path.resolve())
-    return {split: folder / split for split in files}
+    atexit.register(shutil.rmtree, folder)
+    for name, path in named.items():
+        link = folder / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path.resolve())
+    print("Images:", ", ".join(f"{len(files[split])} {split}" for split in files))
+    classes = sorted({name.split("/")[0] for name in files["train"]})
+    example = str(next(iter(files["test"].values())))
+    return Images(*(folder / split for split in files), classes, example)
 
 
 def _choose(paths: dict[str, Path], limit: int, seed: int) -> dict[str, Path]:
@@ -166,17 +206,18 @@ def _choose(paths: dict[str, Path], limit: int, seed: int) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if name in chosen}
 
 
-def _find_broken(files: dict[str, dict[str, Path]]) -> list[str]:
-    """Names of the images that cannot be decoded, each with the reason."""
+def _find_unusable(named: dict[str, Path], endings: tuple[str, ...]) -> list[str]:
+    """Names of images that would be left out, or cannot be decoded; with the reason."""
 
     def problem(path: Path) -> str | None:
+        if path.suffix.lower() not in endings:
+            return f"its name does not end in one of {', '.join(endings)}"
         try:
             decode_image(path, 32)
         except BadImage as error:
             return str(error)
         return None
 
-    named = {f"{s}/{name}": path for s in files for name, path in files[s].items()}
     with ThreadPoolExecutor() as pool:
         problems = pool.map(problem, named.values())
         return [f"{n}: {p}" for n, p in zip(named, problems, strict=True) if p]
@@ -258,6 +299,8 @@ def start_history(folder: Path, resume: bool) -> list[Epoch]:
         return []
     if not file.is_file():
         raise UserError(f"--resume: {folder} has no history.csv. Train there first.")
+    if not list(folder.glob("last.*")):
+        raise UserError(f"--resume: {folder} has no last epoch. Train there first.")
     with file.open(newline="") as lines:
         rows = list(csv.reader(lines))[1:]
     return [Epoch(int(row[0]), *map(float, row[1:])) for row in rows]

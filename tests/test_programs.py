@@ -1,0 +1,213 @@
+"""The two plain programs: each runs alone, and a mistake gets one clear message."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from shared.errors import UserError
+from shared.program import Epoch, find_images, read_options, start_history
+from shared.weights import Weights, read_weights
+
+SIDES = ("pytorch", "keras")
+# What a program may not import: the other framework, and the laboratory.
+FOREIGN = {
+    "pytorch": ("keras", "tensorflow", "jax", "bench", "keras_impl"),
+    "keras": ("torch", "torchvision", "jax", "bench", "pytorch_impl"),
+}
+ENDINGS = (".jpg", ".png")
+LINE = re.compile(
+    r"Epoch (\d+)/\d+: train loss \d+\.\d{4}, accuracy [01]\.\d{4}; "
+    r"validation loss \d+\.\d{4}, accuracy ([01]\.\d{4}); \d+\.\d s"
+)
+
+
+def call(side: str, *arguments: object) -> subprocess.CompletedProcess:
+    """Run a program where nothing foreign to it can be imported."""
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({FOREIGN[side]!r}));"
+        f"from shared.program import run; from {side}_impl.__main__ import main;"
+        "run(main)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def epochs_in(folder: Path) -> list[dict]:
+    with (folder / "history.csv").open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.fixture(scope="module", params=SIDES)
+def trained(request, few_photos, real_weights, tmp_path_factory) -> tuple:
+    """The default run, for two epochs."""
+    folder = tmp_path_factory.mktemp(request.param)
+    inputs = ("--data", few_photos, "--weights", real_weights, "--output", folder)
+    done = call(request.param, *inputs, "--epochs", 2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return request.param, folder, inputs, done.stdout
+
+
+@pytest.mark.slow
+def test_a_run_goes_from_images_to_an_onnx_file(trained, few_photos):
+    side, folder, inputs, said = trained
+    assert "Images: 42 train, 15 validation, 15 test" in said
+    assert [number for number, _ in LINE.findall(said)] == ["1", "2"]
+    accuracies = [float(accuracy) for _, accuracy in LINE.findall(said)]
+    found = [float(row["validation_accuracy"]) for row in epochs_in(folder)]
+    assert np.round(found, 4).tolist() == accuracies
+    test_accuracy = float(re.search(r"Test loss .* accuracy ([\d.]+)", said)[1])
+    assert test_accuracy > 0.5
+    weights = read_weights(inputs[3])
+    accuracy = accuracy_of_graph(side, folder, few_photos, weights)
+    assert accuracy == pytest.approx(test_accuracy, abs=0.07)  # one image of 15
+
+
+def accuracy_of_graph(side: str, folder: Path, photos: Path, weights: Weights) -> float:
+    """Share of the test images that onnxruntime classifies rightly."""
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    (output,) = session.get_outputs()
+    assert output.name == {"pytorch": "logits", "keras": "Identity:0"}[side]
+    files = sorted((photos / "test").glob("*/*"))
+    classes = sorted({file.parent.name for file in files})
+    arrays = []
+    for file in files:
+        with Image.open(file) as image:
+            pixels = np.asarray(image.convert("RGB").resize((224, 224), 2))
+        arrays.append((pixels / 255 - weights.mean) / weights.std)
+    batch = np.array(arrays, np.float32)
+    if side == "pytorch":
+        batch = batch.transpose(0, 3, 1, 2)
+    (logits,) = session.run(None, {"input": batch})
+    labels = [classes.index(file.parent.name) for file in files]
+    return float(np.mean(logits.argmax(axis=1) == labels))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", SIDES)
+def test_every_step_can_be_switched_on_and_a_run_goes_on(
+    side, few_photos, real_weights, tmp_path
+):
+    switches = ("--augment", "--cosine", "--own-dataset", "--limit", 20)
+    inputs = ("--data", few_photos, "--weights", real_weights, "--output", tmp_path)
+    done = call(side, *inputs, *switches, "--epochs", 1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Images: 20 train, 15 validation, 15 test" in done.stdout
+    before = epochs_in(tmp_path)
+    more = ("--epochs", 2, "--resume", "--fine-tune", 1)
+    done = call(side, *inputs, *switches, *more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [number for number, _ in LINE.findall(done.stdout)] == ["2", "1"]
+    assert epochs_in(tmp_path)[:1] == before
+    assert len(epochs_in(tmp_path / "fine-tuned")) == 1
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_mistake_ends_with_one_message(side, few_photos, tmp_path):
+    inputs = ("--data", few_photos, "--output", tmp_path)
+    done = call(side, *inputs, "--epochs", 0)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("Error: --epochs 0: allowed are 1")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: shutil.rmtree(data), "no such folder"),
+        (lambda data: shutil.rmtree(data / "test"), "no folder test"),
+        (lambda data: empty(data / "train/hat"), "train/hat is empty"),
+        (lambda data: cut_short(data / "train/hat"), "broken image"),
+        (lambda data: rename(data / "test/hat", ".webp"), "does not end in"),
+    ],
+)
+def test_images_that_cannot_be_used(few_photos, tmp_path, change, message):
+    data = shutil.copytree(few_photos, tmp_path / "data")
+    change(data)
+    with pytest.raises(UserError, match=message):
+        find_images(data, ENDINGS)
+
+
+def empty(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def cut_short(folder: Path) -> None:
+    file = next(folder.iterdir())
+    file.write_bytes(file.read_bytes()[:2000])
+
+
+def rename(folder: Path, ending: str) -> None:
+    file = next(folder.iterdir())
+    file.rename(file.with_suffix(ending))
+
+
+def test_a_limit_keeps_the_share_of_every_class(few_photos):
+    count = {"hat": 14, "pants": 14, "shirt": 14}
+    for limit, expected in ((3, 1), (12, 4), (42, 14), (99, 14)):
+        images = find_images(few_photos, ENDINGS, limit)
+        found = {name: len(list((images.train / name).iterdir())) for name in count}
+        assert found == dict.fromkeys(count, expected)
+    first, again, other = (
+        {
+            path.name
+            for path in find_images(few_photos, ENDINGS, 9, seed).train.glob("*/*")
+        }
+        for seed in (0, 0, 1)
+    )
+    assert first == again != other
+    with pytest.raises(UserError, match="--limit 2: there are 3 classes"):
+        find_images(few_photos, ENDINGS, 2)
+
+
+def test_hidden_files_are_left_out(few_photos, tmp_path):
+    data = shutil.copytree(few_photos, tmp_path / "data")
+    (data / "train/.ipynb_checkpoints").mkdir()
+    (data / "train/hat/.DS_Store").write_text("")
+    (data / "validation").rename(data / "val")
+    images = find_images(data, ENDINGS)
+    assert images.classes == ["hat", "pants", "shirt"]
+    assert len(list(images.train.glob("*/*"))) == 42
+    assert len(list(images.validation.glob("*/*"))) == 15
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "--epochs 0: allowed are 1 and more"),
+        (["--fine-tune", "-1"], "--fine-tune -1: allowed are 0 and more"),
+        (["--output", f"{__file__}/run"], "a part of this path is a file"),
+    ],
+)
+def test_options_out_of_range(tmp_path, arguments, message):
+    with pytest.raises(UserError, match=message):
+        read_options("program", tmp_path, ["--data", "images", *arguments])
+
+
+def test_resuming_another_training(tmp_path):
+    read_options("program", tmp_path, ["--data", "images", "--limit", "20"])
+    with pytest.raises(UserError, match="began with limit = 20, found None"):
+        read_options("program", tmp_path, ["--data", "images", "--resume"])
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(UserError, match=r"no history\.csv"):
+        start_history(tmp_path, resume=True)
+    (tmp_path / "history.csv").write_text(",".join(Epoch._fields) + "\n")
+    with pytest.raises(UserError, match="no last epoch"):
+        start_history(tmp_path, resume=True)
