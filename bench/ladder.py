@@ -45,7 +45,7 @@ class Climber:
         if self._model is None:
             self._model = self.side.model.build_model(self.arrays, self.description)
         else:
-            self.side.model.load_arrays(self._model, self.arrays)
+            self.side.weights.load_arrays(self._model, self.arrays)
             self.side.model.set_backbone_trainable(self._model, False)
         return self._model
 
@@ -78,7 +78,7 @@ def _batches(loader) -> list:
 
 def name_head(side: SimpleNamespace, model, rung: str) -> Arrays:
     """The head's arrays of a model, named for a rung."""
-    arrays = side.model.read_arrays(model)
+    arrays = side.weights.read_arrays(model)
     return {f"{rung}/{n}": a for n, a in arrays.items() if n.startswith("head.")}
 
 
@@ -151,7 +151,7 @@ def take_gradients(climber: Climber) -> Arrays:
     batch = climber.training_batch(climber.few, climber.description)
     gradients = climber.side.training.compute_gradients
     loss, head = gradients(model, *batch)
-    arrays = climber.side.model.read_arrays(model)
+    arrays = climber.side.weights.read_arrays(model)
     climber.side.model.set_backbone_trainable(model, True)
     _, everything = gradients(model, *batch)
     found = {"loss": np.array([loss])}
@@ -178,7 +178,7 @@ def fine_tune(climber: Climber) -> Arrays:
     model = climber.build()
     climber.side.model.set_backbone_trainable(model, True, batch_norm_learns=True)
     _step(climber, model, adam_epsilon=LARGE_EPSILON)
-    arrays = climber.side.model.read_arrays(model)
+    arrays = climber.side.weights.read_arrays(model)
     return {f"one fine-tuning step/{name}": array for name, array in arrays.items()}
 
 

@@ -78,7 +78,7 @@ def _examine(worker: "Worker", path: Path, features: np.ndarray | None) -> Array
     config = description.config.model_copy(update={"batch_size": NUM_IMAGES})
     description = description.model_copy(update={"config": config})
     images = _only_batch(side, sample, description)
-    arrays = side.model.read_arrays(model)
+    arrays = side.weights.read_arrays(model)
     found = {MODEL + name: array for name, array in arrays.items()}
     found["logits"] = side.inference.predict_batch(model, images)
     if worker.request.logits_only:
@@ -117,7 +117,7 @@ def _take_step(
     )
     kept = plan_dropout(description.config, len(features), 1, range(len(features)))
     train_step((features, kept), labels)
-    arrays = side.model.read_arrays(model)
+    arrays = side.weights.read_arrays(model)
     return {STEPPED + n: a for n, a in arrays.items() if n.startswith("head.")}
 
 

@@ -54,6 +54,7 @@ _idle = threading.Event()
 
 CHAPTERS = {
     "device": "matched.device",
+    "weights": "weights",
     "model": "matched.model",
     "dataset": "matched.dataset",
     "inference": "matched.inference",

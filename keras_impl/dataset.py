@@ -49,19 +49,23 @@ def make_own_loader(
     folder: Path, scaling: Scaling, training: bool = False, augment: bool = False
 ) -> keras.utils.PyDataset:
     """Make the same batches as `make_loader` with a dataset class of our own."""
-    transform = _make_transform(scaling, training and augment)
-    return ImageFiles(folder, transform, shuffle=training)
+    dataset = ImageFiles(folder, _make_transform(scaling, training and augment))
+    dataset.shuffle = training
+    return dataset
 
 
 class ImageFiles(keras.utils.PyDataset):
-    """Images of one split, read from their files batch by batch."""
+    """Images of one split, read from their files when they are asked for.
 
-    def __init__(self, folder: Path, transform: layers.Layer, shuffle: bool) -> None:
+    One item is a whole batch; in PyTorch it is one image.
+    """
+
+    def __init__(self, folder: Path, transform: layers.Layer) -> None:
         super().__init__(workers=2)
         self.paths = sorted(folder.glob("*/*"))
         classes = sorted({path.parent.name for path in self.paths})
         self.labels = np.array([classes.index(path.parent.name) for path in self.paths])
-        self.transform, self.shuffle = transform, shuffle
+        self.transform, self.shuffle = transform, False
         self.order = np.arange(len(self.paths))
 
     def __len__(self) -> int:

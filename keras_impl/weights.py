@@ -32,20 +32,21 @@ def read_arrays(network: keras.Model) -> Arrays:
 
 def named_variables(network: keras.Model) -> dict[str, keras.Variable]:
     """Return every variable of the network by its name in torchvision."""
-    layers = {layer.name: layer for layer in network.layers}
-    backbone, head = layers.get("backbone", network), layers.get("head")
+    parts = {layer.name: layer for layer in network.layers}
+    backbone = parts.get("backbone", network)
     found: dict[str, keras.Variable] = {}
     for layer in conv_layers():
-        found[f"{layer.torch_conv}.weight"] = backbone.get_layer(
-            layer.keras_conv
-        ).kernel
+        kernel = backbone.get_layer(layer.keras_conv).kernel
+        found[f"{layer.torch_conv}.weight"] = kernel
         norm = backbone.get_layer(layer.keras_norm)
         for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
             found[f"{layer.torch_norm}.{torch_name}"] = getattr(norm, keras_name)
-    if head:
+    dense = {}
+    if "head" in parts:
+        head = parts["head"]
         dense = {f"head.{name}": head.get_layer(name) for name in ("inner", "output")}
-    else:
-        dense = {"classifier.1": layers["predictions"]}
+    elif "predictions" in parts:  # ImageNet's 1000 classes
+        dense = {"classifier.1": parts["predictions"]}
     for name, layer in dense.items():
         found[f"{name}.weight"], found[f"{name}.bias"] = layer.kernel, layer.bias
     return found

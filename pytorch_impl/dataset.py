@@ -45,7 +45,10 @@ def make_own_loader(
 
 
 class ImageFiles(Dataset):
-    """Images of one split, read from their files one by one."""
+    """Images of one split, read from their files when they are asked for.
+
+    One item is one image; in Keras it is a whole batch.
+    """
 
     def __init__(self, folder: Path, transform: v2.Transform) -> None:
         self.paths = sorted(folder.glob("*/*"))

@@ -84,7 +84,7 @@ def training(side: Side) -> dict:
     """Two epochs: arrays before and after, figures reported and figures recomputed."""
     description = side.describe()
     model = side.code.model.build_plain_model(side.weights.arrays, description)
-    found = prefixed("before", side.code.model.read_arrays(model))
+    found = prefixed("before", side.code.weights.read_arrays(model))
     validation = side.loader("validation")
     labels = side.data.splits["validation"].labels
     predict = side.code.inference.predict_logits
@@ -103,7 +103,7 @@ def training(side: Side) -> dict:
         folder,
         on_epoch,
     )
-    found |= prefixed("after", side.code.model.read_arrays(model))
+    found |= prefixed("after", side.code.weights.read_arrays(model))
     found["reported"] = np.array(
         [[record.validation_loss, record.validation_accuracy] for record in history]
     )

@@ -112,7 +112,7 @@ def forward(side: Side) -> dict:
         "logits": side.code.inference.predict_logits(model, loader),
     }
     return found | {
-        f"built/{k}": v for k, v in side.code.model.read_arrays(model).items()
+        f"built/{k}": v for k, v in side.code.weights.read_arrays(model).items()
     }
 
 
@@ -141,7 +141,7 @@ def gradients(side: Side) -> dict:
         )
         found[f"{name}_loss"] = np.array(loss)
         found |= {f"{name}_gradients/{key}": value for key, value in arrays.items()}
-    after = side.code.model.read_arrays(model)
+    after = side.code.weights.read_arrays(model)
     side.code.device.set_up(side.describe().config)
     return found | {f"after_gradients/{key}": value for key, value in after.items()}
 
@@ -191,7 +191,7 @@ def training(side: Side) -> dict:
             [[r.train_loss, r.train_accuracy, r.validation_loss, r.validation_accuracy]
              for r in history]
         )  # fmt: skip
-        arrays = side.code.model.read_arrays(model)
+        arrays = side.code.weights.read_arrays(model)
         found |= {f"{name}/{key}": value for key, value in arrays.items()}
     side.code.device.set_up(make_config())
     return found
@@ -236,7 +236,7 @@ def drift(side: Side) -> dict:
             *(model, *loaders, description, side.folder / "drift"),
             lambda *_epoch: None,
         )
-    arrays = side.code.model.read_arrays(model)
+    arrays = side.code.weights.read_arrays(model)
     return {f"drift/{name}": array for name, array in arrays.items()}
 
 

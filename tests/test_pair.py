@@ -33,6 +33,8 @@ def chapters(side: str) -> list[str]:
 
 CHAPTERS = chapters("pytorch_impl")
 ARMS = ("pytorch", "keras")
+# PyTorch's models are classes; a functional model of Keras is made by a function.
+WITHOUT_TWIN = {"Classifier"}
 
 
 def public_definitions(path: Path) -> list[tuple]:
@@ -41,7 +43,7 @@ def public_definitions(path: Path) -> list[tuple]:
     for node in ast.parse(path.read_text()).body:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef):
             continue
-        if node.name.startswith("_"):
+        if node.name.startswith("_") or node.name in WITHOUT_TWIN:
             continue
         first_line = (ast.get_docstring(node) or "").split("\n")[0]
         function = node

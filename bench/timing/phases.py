@@ -94,8 +94,8 @@ class Stopwatch:
         with worker.stage("build"):
             self.model = self.program.build_model(arrays, self.description)
         with worker.stage("weights"):
-            arrays = side.model.read_arrays(self.model) | arrays
-            side.model.load_arrays(self.model, arrays)
+            arrays = side.weights.read_arrays(self.model) | arrays
+            side.weights.load_arrays(self.model, arrays)
         self._load_batch()
         worker.announce("steps")
         self._step = self._make_step(config.features_are_cached)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from types import SimpleNamespace
 
 import h5py
 import keras
@@ -18,8 +17,9 @@ from keras import layers, ops
 
 from keras_impl.matched.dataset import normalise
 from keras_impl.matched.device import synchronise
-from keras_impl.matched.model import build_model, load_arrays
+from keras_impl.matched.model import build_model
 from keras_impl.matched.training import _Adam
+from keras_impl.weights import load_arrays
 from shared.architecture import to_keras_layout, to_torch_layout
 from shared.sample import (
     BATCH_SIZE,
@@ -358,7 +358,7 @@ def _backbone(sample: Sample) -> keras.Model:
     network = keras.applications.MobileNetV2(
         sample.images.shape[1:], include_top=False, weights=None, pooling="avg"
     )
-    load_arrays(SimpleNamespace(backbone=network, head=_head(sample)), sample.arrays)
+    load_arrays(network, sample.arrays)
     return network
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 from PIL import Image
 
+from keras_impl import weights
 from keras_impl.matched import augmentation, dataset, model, training
 from shared.architecture import DEPTHWISE
 from shared.config import Config
@@ -59,13 +60,13 @@ def _pad_bottom_and_right() -> AbstractContextManager:
 
 def _turn_depthwise_kernels() -> AbstractContextManager:
     """[D05] (3, 2, 0, 1) for (2, 3, 0, 1): square kernels hide it."""
-    matched = model.to_keras_layout
+    matched = weights.to_keras_layout
 
     def to_keras_layout(name: str, array: np.ndarray) -> np.ndarray:
         array = matched(name, array)
         return array.swapaxes(0, 1) if name in DEPTHWISE else array
 
-    return patch.object(model, "to_keras_layout", to_keras_layout)
+    return patch.object(weights, "to_keras_layout", to_keras_layout)
 
 
 def _take_own_adam() -> AbstractContextManager:

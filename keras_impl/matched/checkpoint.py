@@ -5,7 +5,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from keras_impl.matched.model import Classifier, named_variables, set_backbone_trainable
+from keras_impl.matched.model import Classifier, set_backbone_trainable
+from keras_impl.weights import named_variables
 from shared.architecture import to_torch_layout
 from shared.checkpoints import (
     OPTIMIZER_STATE,

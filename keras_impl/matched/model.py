@@ -1,16 +1,13 @@
 """MobileNetV2 with a new head: frozen backbone, dense 100, dropout, dense to logits."""
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from keras_impl.matched.device import BACKEND
+from keras_impl.weights import load_arrays, read_arrays
 from shared.architecture import (
-    BATCH_NORM_ARRAYS,
     NUM_FEATURES,
     conv_layers,
-    to_keras_layout,
-    to_torch_layout,
 )
 from shared.checkpoints import Description
 from shared.config import Config
@@ -83,6 +80,7 @@ def _build_backbone(config: Config) -> keras.Model:
         weights=None,
         include_top=False,
         pooling="avg",
+        name="backbone",
     )
 
     def clone(layer: layers.Layer) -> layers.Layer:
@@ -104,7 +102,11 @@ def _build_plain_backbone(config: Config) -> keras.Model:
     """keras.applications' MobileNetV2 as it is, padding [D03] and epsilon [D02] too."""
     size = config.image_size_px
     return keras.applications.MobileNetV2(
-        input_shape=(size, size, 3), weights=None, include_top=False, pooling="avg"
+        input_shape=(size, size, 3),
+        weights=None,
+        include_top=False,
+        pooling="avg",
+        name="backbone",
     )
 
 
@@ -197,33 +199,3 @@ def fold_classifier(model: Classifier) -> keras.Model:
     network = keras.Model(images, model.head(backbone(images)))
     network.jit_compile = model.jit_compile
     return network
-
-
-def load_arrays(model: Classifier, arrays: Arrays) -> None:
-    """Copy every array into the model, from torchvision's names and layout. [D05]"""
-    for name, variable in named_variables(model).items():
-        variable.assign(to_keras_layout(name, arrays[name]))
-
-
-def read_arrays(model: Classifier) -> Arrays:
-    """Every array of the model, in torchvision's names and layout; copies."""
-    return {
-        name: np.array(to_torch_layout(name, np.array(variable)), order="C")
-        for name, variable in named_variables(model).items()
-    }
-
-
-def named_variables(model: Classifier) -> dict[str, keras.Variable]:
-    """Every variable of the model by its name in torchvision."""
-    found: dict[str, keras.Variable] = {}
-    for layer in conv_layers():
-        convolution = model.backbone.get_layer(layer.keras_conv)
-        found[f"{layer.torch_conv}.weight"] = convolution.kernel
-        norm = model.backbone.get_layer(layer.keras_norm)
-        for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
-            found[f"{layer.torch_norm}.{torch_name}"] = getattr(norm, keras_name)
-    for name in ("inner", "output"):
-        dense = model.head.get_layer(name)
-        found[f"head.{name}.weight"] = dense.kernel
-        found[f"head.{name}.bias"] = dense.bias
-    return found

@@ -10,7 +10,8 @@ from keras import ops
 
 from keras_impl.matched.checkpoint import SUFFIX, save_checkpoint
 from keras_impl.matched.inference import predict_logits
-from keras_impl.matched.model import Classifier, fold_classifier, named_variables
+from keras_impl.matched.model import Classifier, fold_classifier
+from keras_impl.weights import named_variables
 from shared.architecture import to_keras_layout, to_torch_layout
 from shared.checkpoints import (
     MOMENTS,

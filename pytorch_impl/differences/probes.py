@@ -19,7 +19,8 @@ from torchvision.io import decode_jpeg, read_file, read_image
 from torchvision.transforms import v2
 
 from pytorch_impl.matched.dataset import normalise
-from pytorch_impl.matched.model import Classifier, load_arrays
+from pytorch_impl.matched.model import Classifier
+from pytorch_impl.weights import load_arrays
 from shared.sample import (
     BATCH_SIZE,
     NUM_EPOCHS,

@@ -3,13 +3,13 @@
 import copy
 from collections import OrderedDict
 
-import numpy as np
 import torch
 from torch import nn
 from torch.fx.experimental import optimization
 from torchvision.models import mobilenet_v2
 
 from pytorch_impl.matched.device import find_device
+from pytorch_impl.weights import load_arrays, read_arrays
 from shared.architecture import NUM_FEATURES
 from shared.checkpoints import Description
 from shared.config import Config
@@ -166,27 +166,3 @@ def _lay_out(network: nn.Module, config: Config) -> nn.Module:
     if not config.channels_last:
         return network
     return network.to(memory_format=torch.channels_last)
-
-
-def load_arrays(model: Classifier, arrays: Arrays) -> None:
-    """Copy every array into the model, from torchvision's names and layout. [D05]"""
-    with torch.no_grad():
-        for name, variable in named_variables(model).items():
-            variable.copy_(torch.from_numpy(arrays[name]))
-
-
-def read_arrays(model: Classifier) -> Arrays:
-    """Every array of the model, in torchvision's names and layout; copies."""
-    return {
-        name: np.array(variable.cpu(), order="C")
-        for name, variable in named_variables(model).items()
-    }
-
-
-def named_variables(model: Classifier) -> dict[str, torch.Tensor]:
-    """Every variable of the model by its name in torchvision."""
-    return {
-        name.removeprefix("backbone."): tensor
-        for name, tensor in model.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
