@@ -23,6 +23,8 @@ SAMPLES = sorted((ROOT / "reports" / "samples").iterdir())
 QUICK = ("--epochs", "1")
 UNTIMED = (*QUICK, "--timing-rounds", "0")
 RUN = {
+    "python -m pytorch_impl --data my-images": (*QUICK, "--limit", "9"),
+    "python -m keras_impl --data my-images": (*QUICK, "--limit", "9"),
     "python -m bench all --help": (),
     "python -m bench all --data my-images --output reports/mine": UNTIMED,
     "python -m bench predict photo.jpg --model reports/mine/models/pytorch.onnx": (),
@@ -59,13 +61,17 @@ NOT_RUN = {
 
 
 def command_lines(document: Path) -> set[str]:
-    """Every `python -m bench ...` and `make ...` in code, of a block or of a line."""
+    """Every command of ours in code, of a block or of a line."""
     text = document.read_text()
     blocks = re.findall(r"(?ms)^```\w*\n(.*?)^```", text)
     lines = [line.split("#")[0] for block in blocks for line in block.splitlines()]
     spans = re.findall(r"`([^`]+)`", re.sub(r"(?ms)^```.*?^```", "", text))
     code = [" ".join(piece.split()) for piece in (*lines, *spans)]
-    return {piece for piece in code if re.match(r"(python -m bench|make) ?", piece)}
+    return {
+        piece
+        for piece in code
+        if re.match(r"(python -m (bench|\w+_impl)|make) ?", piece)
+    }
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -117,6 +123,19 @@ def user(few_photos, real_weights, cache, tmp_path_factory) -> Callable:
 def test_command_of_a_document_works(user, command):
     done = user(command, *RUN[command])
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_python_in_the_readme_is_that_of_the_programs():
+    text = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"(?ms)^```python\n(.*?)^```", text)
+    assert len(blocks) == 2
+    for side, block in zip(("pytorch", "keras"), blocks, strict=True):
+        code = (ROOT / f"{side}_impl/training.py").read_text()
+        lines = [line.split("  #")[0].strip() for line in code.splitlines()]
+        lines = iter(line for line in lines if not line.startswith("#"))
+        first, *rest = block.split("\n")[:-1]
+        assert first in lines
+        assert [next(lines) for _ in rest] == [line.strip() for line in rest]
 
 
 @pytest.fixture(scope="module")
