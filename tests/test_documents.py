@@ -131,8 +131,8 @@ def test_python_in_the_readme_is_that_of_the_programs():
     assert len(blocks) == 2
     for side, block in zip(("pytorch", "keras"), blocks, strict=True):
         code = (ROOT / f"{side}_impl/training.py").read_text()
-        lines = [line.split("  #")[0].strip() for line in code.splitlines()]
-        lines = iter(line for line in lines if not line.startswith("#"))
+        lines = [line.split(" #")[0].strip() for line in code.splitlines()]
+        lines = filter(None, lines)  # without comments, and without what they leave
         first, *rest = block.split("\n")[:-1]
         assert first in lines
         assert [next(lines) for _ in rest] == [line.strip() for line in rest]
