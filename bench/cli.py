@@ -20,12 +20,11 @@ import tyro
 from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from bench.display import Display
-from bench.processes import ON_CPU, ArmFailed, run_worker
-from bench.request import ARMS, FLOAT64_ARMS, KERAS_OF_FURTHER_ARMS, PAIR
+from bench.processes.arms import ARMS, FLOAT64_ARMS, KERAS_OF_FURTHER_ARMS, PAIR
+from bench.processes.worker_process import ON_CPU, ArmFailed, run_worker
+from bench.run.display import Display
 from shared.config import Config, make_config
 from shared.errors import UserError
-from shared.records import read_results
 
 MAX_MINUTES = 60 * 24 * 30
 DONE, CHECK_FAILED, USER_ERROR, ARM_NOT_RUN, INTERRUPTED = 0, 1, 2, 3, 130
@@ -96,7 +95,7 @@ class Timing:
     """Train on 1, 2, 4, 8 and 10 times the images: how time and memory grow."""
 
     def execute(self, console: Console) -> int:
-        from bench.statistics import MIN_ROUNDS
+        from bench.judging.intervals import MIN_ROUNDS
 
         if self.settings.timing_rounds < 1:
             raise UserError("--timing-rounds 0: timing needs at least one round.")
@@ -164,8 +163,9 @@ class Differences:
     """Write the numbers into docs/differences.md."""
 
     def execute(self, console: Console) -> int:
-        from bench.ledger.document import write_document
-        from bench.ledger.ledger import check_numbers
+        from bench.records import read_results
+        from bench.report.document import write_document
+        from bench.studies.differences import check_numbers
 
         _require_matched("differences", self.settings)
         numbers = check_numbers(self.numbers)
@@ -192,7 +192,7 @@ class Prepare:
     settings: OmitArgPrefixes[Settings]
 
     def execute(self, console: Console) -> int:
-        from bench.inputs import prepare_data, prepare_weights
+        from bench.run.inputs import prepare_data, prepare_weights
 
         config = make_config(**vars(self.settings))
         with Display(console) as display:
@@ -213,9 +213,10 @@ class Export:
     """The file to write."""
 
     def execute(self, console: Console) -> int:
-        from bench.request import Request, arm_of
-        from shared.checkpoints import read_description
+        from bench.processes.arms import arm_of
+        from bench.processes.request import Request
         from shared.files import atomic_path, require_writable
+        from shared.model.checkpoints import read_description
 
         if self.output.is_dir():
             raise UserError(f"--output {self.output}: a folder, give a file name.")
@@ -257,7 +258,7 @@ class Convert:
     """Leave out files that cannot be decoded."""
 
     def execute(self, console: Console) -> int:
-        from bench.convert import convert_file, print_conversion
+        from bench.studies.conversion import convert_file, print_conversion
 
         with Display(console) as display:
             conversion = convert_file(
@@ -279,7 +280,7 @@ class Predict:
     """How many classes to name for each image."""
 
     def execute(self, console: Console) -> int:
-        from bench.predict import predict
+        from bench.use.predict import predict
 
         if not self.images:
             raise UserError("predict: give at least one image, folder or address.")
@@ -303,6 +304,8 @@ class Report:
     """Output folder of an earlier run."""
 
     def execute(self, console: Console) -> int:
+        from bench.records import read_results
+
         results = read_results(self.folder / "results.json")
         return _report(results, self.folder, console)
 
@@ -344,7 +347,7 @@ def execute(name: str, arguments: list[str]) -> int:
 
 
 def _options(inputs: Inputs, settings: Settings, **parts: object):
-    from bench.run import Options
+    from bench.run.state import Options
 
     config, arms = make_config(**vars(settings)), _parse_arms(inputs.arms)
     if config.precision == "float64" and not set(arms) <= set(FLOAT64_ARMS):
@@ -377,7 +380,7 @@ def _output(inputs: Inputs) -> Path:
 
 
 def _run(inputs: Inputs, settings: Settings, console: Console, **parts: object) -> int:
-    from bench.runner import Interrupted, run_benchmark
+    from bench.benchmark import Interrupted, run_benchmark
 
     options = _options(inputs, settings, **parts)
     output = options.output

@@ -8,9 +8,10 @@ from importlib import import_module
 from rich.console import Console
 from rich.text import Text
 
-from bench.environment import PACKAGES, describe_environment
-from bench.processes import ArmFailed, run_worker, together
-from bench.request import PAIR, Request
+from bench.processes.arms import PAIR
+from bench.processes.request import Request
+from bench.processes.worker_process import ArmFailed, run_worker, together
+from bench.run.environment import PACKAGES, describe_environment
 from shared.clock import now
 from shared.config import Config
 from shared.errors import UserError

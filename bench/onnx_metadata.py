@@ -33,7 +33,7 @@ Std = Annotated[float, Field(strict=True, ge=1e-6, le=1e3, allow_inf_nan=False)]
 
 
 class Metadata(BaseModel):
-    """The metadata of `shared.onnx_file.finish_onnx`, where each value is a text."""
+    """What `shared.model.onnx_file.finish_onnx` writes, where each value is a text."""
 
     classes: Json[ClassNames]
     image_size_px: int = Field(ge=1, le=4096)

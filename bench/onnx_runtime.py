@@ -9,10 +9,10 @@ import numpy as np
 import onnxruntime
 
 from bench.onnx_metadata import ADVICE, read_metadata
+from bench.records import OnnxParity, OperationRecord
 from shared.errors import UserError
 from shared.metrics import max_scaled_diff, top1_agreement
 from shared.preprocessing import scale_pixels
-from shared.records import OnnxParity, OperationRecord
 
 PROFILED_PASSES = 6
 

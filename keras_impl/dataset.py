@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras import layers
 
 from keras_impl.augmentation import make_augmentation
+from shared.model.weights import Scaling
 from shared.program import BATCH_SIZE, IMAGE_SIZE_PX
-from shared.weights import Scaling
 
 # Of files that image_dataset_from_directory reads. [D32]
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 
 from keras_impl.dataset import SIZE, make_normalisation
+from shared.model.weights import Scaling
 from shared.program import open_image, rank, read_imagenet_classes
-from shared.weights import Scaling
 
 
 def guess_imagenet(

@@ -6,8 +6,8 @@ import keras
 from keras import layers
 
 from keras_impl.weights import load_arrays, read_arrays
+from shared.model.weights import KERAS_MEAN, KERAS_STD, Scaling
 from shared.program import IMAGE_SIZE_PX, find_weights
-from shared.weights import KERAS_MEAN, KERAS_STD, Scaling
 
 
 def load_pretrained(weights: Path | None = None) -> tuple[keras.Model, Scaling, bool]:

@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 
-from shared.architecture import (
+from shared.model.architecture import (
     BATCH_NORM_ARRAYS,
     conv_layers,
     to_keras_layout,
     to_torch_layout,
 )
-from shared.weights import Arrays
+from shared.model.weights import Arrays
 
 
 def load_arrays(network: keras.Model, arrays: Arrays) -> None:

@@ -10,8 +10,8 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import v2
 
 from pytorch_impl.augmentation import make_augmentation
+from shared.model.weights import Scaling
 from shared.program import BATCH_SIZE, IMAGE_SIZE_PX
-from shared.weights import Scaling
 
 ENDINGS = IMG_EXTENSIONS  # of files that ImageFolder reads [D32]
 NUM_WORKERS = 2  # [D31] processes that load images; Keras's pipeline has threads

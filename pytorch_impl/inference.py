@@ -6,8 +6,8 @@ from torch import nn
 from torchvision.transforms import v2
 
 from pytorch_impl.dataset import make_normalisation
+from shared.model.weights import Scaling
 from shared.program import IMAGE_SIZE_PX, open_image, rank, read_imagenet_classes
-from shared.weights import Scaling
 
 
 def guess_imagenet(

@@ -8,8 +8,8 @@ from torch import nn
 from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
 from pytorch_impl.weights import load_arrays, read_arrays
+from shared.model.weights import Scaling
 from shared.program import find_weights
-from shared.weights import Scaling
 
 NUM_FEATURES = 1280
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from shared.weights import Arrays
+from shared.model.weights import Arrays
 
 
 def load_arrays(network: nn.Module, arrays: Arrays) -> None:

@@ -3,8 +3,51 @@
 from collections.abc import Callable
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
-from shared.records import ClassScore, EpochRecord, ScoreRecord
+
+class Record(BaseModel):
+    """Base of all records: unknown names fail, NaN never passes silently."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class EpochRecord(Record):
+    epoch: int  # counted from 1
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+class ClassScore(Record):
+    precision: float
+    recall: float
+    f1: float
+    images: int
+
+
+class Mistake(Record):
+    """A test image that the arm is most sure about, and wrong."""
+
+    file: str
+    label: str
+    predicted: str
+    probability: float
+    thumbnail_jpeg: str  # base64
+
+
+class ScoreRecord(Record):
+    images: int
+    accuracy: float
+    loss: float
+    macro_f1: float
+    per_class: dict[str, ClassScore]
+    confusion: list[list[int]]  # [label][prediction]
+    predictions: list[int]
+    mistakes: list[Mistake] = []
+
 
 # float32 keeps seven digits; 52 convolutions and a training deep, some are spent.
 ROUNDING_OF_LOGITS = 1e-4

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from shared.downloads import NoNetwork
+from shared.data.downloads import NoNetwork
 from shared.errors import UserError
 from shared.files import cache_folder, require_writable, sha256_of
 

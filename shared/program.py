@@ -17,14 +17,14 @@ from typing import NamedTuple
 import numpy as np
 import requests
 
-from shared.cache import listed
-from shared.dataset import scan_folder
+from shared.data.cache import listed
+from shared.data.dataset import scan_folder
+from shared.data.images import BadImage, decode_image
 from shared.errors import UserError
 from shared.files import cache_folder, require_writable
-from shared.images import BadImage, decode_image
+from shared.model.weights import Weights, read_weights
 from shared.package_index import fetch_wheel
 from shared.sampling import LIMIT, stream
-from shared.weights import Weights, read_weights
 
 IMAGENET_CLASSES = Path(__file__).parent / "imagenet_classes.txt"
 TIMEOUT_S = 10

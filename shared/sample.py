@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from shared.checkpoints import Description
 from shared.clock import now
-from shared.weights import Arrays
+from shared.model.checkpoints import Description
+from shared.model.weights import Arrays
 
 BATCH_SIZE = 32
 NUM_NUMBERED = 2048  # eight of the buffers that Keras shuffles in

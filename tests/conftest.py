@@ -11,14 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench.processes import share_cores
-from bench.request import PAIR
-from shared.checkpoints import Description
+from bench.processes.arms import PAIR
+from bench.processes.worker_process import share_cores
 from shared.config import make_config
-from shared.dataset import ImageData, prepare
+from shared.data.dataset import ImageData, prepare
 from shared.files import cache_folder
+from shared.model.checkpoints import Description
+from shared.model.weights import Arrays, initial_head, read_weights
 from shared.package_index import fetch_wheel
-from shared.weights import Arrays, initial_head, read_weights
 
 PROJECT = Path(__file__).parent.parent
 # Each worker of pytest-xdist keeps to its share of the cores.

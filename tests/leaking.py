@@ -13,8 +13,9 @@ from unittest.mock import patch
 
 import numpy as np
 
-from bench.request import Request
-from bench.worker import Worker, train
+from bench.processes.request import Request
+from bench.worker.job import Worker
+from bench.worker.training import train
 from shared.config import make_config
 
 LEAK_BYTES = 5 * 2**20 // 1000  # for each image

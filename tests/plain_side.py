@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.worker import import_side
-from shared.checkpoints import Description, read_record
+from bench.worker.job import import_side
 from shared.config import make_config
-from shared.dataset import prepare
+from shared.data.dataset import prepare
+from shared.data.folders import link_images
 from shared.errors import UserError
-from shared.folders import link_images
 from shared.metrics import accuracy, cross_entropy
-from shared.weights import read_weights
+from shared.model.checkpoints import Description, read_record
+from shared.model.weights import read_weights
 
 EPOCHS = 4
 

@@ -15,12 +15,12 @@ from unittest.mock import patch
 import numpy as np
 from PIL import Image
 
-from bench import ladder
-from bench.worker import import_side
-from shared.checkpoints import Description
+from bench.worker import parity
+from bench.worker.job import import_side
 from shared.config import make_config
-from shared.dataset import Split, open_cached
-from shared.weights import Arrays, initial_head, read_weights
+from shared.data.dataset import Split, open_cached
+from shared.model.checkpoints import Description
+from shared.model.weights import Arrays, initial_head, read_weights
 
 SETTINGS = {"image_size_px": 96, "epochs": 3}
 
@@ -86,7 +86,7 @@ DEFECTS = {
 }
 
 
-class Climber(ladder.Climber):
+class Climber(parity.Climber):
     """One that can be trained, too, on `splits`; its checkpoints go to `folder`."""
 
     splits: dict[str, Split]
@@ -108,7 +108,7 @@ def train_all_epochs(climber: Climber) -> Arrays:
             (climber.splits["validation"], False),
         )
     ]
-    log = ladder.EpochLog(side, model, description.config.epochs, len(loaders[0]))
+    log = parity.EpochLog(side, model, description.config.epochs, len(loaders[0]))
     side.training.train(model, *loaders, description, climber.folder, log)
     return log.arrays
 
@@ -125,14 +125,14 @@ def export_trained(climber: Climber) -> Arrays:
 
 # What is computed from the lowest rung up to the one that must fail; above it, nothing.
 PARTS = (
-    ("float32", ladder.see_inputs),
-    ("float32", ladder.run_forward),
-    ("float32", ladder.take_gradients),
-    ("float64", ladder.take_gradients),
-    ("float64", ladder.take_one_step),
-    ("float64", ladder.fine_tune),
+    ("float32", parity.see_inputs),
+    ("float32", parity.run_forward),
+    ("float32", parity.take_gradients),
+    ("float64", parity.take_gradients),
+    ("float64", parity.take_one_step),
+    ("float64", parity.fine_tune),
     ("float32", train_all_epochs),
-    ("float64", ladder.train_with_schedule),
+    ("float64", parity.train_with_schedule),
 )
 LAST_PARTS = {
     "pixels": 1,
@@ -166,7 +166,7 @@ class Planter:
         """The whole ladder as it is."""
         for precision in ("float32", "float64"):
             climber = self._climber(precision)
-            found = ladder.climb(climber, exact_rungs=precision == "float64")
+            found = parity.climb(climber, exact_rungs=precision == "float64")
             if precision == "float32":
                 found |= train_all_epochs(climber)
                 found |= export_trained(climber)

@@ -12,14 +12,14 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from bench.worker import import_side
-from shared.checkpoints import Description
+from bench.worker.job import import_side
 from shared.config import make_config
-from shared.dataset import Split, open_cached
+from shared.data.dataset import Split, open_cached
 from shared.dropout import plan_dropout
 from shared.errors import UserError
-from shared.records import EpochRecord
-from shared.weights import initial_head, read_weights
+from shared.metrics import EpochRecord
+from shared.model.checkpoints import Description
+from shared.model.weights import initial_head, read_weights
 
 NUM_TEST, NUM_TRAIN = 37, 75  # neither is a multiple of the batch size
 # float64 is slow: a corner of each image must do.

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.environment import describe_environment
+from bench.records import Results, read_results
 from bench.report.parity import rung_cells
-from shared.records import Results, read_results
+from bench.run.environment import describe_environment
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -38,14 +38,14 @@ RUN = {
 }
 # Run by other tests, since a whole one takes longer than all of the above.
 RUN_ELSEWHERE = {
-    "python -m bench differences": "bench/test_differences.py::"
+    "python -m bench differences": "bench/studies/test_differences.py::"
     "test_command_measures_some",
     "python -m bench timing": "bench/test_arms.py::test_timing_measures_every_phase",
     "python -m bench timing --arms pytorch,keras,keras-jax,keras-torch": "bench/"
     "test_arms.py::test_what_onnxruntime_can_join_goes_by_the_backend",
-    "python -m bench timing --control": "bench/test_control.py::"
+    "python -m bench timing --control": "bench/studies/test_control.py::"
     "test_an_arm_is_measured_twice_in_each_round",
-    "python -m bench timing --ladder": "bench/test_idioms.py::"
+    "python -m bench timing --ladder": "bench/studies/test_speedups.py::"
     "test_every_rung_is_trained_once_and_timed_in_five_rounds",
 }
 NOT_RUN = {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from shared.config import make_config
-from shared.dataset import ImageData, prepare
+from shared.data.dataset import ImageData, prepare
+from shared.data.folders import link_images, require_whole_split
 from shared.errors import UserError
-from shared.folders import link_images, require_whole_split
-from shared.weights import read_weights
+from shared.model.weights import read_weights
 from tests.plain_side import EPOCHS
 
 ROOT = Path(__file__).parents[1]

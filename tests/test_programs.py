@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from shared.errors import UserError
+from shared.model.weights import Weights, read_weights
 from shared.program import Epoch, find_images, read_options, start_history
-from shared.weights import Weights, read_weights
 
 SIDES = ("pytorch", "keras")
 # What a program may not import: the other framework, and the laboratory.

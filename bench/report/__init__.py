@@ -8,6 +8,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.records import Results
 from bench.report.division import anchor
 from bench.report.numbers import percent
 from bench.report.opening import make_opening
@@ -16,7 +17,6 @@ from bench.report.terminal import print_summary
 from bench.report.titles import DOCUMENT
 from bench.report.words import banners, title
 from shared.files import write_atomically
-from shared.records import Results
 
 __all__ = ["print_summary", "write_report"]
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from markupsafe import Markup
 
-from shared.records import Photo
+from bench.records import Photo
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from math import floor, log10
 
 import numpy as np
 
-from bench.comparison import MAX_LOGIT_DIFF
+from bench.judging.checks import MAX_LOGIT_DIFF
+from bench.judging.intervals import accuracy_interval
+from bench.records import ArmRecord, Results, whole_training_s
 from bench.report.numbers import DASH, fixed, percent, short, tiny
 from bench.report.words import PHASES, accuracy_verdict, time_ratios, timing_verdict
-from bench.statistics import accuracy_interval
-from shared.records import ArmRecord, Results, whole_training_s
 
 STEPS = {"train_step": "Step time", "image_step": "Step on full images"}
 SMALLEST_DIFF = 1e-8  # at the left end of its axis; at the right end is 1

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from bench.records import OnnxRecord, Results
 from bench.report.blocks import Block, Row, Table, Text
 from bench.report.division import loading
 from bench.report.numbers import DASH, fixed, percent, tiny
-from shared.records import OnnxRecord, Results
 
 Field = tuple[str, Callable[[OnnxRecord], str]]
 

@@ -2,7 +2,7 @@
 
 import re
 
-from shared.records import Results
+from bench.records import Results
 
 # Entries of docs/differences.md; a test compares the titles.
 ALWAYS = (

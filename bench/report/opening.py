@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.records import Results
 from bench.report.cards import Card, make_cards
 from bench.report.division import is_plain
 from bench.report.figures import arm_styles
 from bench.report.words import checks_summary
-from shared.records import Results
 
 
 @dataclass(frozen=True)

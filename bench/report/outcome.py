@@ -4,6 +4,8 @@ from operator import itemgetter
 
 import numpy as np
 
+from bench.judging.intervals import accuracy_interval
+from bench.records import Results
 from bench.report import plots
 from bench.report.blocks import (
     Block,
@@ -22,8 +24,7 @@ from bench.report.figures import arm_styles
 from bench.report.numbers import DASH, fixed, percent
 from bench.report.titles import read_entry
 from bench.report.words import accuracy_verdict, difference, shown_by, tested_arms
-from bench.statistics import accuracy_interval
-from shared.records import Mistake, Results, ScoreRecord
+from shared.metrics import Mistake, ScoreRecord
 
 MOST_CONFUSIONS = 8
 MOST_PICTURES = 12  # an arm; more would be scrolled past

@@ -2,11 +2,11 @@
 
 from matplotlib.figure import Figure
 
+from bench.records import Results, RungRecord
 from bench.report.blocks import Block, Fold, Plot, Table, Text
 from bench.report.figures import COLORS, FAINT, render
 from bench.report.numbers import tiny
 from bench.report.words import ladder_result
-from shared.records import Results, RungRecord
 
 HEADER = ["Rung", "Compared", "max_scaled_diff", "Judged", "Limit", "Verdict"]
 LOWEST, HIGHEST = 1e-16, 1.0  # where the plot shows none, and what has no number

@@ -8,10 +8,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from bench.records import ArmRecord, Results, TimingRecord
 from bench.report.blocks import Plot
 from bench.report.figures import FAINT, INK, PAPER, ArmStyle, arm_styles, clip, render
 from bench.report.words import tested_arms
-from shared.records import ArmRecord, Results, ScoreRecord, TimingRecord
+from shared.metrics import ScoreRecord
 
 WIDTH = 4.6  # inches; two fit side by side on a desk, one on a phone
 LOG_FROM = 20  # a phase whose slowest sample takes this many times its quickest

@@ -1,10 +1,10 @@
 """What the numbers rest on: checks, gaps, data, settings, machine, command."""
 
+from bench.records import DataRecord, EnvironmentRecord, Results
 from bench.report.blocks import Block, Bullets, Code, Row, Table, Text
 from bench.report.numbers import DASH, fixed, tiny
 from bench.report.words import GLOSSARY, checks_summary, missing
 from shared.config import ONE_DIVISION
-from shared.records import DataRecord, EnvironmentRecord, Results
 
 MOST_SKIPPED = 50  # files named in the report; results.json names all
 

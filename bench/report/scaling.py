@@ -2,12 +2,12 @@
 
 from matplotlib.figure import Figure
 
-from bench.comparison import memory_growth
+from bench.judging.comparison import memory_growth
+from bench.judging.intervals import foretell, growth
+from bench.records import Results, ScalingPoint
 from bench.report.blocks import Block, Plot, Table, Text
 from bench.report.figures import arm_styles, render
 from bench.report.numbers import fixed, percent
-from bench.statistics import foretell, growth
-from shared.records import Results, ScalingPoint
 
 HEADER = [
     *("Arm", "Images", "Decoding [s]", "Features [s]", "Epochs [s]", "Images/s"),

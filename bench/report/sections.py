@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from bench.records import Results
 from bench.report import (
     cost,
-    idioms,
     ledger,
     outcome,
     parity,
     provenance,
     scaling,
+    speedups,
     times,
 )
 from bench.report.blocks import Block, Section
-from shared.records import Results
 
 CONTENT: dict[str, Callable[[Results], list[Block]]] = {
     "Learning curves": outcome.curves,
@@ -28,7 +28,7 @@ CONTENT: dict[str, Callable[[Results], list[Block]]] = {
     "Most confident mistakes": outcome.mistakes,
     "Timing": times.timing,
     "A/A control": times.control,
-    "Optimisation ladder": idioms.idioms,
+    "Optimisation ladder": speedups.idioms,
     "More images": scaling.scaling,
     "Stages and memory": cost.stages,
     "ONNX export": cost.onnx,

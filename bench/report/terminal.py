@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.records import LedgerRecord, ParityRecord, Results
 from bench.report.ledger import ledger_cells
 from bench.report.opening import make_opening
 from bench.report.parity import HEADER, rung_cells
 from bench.report.words import accuracy_verdict, banners, difference, missing
-from shared.records import LedgerRecord, ParityRecord, Results
 
 STYLES = {"proven": "bold green", "failed": "bold red", "open": "yellow"}
 

@@ -1,12 +1,7 @@
 """Times in a report: every phase of every arm, ratios, and what they rest on."""
 
-from bench.report import plots
-from bench.report.blocks import Block, Row, Table, Text
-from bench.report.division import is_plain
-from bench.report.numbers import DASH, fixed, short
-from bench.report.words import PHASES, STEADY_PHASES, time_ratios, timing_verdict
-from bench.statistics import is_shown
-from shared.records import (
+from bench.judging.intervals import is_shown
+from bench.records import (
     ControlRecord,
     MachineState,
     OperationRecord,
@@ -14,6 +9,11 @@ from shared.records import (
     TimingComparison,
     TimingRunRecord,
 )
+from bench.report import plots
+from bench.report.blocks import Block, Row, Table, Text
+from bench.report.division import is_plain
+from bench.report.numbers import DASH, fixed, short
+from bench.report.words import PHASES, STEADY_PHASES, time_ratios, timing_verdict
 
 SHORTEST_MS = 0.1  # of operations that are shown
 

@@ -1,5 +1,15 @@
 """What the record says, in plain words. Noise has no winner: that rule lives here."""
 
+from bench.judging.intervals import NO_DIFFERENCE, is_shown
+from bench.records import (
+    ArmRecord,
+    ComparisonRecord,
+    IdiomsRecord,
+    Interval,
+    LedgerRecord,
+    Results,
+    TimingComparison,
+)
 from bench.report.division import BANNER, by_design, is_plain
 from bench.report.numbers import (
     fixed,
@@ -10,17 +20,7 @@ from bench.report.numbers import (
     short,
     tiny,
 )
-from bench.statistics import NO_DIFFERENCE, is_shown
-from shared.records import (
-    ArmRecord,
-    ComparisonRecord,
-    IdiomsRecord,
-    Interval,
-    LedgerRecord,
-    Results,
-    ScoreRecord,
-    TimingComparison,
-)
+from shared.metrics import ScoreRecord
 
 PHASES = {
     "import": "loading the framework's Python package and setting up its device",

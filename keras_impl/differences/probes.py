@@ -20,7 +20,8 @@ from keras_impl.matched.device import synchronise
 from keras_impl.matched.model import build_model
 from keras_impl.matched.training import _Adam
 from keras_impl.weights import load_arrays
-from shared.architecture import to_keras_layout, to_torch_layout
+from shared.model.architecture import to_keras_layout, to_torch_layout
+from shared.model.weights import Arrays
 from shared.sample import (
     BATCH_SIZE,
     HELD_UP_S,
@@ -30,7 +31,6 @@ from shared.sample import (
     seconds_of_a_call,
     slow_batches,
 )
-from shared.weights import Arrays
 
 
 def frozen_batch_norm(sample: Sample) -> Arrays:

@@ -11,9 +11,9 @@ from PIL import Image
 
 from keras_impl import weights
 from keras_impl.matched import augmentation, dataset, model, training
-from shared.architecture import DEPTHWISE
 from shared.config import Config
 from shared.errors import UserError
+from shared.model.architecture import DEPTHWISE
 from shared.sampling import AUGMENTATION, stream
 
 

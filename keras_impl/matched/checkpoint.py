@@ -7,8 +7,10 @@ import numpy as np
 
 from keras_impl.matched.model import Classifier, set_backbone_trainable
 from keras_impl.weights import named_variables
-from shared.architecture import to_torch_layout
-from shared.checkpoints import (
+from shared.errors import UserError
+from shared.files import atomic_path
+from shared.model.architecture import to_torch_layout
+from shared.model.checkpoints import (
     OPTIMIZER_STATE,
     Description,
     Shapes,
@@ -16,9 +18,7 @@ from shared.checkpoints import (
     require_classifier,
     write_description,
 )
-from shared.errors import UserError
-from shared.files import atomic_path
-from shared.weights import Arrays
+from shared.model.weights import Arrays
 
 SUFFIX = ".weights.h5"
 # Where save_weights() puts the optimizer of a compiled classifier, or compiled head.

@@ -9,10 +9,10 @@ from keras import layers
 
 from keras_impl.matched.augmentation import augment, make_plain_augmentation
 from keras_impl.matched.device import BACKEND
-from shared.checkpoints import Description
-from shared.dataset import Split
+from shared.data.dataset import Split
+from shared.data.folders import require_whole_split
 from shared.dropout import plan_dropout
-from shared.folders import require_whole_split
+from shared.model.checkpoints import Description
 from shared.sampling import epoch_order
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from pathlib import Path
 import keras
 
 from keras_impl.matched.model import Classifier
-from shared.checkpoints import Description
 from shared.config import ONNX_OPSET
 from shared.files import atomic_path
-from shared.onnx_file import finish_onnx
+from shared.model.checkpoints import Description
+from shared.model.onnx_file import finish_onnx
 
 LAYOUT = "NHWC"
 

@@ -5,13 +5,10 @@ from keras import layers, ops
 
 from keras_impl.matched.device import BACKEND
 from keras_impl.weights import load_arrays, read_arrays
-from shared.architecture import (
-    NUM_FEATURES,
-    conv_layers,
-)
-from shared.checkpoints import Description
 from shared.config import Config
-from shared.weights import Arrays
+from shared.model.architecture import NUM_FEATURES, conv_layers
+from shared.model.checkpoints import Description
+from shared.model.weights import Arrays
 
 
 class Classifier(keras.Model):

@@ -12,19 +12,18 @@ from keras_impl.matched.checkpoint import SUFFIX, save_checkpoint
 from keras_impl.matched.inference import predict_logits
 from keras_impl.matched.model import Classifier, fold_classifier
 from keras_impl.weights import named_variables
-from shared.architecture import to_keras_layout, to_torch_layout
-from shared.checkpoints import (
+from shared.clock import now
+from shared.config import Config
+from shared.metrics import EpochRecord, score_epoch
+from shared.model.architecture import to_keras_layout, to_torch_layout
+from shared.model.checkpoints import (
     MOMENTS,
     Description,
     copy_checkpoint,
     require_optimizer,
     write_description,
 )
-from shared.clock import now
-from shared.config import Config
-from shared.metrics import score_epoch
-from shared.records import EpochRecord
-from shared.weights import Arrays
+from shared.model.weights import Arrays
 
 if TYPE_CHECKING:
     import tensorflow as tf

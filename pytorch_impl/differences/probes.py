@@ -21,6 +21,7 @@ from torchvision.transforms import v2
 from pytorch_impl.matched.dataset import normalise
 from pytorch_impl.matched.model import Classifier
 from pytorch_impl.weights import load_arrays
+from shared.model.weights import IMAGENET_MEAN, IMAGENET_STD, Arrays
 from shared.sample import (
     BATCH_SIZE,
     NUM_EPOCHS,
@@ -29,7 +30,6 @@ from shared.sample import (
     seconds_of_a_call,
     slow_batches,
 )
-from shared.weights import IMAGENET_MEAN, IMAGENET_STD, Arrays
 
 
 def frozen_batch_norm(sample: Sample) -> Arrays:

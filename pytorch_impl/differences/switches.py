@@ -13,9 +13,9 @@ from torchvision.transforms import v2
 
 from pytorch_impl.matched import augmentation, dataset, model, training
 from shared import metrics
-from shared.checkpoints import Description
 from shared.errors import UserError
-from shared.weights import IMAGENET_MEAN, IMAGENET_STD, KERAS_MEAN, KERAS_STD
+from shared.model.checkpoints import Description
+from shared.model.weights import IMAGENET_MEAN, IMAGENET_STD, KERAS_MEAN, KERAS_STD
 
 
 def switched_on(difference: str) -> AbstractContextManager:

@@ -7,16 +7,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from pytorch_impl.matched.model import Classifier, build_model, build_plain_model
-from shared.checkpoints import (
+from shared.errors import UserError
+from shared.files import atomic_path
+from shared.model.checkpoints import (
     OPTIMIZER_STATE,
     Description,
     read_description,
     require_classifier,
     write_description,
 )
-from shared.errors import UserError
-from shared.files import atomic_path
-from shared.weights import Arrays
+from shared.model.weights import Arrays
 
 SUFFIX = ".safetensors"
 

@@ -11,10 +11,10 @@ from torchvision.transforms import v2
 
 from pytorch_impl.matched.augmentation import augment, make_plain_augmentation
 from pytorch_impl.matched.device import find_device
-from shared.checkpoints import Description
-from shared.dataset import Split
+from shared.data.dataset import Split
+from shared.data.folders import require_whole_split
 from shared.dropout import plan_dropout
-from shared.folders import require_whole_split
+from shared.model.checkpoints import Description
 from shared.sampling import epoch_order
 
 

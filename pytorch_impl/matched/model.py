@@ -10,10 +10,10 @@ from torchvision.models import mobilenet_v2
 
 from pytorch_impl.matched.device import find_device
 from pytorch_impl.weights import load_arrays, read_arrays
-from shared.architecture import NUM_FEATURES
-from shared.checkpoints import Description
 from shared.config import Config
-from shared.weights import Arrays
+from shared.model.architecture import NUM_FEATURES
+from shared.model.checkpoints import Description
+from shared.model.weights import Arrays
 
 
 class _Head(nn.Module):

@@ -12,17 +12,16 @@ from torch.utils.data import DataLoader
 from pytorch_impl.matched.checkpoint import save_checkpoint
 from pytorch_impl.matched.inference import predict_logits
 from pytorch_impl.matched.model import Classifier, fold_classifier
-from shared.checkpoints import (
+from shared.clock import now
+from shared.config import Config
+from shared.metrics import EpochRecord, score_epoch
+from shared.model.checkpoints import (
     MOMENTS,
     Description,
     copy_checkpoint,
     require_optimizer,
 )
-from shared.clock import now
-from shared.config import Config
-from shared.metrics import score_epoch
-from shared.records import EpochRecord
-from shared.weights import Arrays
+from shared.model.weights import Arrays
 
 Inputs = np.ndarray | tuple[np.ndarray, np.ndarray]  # images, or with dropout's factors
 TrainStep = Callable[[Inputs, np.ndarray], float]

@@ -5,10 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
-from bench.display import Display
-from bench.run import Options, Run
+from bench.run.display import Display
+from bench.run.state import Options, Run
 from shared.config import make_config
-from shared.dataset import prepare
+from shared.data.dataset import prepare
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bench.onnx_runtime import OnnxClassifier, profile
-from bench.request import BACKENDS, FLOAT64_ARMS, KERAS_OF_FURTHER_ARMS
+from bench.processes.arms import BACKENDS, FLOAT64_ARMS, KERAS_OF_FURTHER_ARMS
 
 ARMS = ("pytorch", "keras-jax", "keras-torch")
 needs_keras = pytest.mark.skipif(

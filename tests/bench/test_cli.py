@@ -14,17 +14,17 @@ from PIL import Image
 from rich.console import Console
 from safetensors.numpy import save_file
 
-from bench import cli, runner
+from bench import benchmark, cli
 from bench.__main__ import COMMANDS
-from bench.display import Display
-from bench.output import files_of_a_run
-from bench.request import PAIR
-from bench.run import Options, Run
+from bench.processes.arms import PAIR
+from bench.records import read_results
+from bench.run.display import Display
+from bench.run.output import files_of_a_run
+from bench.run.state import Options, Run
 from shared import package_index
 from shared.config import make_config
 from shared.errors import UserError
 from shared.package_index import LOCK, WHEEL
-from shared.records import read_results
 
 SAMPLE = Path(__file__).parents[2] / "reports/samples/clothing-2-cores/results.json"
 # Each takes longer to load than --help may take.
@@ -193,7 +193,7 @@ def test_a_run_begins_with_a_partial_record(tiny_data, cache, tmp_path, monkeypa
         assert read_results(seen[0]).status == "partial"
 
     monkeypatch.setenv("BENCH_CACHE", str(cache))
-    monkeypatch.setattr(runner, "_do_everything", look)
+    monkeypatch.setattr(benchmark, "_do_everything", look)
     options = Options(
         config=make_config(),
         arms=("keras",),
@@ -201,7 +201,7 @@ def test_a_run_begins_with_a_partial_record(tiny_data, cache, tmp_path, monkeypa
         data=str(tiny_data),
         weights="random",
     )
-    runner.run_benchmark(options, Display(Console(file=io.StringIO())))
+    benchmark.run_benchmark(options, Display(Console(file=io.StringIO())))
     assert seen == [output / "results.json"]
 
 

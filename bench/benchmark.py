@@ -1,0 +1,254 @@
+"""The main job: train every arm, compare them, and keep one record of it all."""
+
+import shutil
+import tempfile
+from contextlib import ExitStack, suppress
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bench.judging.comparison import compare_arms
+from bench.processes.arms import PAIR
+from bench.processes.worker_process import ArmFailed, WorkerProcess, together_by_name
+from bench.records import ArmRecord, ComparisonRecord, DifferingImage, Results
+from bench.run.display import Display
+from bench.run.inputs import (
+    check_weights_choice,
+    prepare_data,
+    prepare_weights,
+    store_weights,
+)
+from bench.run.onnx_check import ACROSS, check_onnx, compare_graphs
+from bench.run.output import claim_output
+from bench.run.record import write_record
+from bench.run.state import Options, Run, ask, start_worker, work
+from bench.studies.control import run_control
+from bench.studies.differences import keep_ledger
+from bench.studies.parity import (
+    Processes,
+    climb,
+    ladder_arms,
+    switches_of,
+    write_parity,
+)
+from bench.studies.scaling import measure_scaling
+from bench.studies.speedups import climb_idioms
+from bench.studies.timing import measure_times
+from shared.data.folders import link_images
+from shared.errors import UserError
+from shared.files import atomic_path
+from shared.metrics import max_scaled_diff, near_tie
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped the run; `results` holds what was finished and is written."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__()
+        self.results = results
+
+
+def run_benchmark(options: Options, display: Display) -> Results:
+    """Do the parts that the options name; write `results.json`.
+
+    What is finished is kept when an arm fails or the user interrupts.
+
+    Raises:
+        UserError: an input is at fault; nothing of this run is left behind.
+        Interrupted: the user stopped it, and what was finished is written.
+    """
+    with (
+        claim_output(options.output) as claim,
+        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
+    ):
+        run = _prepare(options, display, Path(scratch))
+        claim.begin(lambda: write_record(run))
+        display.log_to(options.output / "log.jsonl")
+        try:
+            _do_everything(run)
+        except BaseException as error:
+            if not run.has_results:
+                raise
+            claim.keep = True  # what is finished is worth it
+            run.not_run.append(f"the rest: {_in_words(error)}")
+            results = write_record(run)
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted(results) from error
+            raise
+        claim.keep = True
+        return write_record(run)
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted by the user"
+    return f"{type(error).__name__}: {error}"
+
+
+def _prepare(options: Options, display: Display, scratch: Path) -> Run:
+    config = options.config
+    check_weights_choice(options.weights)
+    data = prepare_data(options.data, config, options.skip_bad_images, display)
+    weights = prepare_weights(options.weights, config, data, display)
+    run = Run(options, display, scratch, data, weights, store_weights(weights, scratch))
+    if config.division == "plain":
+        run.folders = link_images(data, scratch / "images")
+    if config.device == "cuda" or run.folders or options.switches:
+        _probe(run)
+    return run
+
+
+def _probe(run: Run) -> None:
+    """Let each arm look for its device, images and switches before one trains."""
+    for arm in run.options.arms:
+        # An arm that cannot even do this is reported when it comes to train.
+        with suppress(ArmFailed):
+            switches = switches_of(run, arm)
+            work(run, "probe", arm, run.scratch / "probe", switches=switches)
+
+
+def _do_everything(run: Run) -> None:
+    if run.options.train or run.options.climb:
+        with ExitStack() as stack:
+            processes = {
+                arm: stack.enter_context(start_worker(run)) for arm in run.options.arms
+            }
+            if run.options.train:
+                _train_all(run, processes)
+            if run.options.climb:
+                _climb(run, processes)
+    if run.options.timing == "control":
+        run_control(run)
+    elif run.options.timing == "scaling":
+        measure_scaling(run)
+    elif run.options.timing == "ladder":
+        climb_idioms(run)
+    elif run.options.timing:
+        measure_times(run, thorough=run.options.timing == "thorough")
+    if run.options.differences:
+        run.ledger = keep_ledger(run)
+    run.complete = len(run.finished) == len(run.arms) and not run.failures
+
+
+def _train_all(run: Run, processes: Processes) -> None:
+    """Train each arm while no other works, then export all of them side by side."""
+    for arm in run.options.arms:
+        _train(run, arm, processes[arm])
+        write_record(run)  # a later failure cannot take it away
+    together_by_name(
+        {arm: partial(_export, run, arm, processes[arm]) for arm in run.finished}
+    )
+    if len(run.finished) >= 2:
+        _compare_arms(run)
+    else:
+        run.not_run.append("comparison: it needs two arms that ran")
+
+
+def _climb(run: Run, processes: Processes) -> None:
+    if not ladder_arms(run).keys() >= set(PAIR):
+        run.not_run.append("parity ladder: it needs pytorch and a Keras arm")
+        return
+    try:
+        run.parity = climb(run, processes)
+    except ArmFailed as reason:
+        run.miss(f"parity ladder: {reason}")
+        return
+    write_parity(run.parity, run.options.output)
+
+
+def _train(run: Run, arm: str, process: WorkerProcess) -> None:
+    try:
+        done = ask(run, process, "train", arm, run.scratch / arm)
+    except (ArmFailed, UserError) as reason:
+        if isinstance(reason, UserError) and not run.finished:
+            raise
+        run.arms[arm] = ArmRecord(status=f"not run: {reason}")
+        run.display.say(f"{arm}: not run: {reason}", "red")
+        return
+    record = run.arms[arm] = ArmRecord.model_validate(done["arm"])
+    run.threads[arm] = done["threads"]
+    run.display.say(f"{arm}: test accuracy {record.test.accuracy:.4f}, {record.device}")
+
+
+def _export(run: Run, arm: str, process: WorkerProcess) -> None:
+    """Write an arm's graph and check it with onnxruntime.
+
+    Keras also writes one of PyTorch's classifier, to compare the two exporters.
+    """
+    if run.options.config.is_rounded:  # it would round in other places
+        run.not_run.append(f"{arm}: ONNX: its graph is float32, the run was bfloat16")
+        return
+    try:
+        done = ask(run, process, "export_trained", arm, run.scratch / f"{arm}-export")
+        run.arms[arm].stages["export"] = done["seconds"]
+        if arm == "keras" and "pytorch" in run.finished:
+            _export_across(run, process)
+        run.arms[arm].onnx = check_onnx(run, arm)
+    except ArmFailed as reason:
+        run.miss(f"{arm}: export: {reason}")
+    except (UserError, ValueError) as reason:  # a check fails where there is no result
+        run.not_run.append(f"{arm}: ONNX check: {reason}")
+
+
+def _export_across(run: Run, process: WorkerProcess) -> None:
+    """PyTorch's trained classifier, moved into Keras and exported there."""
+    if run.options.config.division == "plain":
+        return
+    output = run.options.output
+    checkpoint = (output / run.arms["pytorch"].checkpoint).resolve()
+    more = {"checkpoint": checkpoint}
+    done = ask(
+        run, process, "export_checkpoint", "keras", run.scratch / "cross", **more
+    )
+    with atomic_path(output / "models" / ACROSS) as temporary:
+        shutil.copyfile(done["path"], temporary)
+
+
+def _compare_arms(run: Run) -> None:
+    """The first arm with each other one, and one classifier exported by both sides."""
+    arms = {name: run.arms[name] for name in run.finished}
+    labels, config = run.data.splits["test"].labels, run.options.config
+    run.comparison, *run.further = compare_arms(arms, labels)
+    for found in run.comparisons:
+        found.differing = _differing(run, found.arms)
+    if config.division == "plain":
+        run.not_run.append(
+            "check of the backbone features, and exports across the two sides: the two "
+            "networks of the plain division are not the same function"
+        )
+        return
+    if not config.features_are_cached:
+        run.not_run.append("check of the backbone features: none were computed apart")
+    elif config.is_rounded:
+        run.not_run.append("check of the backbone features: bfloat16 has three digits")
+    else:
+        for found in run.comparisons:
+            _compare_features(run, found)
+    if set(PAIR) <= set(run.finished) and all(run.arms[arm].onnx for arm in PAIR):
+        compare_graphs(run)
+
+
+def _compare_features(run: Run, found: ComparisonRecord) -> None:
+    features = [
+        np.load(run.scratch / name / "validation-features.npy") for name in found.arms
+    ]
+    found.features_max_scaled_diff = max_scaled_diff(*features)
+
+
+def _differing(run: Run, names: tuple[str, str]) -> list[DifferingImage]:
+    """The test images for which two arms predict two classes."""
+    logits = [np.load(run.scratch / name / "test_logits.npy") for name in names]
+    classes, split = run.data.classes, run.data.splits["test"]
+    predicted = [one.argmax(axis=1) for one in logits]
+    tied = near_tie(logits[0]) | near_tie(logits[1])
+    margins = [np.diff(np.sort(one, axis=1)[:, -2:]).ravel() for one in logits]
+    return [
+        DifferingImage(
+            file=split.files[i],
+            predicted=tuple(classes[one[i]] for one in predicted),
+            margins=tuple(float(one[i]) for one in margins),
+            within_rounding=bool(tied[i]),
+        )
+        for i in np.flatnonzero(predicted[0] != predicted[1])
+    ]

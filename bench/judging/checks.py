@@ -1,0 +1,152 @@
+"""Decide which statements about a run hold."""
+
+from collections.abc import Sequence
+
+from bench.judging.comparison import memory_growth
+from bench.judging.intervals import SIGNIFICANCE, growth, is_shown
+from bench.records import (
+    ArmRecord,
+    Check,
+    ComparisonRecord,
+    ControlRecord,
+    IdiomsRecord,
+    OnnxCross,
+    OnnxParity,
+    ParityRecord,
+    ScalingRecord,
+    TimingRunRecord,
+)
+from shared.metrics import ROUNDING_OF_LOGITS
+
+# Float32 keeps seven digits; 52 convolutions deep, a few of them are spent.
+MAX_FEATURE_DIFF = 1e-5
+MAX_LOGIT_DIFF = ROUNDING_OF_LOGITS
+# Logits of an untrained network are all alike, and any tolerance passes.
+MIN_LOGIT_SPREAD = 0.1
+MAX_OVERHEAD = 0.01
+MAX_CONTROL_ERROR = 0.02
+CONTROL_PHASES = {"image_step", "forward", "epoch"}
+# 1,000 images are 144 MiB, and their features 5: neither may stay in memory.
+MAX_MEMORY_GROWTH_MIB = 2.5
+MAX_TIME_EXPONENT = 1.1
+
+
+def make_checks(
+    arms: dict[str, ArmRecord],
+    comparisons: Sequence[ComparisonRecord] = (),
+    parity: ParityRecord | None = None,
+    timing: TimingRunRecord | None = None,
+    scaling: ScalingRecord | None = None,
+    idioms: IdiomsRecord | None = None,
+) -> list[Check]:
+    """Everything about a run that passes or fails."""
+    checks: list[Check] = []
+    for name, arm in arms.items():
+        if arm.onnx:
+            checks += _parity_checks(f"{name}: ONNX", arm.onnx.parity)
+        elif "export" in arm.stages:
+            checks.append(_failed(f"{name}: ONNX runs"))
+    for one in comparisons:
+        if one.features_max_scaled_diff is not None:
+            name = f"backbone features, {' against '.join(one.arms)}"
+            found = one.features_max_scaled_diff
+            checks.append(_at_most(name, found, MAX_FEATURE_DIFF))
+            # On equal features the two programs predict the same, dropout included.
+            clear = sum(not image.within_rounding for image in one.differing)
+            name = f"predictions that differ, {' against '.join(one.arms)}"
+            checks.append(_at_most(name, clear, 0))
+        if one.onnx_cross:
+            checks += _parity_checks("ONNX across", one.onnx_cross)
+    if parity:
+        failed = sum(not rung.passed for rung in parity.judged)
+        checks.append(_at_most("rungs of the parity ladder that fail", failed, 0))
+    if timing:
+        checks += _timing_checks(arms, timing)
+    if timing and timing.control and not arms:  # else it is quoted from an earlier run
+        checks += _control_checks(timing.control)
+    if scaling:
+        checks += _scaling_checks(scaling)
+    if idioms:
+        checks += _idiom_checks(idioms)
+    return checks
+
+
+def _timing_checks(arms: dict[str, ArmRecord], timing: TimingRunRecord) -> list[Check]:
+    return [
+        _at_most(
+            f"{name}: share of the timing itself in a step",
+            timing.overhead_ms[name] / arm.timing["train_step"].median_ms,
+            MAX_OVERHEAD,
+        )
+        for name, arm in arms.items()
+        if "train_step" in arm.timing
+    ]
+
+
+def _control_checks(control: ControlRecord) -> list[Check]:
+    """An arm against itself: no ratio is shown, and steady phases are close to 1."""
+    checks = []
+    for arm, ratios in control.arms.items():
+        out = [p for p, one in ratios.items() if is_shown(one.interval, equal=1)]
+        name = f"{arm} against itself: intervals without 1"
+        checks.append(_at_most(name, len(out), 0))
+        for phase in sorted(CONTROL_PHASES):
+            found = abs(ratios[phase].ratio - 1) if phase in ratios else 1.0
+            name = f"{arm} against itself: {phase}, off 1 by"
+            checks.append(_at_most(name, found, MAX_CONTROL_ERROR))
+    return checks
+
+
+def _scaling_checks(scaling: ScalingRecord) -> list[Check]:
+    """Time is about linear in the number of images, and memory does not grow."""
+    checks = []
+    for arm, points in scaling.by_arm.items():
+        if len(points) >= 3:
+            images = [point.images for point in points]
+            seconds = [point.training_s for point in points]
+            name = f"{arm}: exponent of training time by images"
+            checks.append(_at_most(name, growth(images, seconds), MAX_TIME_EXPONENT))
+        for memory, grown in memory_growth(points).items():
+            name = f"{arm}: MiB of {memory} memory that 1,000 images of a pass add"
+            checks.append(_at_most(name, grown, MAX_MEMORY_GROWTH_MIB))
+    return checks
+
+
+def _idiom_checks(idioms: IdiomsRecord) -> list[Check]:
+    """No rung is shown to be less accurate than the one before."""
+    return [
+        Check(
+            name=f"{arm}, {rung.name}: McNemar's p of a loss of test accuracy",
+            value=rung.mcnemar_p if rung.difference < 0 else 1.0,
+            limit=f">= {SIGNIFICANCE:g}",
+            passed=rung.difference >= 0 or not is_shown(rung.difference_interval),
+        )
+        for arm, rungs in idioms.arms.items()
+        for rung in rungs[1:]
+    ]
+
+
+def _parity_checks(name: str, parity: OnnxParity | OnnxCross) -> list[Check]:
+    agreement, spread = parity.top1_agreement, parity.logit_spread
+    return [
+        _at_most(f"{name} max_scaled_diff", parity.max_scaled_diff, MAX_LOGIT_DIFF),
+        Check(
+            name=f"{name} top1_agreement",
+            value=agreement,
+            limit="= 1",
+            passed=agreement == 1,
+        ),
+        _at_least(f"{name} logit_spread", spread, MIN_LOGIT_SPREAD),
+    ]
+
+
+def _failed(name: str) -> Check:
+    return Check(name=name, value=0, limit="= 1", passed=False)
+
+
+def _at_most(name: str, value: float, limit: float) -> Check:
+    return Check(name=name, value=value, limit=f"<= {limit:g}", passed=value <= limit)
+
+
+def _at_least(name: str, value: float, limit: float) -> Check:
+    return Check(name=name, value=value, limit=f">= {limit:g}", passed=value >= limit)

@@ -1,0 +1,269 @@
+"""The one rule that decides whether a difference is shown; summaries of times.
+
+Each difference has a p value and an interval of the same test, so that the two never
+disagree: Student's paired t for times, on a log scale, and for differences over seeds;
+McNemar's exact test for two classifiers on the same images. Where several differences
+are judged together, Holm's correction applies to both.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import stats
+
+from bench.records import Interval, TimingComparison, TimingRecord
+
+SIGNIFICANCE = 0.05
+NO_DIFFERENCE = "no difference shown"
+
+# Milliseconds by the number of the round, whose process measured them.
+Rounds = dict[int, list[float]]
+MIN_ROUNDS = 5  # fewer processes say too little about the spread between them
+
+
+def is_shown(interval: Interval, equal: float = 0.0) -> bool:
+    """Whether a difference is shown: its interval leaves out `equal`.
+
+    Args:
+        equal: the value that stands for no difference; 1 for a ratio.
+    """
+    return not interval[0] <= equal <= interval[1]
+
+
+class Difference(Protocol):
+    """A measured difference, whose test asks whether it could be 0."""
+
+    @property
+    def estimate(self) -> float:
+        """The difference itself."""
+
+    @property
+    def p(self) -> float:
+        """Two-sided p value of this difference alone."""
+
+    def interval(self, confidence: float) -> Interval:
+        """Interval that leaves out 0 exactly where p is below 1 - confidence."""
+
+
+@dataclass(frozen=True)
+class MeanDifference:
+    """Mean of paired differences: Student's paired t test (Student, 1908).
+
+    Attributes:
+        values: the difference of each pair, (n,), of two pairs or more.
+    """
+
+    values: np.ndarray
+
+    @property
+    def estimate(self) -> float:
+        return float(np.mean(self.values))
+
+    @property
+    def p(self) -> float:
+        if self._error == 0:  # all pairs differ by the same
+            return float(self.estimate == 0)
+        return float(2 * stats.t.sf(abs(self.estimate) / self._error, self._freedom))
+
+    def interval(self, confidence: float) -> Interval:
+        reach = float(stats.t.ppf((1 + confidence) / 2, self._freedom)) * self._error
+        return self.estimate - reach, self.estimate + reach
+
+    @property
+    def _error(self) -> float:
+        return float(stats.sem(self.values))
+
+    @property
+    def _freedom(self) -> int:
+        return len(self.values) - 1
+
+
+@dataclass(frozen=True)
+class AccuracyDifference:
+    """Accuracies of two classifiers on the same images: McNemar's exact test (1947).
+
+    Only discordant images count, which one of the two gets right and the other wrong.
+    The test takes their number as given, and asks how far their division between the
+    two is from one half. The interval does the same: Clopper and Pearson's (1934) for
+    the first one's share of them, turned into a difference of accuracies. With no
+    discordant image there is nothing to divide, so p is 1 and the interval (0, 0).
+
+    Attributes:
+        only_first, only_second: images that only one of the two gets right.
+        images: all images.
+    """
+
+    only_first: int
+    only_second: int
+    images: int
+
+    @property
+    def estimate(self) -> float:
+        return (self.only_first - self.only_second) / self.images
+
+    @property
+    def p(self) -> float:
+        return float(self._test().pvalue) if self._discordant else 1.0
+
+    def interval(self, confidence: float) -> Interval:
+        if not self._discordant:
+            return 0.0, 0.0
+        shares = self._test().proportion_ci(confidence, method="exact")
+        low, high = (
+            float(2 * share - 1) * self._discordant / self.images for share in shares
+        )
+        return low, high
+
+    @property
+    def _discordant(self) -> int:
+        return self.only_first + self.only_second
+
+    def _test(self):
+        return stats.binomtest(self.only_first, self._discordant)
+
+
+def accuracy_difference(
+    first_correct: np.ndarray, second_correct: np.ndarray
+) -> AccuracyDifference:
+    """The first classifier's accuracy minus the second one's.
+
+    Args:
+        first_correct, second_correct: whether each gets an image right, (N,) bool.
+    """
+    return AccuracyDifference(
+        only_first=int((first_correct & ~second_correct).sum()),
+        only_second=int((second_correct & ~first_correct).sum()),
+        images=len(first_correct),
+    )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is said of one difference.
+
+    Attributes:
+        interval: leaves out 0 exactly where `p` is below 0.05.
+        confidence: of the interval.
+        p: with Holm's correction for the family.
+    """
+
+    estimate: float
+    interval: Interval
+    confidence: float
+    p: float
+
+
+def decide(family: Sequence[Difference]) -> list[Decision]:
+    """Judge differences together, with Holm's correction (Holm, 1979).
+
+    Where nothing differs, the chance that anything is shown is at most 5 %.
+    The smallest of m p values is judged at the level 0.05 / m, the next one at
+    0.05 / (m - 1), and so on; from the first that is not shown on, all are judged at
+    its level. Each interval has the confidence that belongs to the level at which its
+    difference is judged: 95 % for a difference that is judged alone.
+
+    Returns:
+        One decision for each difference, in their order.
+    """
+    p_values = np.array([difference.p for difference in family])
+    order = np.argsort(p_values, kind="stable")
+    divisors = np.arange(len(family), 0, -1)
+    corrected = np.minimum(1, np.maximum.accumulate(divisors * p_values[order]))
+    num_shown = np.sum(corrected < SIGNIFICANCE)
+    levels = SIGNIFICANCE / np.maximum(divisors, len(family) - num_shown)
+    decisions = {}
+    for place, p, level in zip(order, corrected, levels, strict=True):
+        confidence = float(1 - level)
+        decisions[place] = Decision(
+            estimate=family[place].estimate,
+            interval=family[place].interval(confidence),
+            confidence=confidence,
+            p=float(p),
+        )
+    return [decisions[place] for place in range(len(family))]
+
+
+def summarise(rounds: Rounds, images: int | None) -> TimingRecord:
+    """Median and interquartile range of all samples; `images` in one sample."""
+    samples = [sample for one_round in rounds.values() for sample in one_round]
+    low, median, high = np.percentile(samples, [25, 50, 75])
+    return TimingRecord(
+        median_ms=median,
+        iqr_ms=high - low,
+        samples_ms=samples,
+        rounds=[number for number, found in rounds.items() for _ in found],
+        images_per_second=images / median * 1000 if images else None,
+    )
+
+
+def compare_times(
+    pairs: Mapping[str, tuple[Rounds, Rounds]], names: tuple[str, str]
+) -> dict[str, TimingComparison]:
+    """Ratios of the typical times of two arms, judged together.
+
+    The first sample of both in a round is a pair, and so on: where arms work in turns,
+    those met the same load. Samples of one process are not independent of each other,
+    so each round counts once, by the median ratio of its pairs.
+
+    Args:
+        pairs: times of the two arms, by any name. Those with fewer than five rounds
+            in common are left out.
+        names: of the two arms, for the verdicts.
+    """
+    logs = {
+        name: MeanDifference(_log_ratios(first, second))
+        for name, (first, second) in pairs.items()
+        if len(first.keys() & second.keys()) >= MIN_ROUNDS
+    }
+    decisions = decide(list(logs.values()))
+    return {
+        name: _describe_ratio(decision, names)
+        for name, decision in zip(logs, decisions, strict=True)
+    }
+
+
+def _log_ratios(first: Rounds, second: Rounds) -> np.ndarray:
+    """Logarithm of the median ratio in each round that both arms have."""
+    return np.array(
+        [
+            np.median([np.log(a / b) for a, b in _pairs(first[number], second[number])])
+            for number in sorted(first.keys() & second.keys())
+        ]
+    )
+
+
+def _pairs(first: list[float], second: list[float]) -> Iterable[tuple[float, float]]:
+    return zip(first, second, strict=False)  # a budget may have cut one of them short
+
+
+def _describe_ratio(found: Decision, names: tuple[str, str]) -> TimingComparison:
+    verdict = NO_DIFFERENCE
+    if is_shown(found.interval):
+        verdict = f"{names[0] if found.estimate < 0 else names[1]} takes less time"
+    low, high = np.exp(found.interval)
+    return TimingComparison(
+        ratio=float(np.exp(found.estimate)),
+        interval=(float(low), float(high)),
+        confidence=found.confidence,
+        p=found.p,
+        verdict=verdict,
+    )
+
+
+def accuracy_interval(accuracy: float, images: int) -> Interval:
+    """95 % interval of one classifier's accuracy, Wilson's (Wilson, 1927)."""
+    test = stats.binomtest(round(accuracy * images), images)
+    low, high = test.proportion_ci(method="wilson")
+    return float(low), float(high)
+
+
+def growth(images: Sequence[int], values: Sequence[float]) -> float:
+    """Exponent p of the power law images^p that fits best: 1 is linear, 0 constant."""
+    return float(np.polyfit(np.log(images), np.log(values), 1)[0])
+
+
+def foretell(images: Sequence[int], values: Sequence[float], more_images: int) -> float:
+    """Value for a larger number of images: the least-squares line goes on."""
+    return float(np.polyval(np.polyfit(images, values, 1), more_images))

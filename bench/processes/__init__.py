@@ -1,0 +1,1 @@
+"""Start worker processes, ask them for jobs, and let them take turns."""

@@ -1,0 +1,38 @@
+"""The arms: which package, backend and checkpoint belongs to each."""
+
+from pathlib import Path
+
+from shared.errors import UserError
+
+# Arm: the package that holds its side of the pair. The Keras arms run the same code.
+ARMS = {
+    "pytorch": "pytorch_impl",
+    "keras": "keras_impl",
+    "keras-jax": "keras_impl",
+    "keras-torch": "keras_impl",
+}
+BACKENDS = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
+# Outside TensorFlow keras.backend.result_type("float64", "float32") is float32, so that
+# batch norm in a float64 model computes in float32. (keras-team/keras issue 23704)
+FLOAT64_ARMS = ("pytorch", "keras")
+PAIR = ("pytorch", "keras")
+SUFFIXES = {"pytorch": ".safetensors", "keras": ".weights.h5"}  # of its checkpoints
+KERAS_OF_FURTHER_ARMS = (3, 14)  # before, only TensorFlow exports any batch size
+
+
+def side_of(arm: str) -> str:
+    """The arm of the pair that has the same code: "pytorch" or "keras"."""
+    return "keras" if arm in BACKENDS else "pytorch"
+
+
+def arm_of(checkpoint: Path) -> str:
+    """The arm that reads a checkpoint, by its suffix.
+
+    Raises:
+        UserError: it is of no arm.
+    """
+    for arm, suffix in SUFFIXES.items():
+        if checkpoint.name.endswith(suffix):
+            return arm
+    allowed = " or ".join(f"*{suffix} ({arm})" for arm, suffix in SUFFIXES.items())
+    raise UserError(f"{checkpoint}: not the name of a checkpoint. Give {allowed}.")

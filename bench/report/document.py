@@ -1,0 +1,65 @@
+"""Put measured numbers into docs/differences.md, between marks, and nowhere else."""
+
+import re
+from pathlib import Path
+
+from bench.records import DifferenceRecord, Results
+from bench.report.ledger import ledger_cells
+from bench.report.titles import DOCUMENT, read_titles
+from shared.errors import UserError
+from shared.files import write_atomically
+
+OPEN, CLOSE = "<!-- measured -->", "<!-- end -->"
+BLOCK = re.compile(rf"\n{OPEN}\n.*?{CLOSE}\n", re.DOTALL)
+
+
+def fill_in(text: str, results: Results) -> str:
+    """The document with the numbers of a run in place of all that it had.
+
+    Raises:
+        UserError: the run measured a part of the ledger only.
+    """
+    differences = results.ledger.differences
+    missing = sorted(set(read_titles(text)) - set(differences))
+    if missing:
+        raise UserError(
+            f"the document needs every difference measured, {missing[0]} is not. Run "
+            "`python -m bench differences` without naming any."
+        )
+    head, *entries = re.split(r"(?m)^(?=## D\d\d )", BLOCK.sub("", text))
+    filled = [
+        f"{entry.rstrip()}\n{_block(_sentences(differences[entry[3:6]]))}"
+        for entry in entries
+    ]
+    return f"{head.rstrip()}\n{_block([_origin(results)])}\n" + "\n".join(filled)
+
+
+def write_document(results: Results, path: Path = DOCUMENT) -> None:
+    """Fill the numbers of a run into the document."""
+    write_atomically(path, fill_in(path.read_text(), results))
+
+
+def _block(lines: list[str]) -> str:
+    return "\n".join(["", OPEN, *lines, CLOSE, ""])
+
+
+def _origin(results: Results) -> str:
+    machine, counts = results.environment, results.data.counts
+    return (
+        f"Measured on {machine.cpu}, {machine.cpu_count} cores, "
+        f"{results.run.started_at[:10]}, commit {machine.commit}: {results.data.name}, "
+        f"{counts['train']} images to train on, {counts['validation']} to validate and "
+        f"{counts['test']} to test with; {len(results.ledger.seeds)} seeds.\n"
+        "Changes of accuracy are in points, with the interval, paired by seed, that "
+        "decides the verdict.\n"
+    )
+
+
+def _sentences(record: DifferenceRecord) -> list[str]:
+    size, what, validation, test, verdict = ledger_cells(record)
+    lines = [f"- Measured: {size}."]
+    if record.ablation:
+        lines.append(
+            f"- Accuracy with {what}: validation {validation}, test {test}; {verdict}."
+        )
+    return [*lines, ""]

@@ -1,0 +1,1 @@
+"""A run under way: its inputs, its output folder, its display and its record."""

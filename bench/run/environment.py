@@ -1,0 +1,109 @@
+"""The machine and the versions that a number was measured with."""
+
+import platform
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from bench.processes.worker_process import ENVIRONMENT
+from bench.records import EnvironmentRecord, MachineState
+from shared.machine import num_cores
+
+PACKAGES = (
+    "torch", "torchvision", "tensorflow", "keras", "jax", "onnx", "onnxruntime",
+    "onnxscript", "tf2onnx", "numpy", "pillow", "safetensors", "h5py", "scipy",
+)  # fmt: skip
+
+
+def describe_environment(
+    threads: dict[str, int | None], variables: dict[str, str] = ENVIRONMENT
+) -> EnvironmentRecord:
+    """Describe this machine.
+
+    Args:
+        threads: of each arm's own pool.
+        variables: set for every arm.
+    """
+    return EnvironmentRecord(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        cpu=_cpu_name(),
+        cpu_count=num_cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        gpu=_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
+        packages={name: version for name in PACKAGES if (version := _version(name))},
+        threads=threads,
+        variables=variables,
+        commit=_commit(),
+    )
+
+
+def describe_state() -> MachineState:
+    """Load, clocks and temperatures now."""
+    clock = psutil.cpu_freq()
+    gpu = _output(
+        "nvidia-smi",
+        "--query-gpu=clocks.sm,temperature.gpu",
+        "--format=csv,noheader,nounits",
+    )
+    gpu_mhz, gpu_celsius = map(_number, gpu.split(",")) if gpu else (None, None)
+    return MachineState(
+        load_average=psutil.getloadavg()[0],
+        cpu_mhz=clock.current if clock else None,
+        cpu_celsius=_cpu_celsius(),
+        gpu_mhz=gpu_mhz,
+        gpu_celsius=gpu_celsius,
+    )
+
+
+def _number(text: str) -> float | None:
+    """What nvidia-smi prints; None for "[N/A]", as it has it for a part of a GPU."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _cpu_celsius() -> float | None:
+    """The hottest sensor of the processor; None where the machine tells nothing."""
+    if not hasattr(psutil, "sensors_temperatures"):  # macOS
+        return None
+    sensors = psutil.sensors_temperatures()
+    names = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
+    found = [sensor.current for name in names for sensor in sensors.get(name, [])]
+    return max(found, default=None)
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Commit of this project's checkout, marked where files differ from it."""
+    here = str(Path(__file__).parent.parent)
+    commit = _output("git", "-C", here, "rev-parse", "HEAD")
+    changed = _output("git", "-C", here, "status", "--porcelain", "-uno")
+    return f"{commit} with changes" if commit and changed else commit
+
+
+def _output(*command: str) -> str | None:
+    """First line that a program prints; None where it is missing or fails."""
+    if not shutil.which(command[0]):
+        return None
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip().split("\n")[0] or None if done.returncode == 0 else None

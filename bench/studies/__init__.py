@@ -1,0 +1,1 @@
+"""What a run can find out: parity, times, speed-ups, scaling and differences."""

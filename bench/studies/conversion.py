@@ -1,0 +1,319 @@
+"""Convert a checkpoint of one side into the other's, and prove that it is the same."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bench.processes.agreed import MODEL, OPTIMIZER, STEPPED, as_matched, below
+from bench.processes.arms import arm_of
+from bench.processes.request import Request
+from bench.processes.worker_process import ON_CPU, run_worker
+from bench.run.display import Display
+from bench.run.inputs import prepare_data
+from shared.data.dataset import ImageData
+from shared.errors import UserError
+from shared.files import atomic_path, require_writable
+from shared.metrics import (
+    comparable,
+    max_scaled_diff,
+    relative_distance,
+    top1_agreement,
+)
+from shared.model.checkpoints import (
+    Description,
+    read_description,
+    read_record,
+    record_file,
+    write_description,
+)
+from shared.model.weights import Arrays
+
+Ask = Callable[[Request], dict]  # a worker does the job of a request
+TIME_LIMIT_S = 3600
+LOGIT_TOLERANCE = 1e-5  # as on the parity ladder
+STEP_TOLERANCE = 1e-6  # by norm: what an element gains or loses by rounding is its own
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One comparison of the two sides.
+
+    Attributes:
+        value: the worst difference, as a share of the source's.
+        first_failed: the first array, in the order of the layers, that is off by more
+            than `tolerance`.
+    """
+
+    name: str
+    value: float
+    tolerance: float
+    first_failed: str | None
+
+    @property
+    def passed(self) -> bool:
+        return self.first_failed is None
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A converted checkpoint and what shows that it is the same.
+
+    Attributes:
+        checkpoint: the file written, in the scratch folder.
+        counts: how many arrays of each part were carried over.
+        logits: of the same images, by the destination's side and by the source's.
+    """
+
+    checkpoint: Path
+    counts: dict[str, int]
+    logits: tuple[np.ndarray, np.ndarray]
+    differences: tuple[Difference, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(difference.passed for difference in self.differences)
+
+
+def convert(source: Path, images: Path, scratch: Path, ask: Ask) -> Conversion:
+    """Carry a checkpoint to the other side, and compare the two.
+
+    The other side's checkpoint is written, loaded again, and run on the same images.
+
+    Args:
+        images: entry of the decode cache; some of its test images are used.
+        scratch: where the converted checkpoint and large arrays go.
+        ask: lets a worker of an arm do the job of a request.
+
+    Raises:
+        UserError: the checkpoint cannot be used.
+        ArmFailed: a side could not do its part.
+    """
+    return take(source, images, scratch, ask, give(source, images, scratch, ask))
+
+
+def give(source: Path, images: Path, scratch: Path, ask: Ask) -> Path:
+    """All that a checkpoint holds and does on its own side, as a file of arrays.
+
+    Raises:
+        UserError, ArmFailed: as `convert`.
+    """
+    giver = arm_of(source)
+    given = ask(_request(source, images, scratch, "hand_over", giver))["arrays"]
+    _require_finite(source, dict(np.load(given)))
+    return Path(given)
+
+
+def take(
+    source: Path, images: Path, scratch: Path, ask: Ask, given: Path
+) -> Conversion:
+    """Carry what `give` returned to the other side; the rest as `convert`."""
+    taker = {"pytorch": "keras", "keras": "pytorch"}[arm_of(source)]
+    request = _request(source, images, scratch, "take_over", taker)
+    reference = dict(np.load(given))
+    done = ask(request.model_copy(update={"arrays": given}))
+    found = dict(np.load(done["arrays"]))
+    return Conversion(
+        checkpoint=Path(done["checkpoint"]),
+        counts=_count(reference),
+        logits=(found["logits"], reference["logits"]),
+        differences=tuple(compare(found, reference)),
+    )
+
+
+def _request(source: Path, images: Path, scratch: Path, job: str, arm: str) -> Request:
+    config = read_description(source).config.model_copy(update={"device": "cpu"})
+    return Request(
+        job=job,
+        arm=arm,
+        config=config,
+        scratch=scratch.resolve() / arm,
+        data=images.resolve(),
+        checkpoint=source.resolve(),
+    )
+
+
+def compare(found: Arrays, reference: Arrays) -> Iterator[Difference]:
+    """What the destination holds and does, against the source.
+
+    Args:
+        found, reference: as `bench.worker.conversion` stores them.
+    """
+    for name, prefix, measure, tolerance in (
+        ("weights", MODEL, _largest_change, 0.0),
+        ("optimizer state", OPTIMIZER, _largest_change, 0.0),
+        ("logits", "logits", max_scaled_diff, LOGIT_TOLERANCE),
+        ("classes not predicted alike", "logits", _disagreement, 0.0),
+        ("head after one more step", STEPPED, relative_distance, STEP_TOLERANCE),
+    ):
+        names = [key for key in reference | found if key.startswith(prefix)]
+        measured = {
+            key: comparable(measure, found.get(key), reference.get(key))
+            for key in names
+        }
+        failed = [key for key in names if not measured[key] <= tolerance]
+        if measured:
+            yield Difference(
+                name, max(measured.values()), tolerance, failed[0] if failed else None
+            )
+
+
+def _largest_change(values: np.ndarray, reference: np.ndarray) -> float:
+    """Largest difference of an element, which may well be of an array of zeros."""
+    return float(np.abs(values - reference).max())
+
+
+def _disagreement(logits: np.ndarray, reference: np.ndarray) -> float:
+    return 1 - top1_agreement(logits, reference)
+
+
+def _require_finite(source: Path, arrays: Arrays) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise UserError(
+                f"{source}: '{name}' holds NaN or infinity, so that nothing can be "
+                "compared. Train again, with a lower learning rate."
+            )
+
+
+def _count(arrays: Arrays) -> dict[str, int]:
+    """How many arrays of each part there are."""
+    model = below(MODEL, arrays)
+    head = sum(name.startswith("head.") for name in model)
+    kernels = sum(array.ndim == 4 for array in model.values())
+    return {
+        "backbone": kernels,
+        "batch norm": len(model) - kernels - head,
+        "head": head,
+        "optimizer state": len(below(OPTIMIZER, arrays)),
+    }
+
+
+def convert_file(
+    source: Path,
+    destination: Path,
+    data: str,
+    skip_bad_images: bool,
+    display: Display,
+) -> Conversion:
+    """Convert `source` and put the result in place of `destination` if they agree.
+
+    Args:
+        data: 'synthetic', or a folder with the checkpoint's classes.
+
+    Raises:
+        UserError: an input is at fault; nothing is written.
+        ArmFailed: a side could not do its part; nothing is written.
+    """
+    if arm_of(source) == arm_of(destination):
+        raise UserError(
+            f"{source} and {destination} are of the same kind. Give a .safetensors and "
+            "a .weights.h5 file; to keep a second one, copy it with its .json file."
+        )
+    description = as_matched(_read_convertible(source))
+    require_replaceable(destination, description)
+    images = _prepare_images(data, description, skip_bad_images, display)
+
+    def ask(request: Request) -> dict:
+        listen = partial(display.on_event, request.arm)
+        return run_worker(request, listen, TIME_LIMIT_S, ON_CPU)
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        conversion = convert(source, images.folder, Path(scratch), ask)
+        if conversion.passed:
+            with atomic_path(destination) as temporary:
+                shutil.copyfile(conversion.checkpoint, temporary)
+            write_description(destination, description, read_record(source).epoch)
+    return conversion
+
+
+def _read_convertible(source: Path) -> Description:
+    description = read_description(source)
+    if description.config.division == "plain" and arm_of(source) == "keras":
+        raise UserError(
+            f"{source}: of the plain division, whose Keras network pads in a way "
+            "that PyTorch's has no layer for [D03]. Train it with --division matched."
+        )
+    return description
+
+
+def require_replaceable(destination: Path, description: Description) -> None:
+    """Check that a checkpoint of this description may be written there.
+
+    Raises:
+        UserError: the folder cannot be written, or what is there is no earlier
+            checkpoint of the same name, classes and head size.
+    """
+    require_writable(next(f for f in destination.absolute().parents if f.exists()))
+    beside = record_file(destination)
+    if not beside.exists():
+        if destination.exists():
+            raise UserError(
+                f"{destination}: is there and no checkpoint, {beside.name} is missing. "
+                "Remove it or give another name."
+            )
+        return
+    there = read_record(destination)
+    if there.weights != destination.name:
+        raise UserError(
+            f"{destination}: its description would replace {beside}, which belongs to "
+            f"{there.weights}. Give another name or folder."
+        )
+    if _outputs(there) != _outputs(description):
+        raise UserError(
+            f"{destination}: a checkpoint of another classifier is there, with "
+            f"{_outputs(there)}; the source has {_outputs(description)}. Give another "
+            "name."
+        )
+
+
+def _outputs(description: Description) -> str:
+    classes = ", ".join(description.classes)
+    return f"inner_size {description.config.inner_size} and the classes {classes}"
+
+
+def _prepare_images(
+    data: str, description: Description, skip_bad_images: bool, display: Display
+) -> ImageData:
+    images = prepare_data(data, description.config, skip_bad_images, display)
+    if data != "synthetic" and images.classes != description.classes:
+        raise UserError(
+            f"--data {data}: its classes are {', '.join(images.classes)}, the "
+            f"checkpoint's {', '.join(description.classes)}. Give a folder with these "
+            "classes, or leave --data out for the embedded images."
+        )
+    return images
+
+
+def print_conversion(
+    conversion: Conversion, destination: Path, console: Console
+) -> None:
+    """Print what was carried over, the differences, and how to go on."""
+    parts = Table("Carried over", "Arrays")
+    for part, count in conversion.counts.items():
+        parts.add_row(part, str(count or "none: the source was saved without"))
+    console.print(parts)
+    table = Table("Compared", "Difference", "Tolerance", "Verdict")
+    for row in conversion.differences:
+        verdict = "agree" if row.passed else "DIFFER"
+        table.add_row(row.name, f"{row.value:.1e}", f"{row.tolerance:g}", verdict)
+    console.print(table)
+    failed = [row for row in conversion.differences if not row.passed]
+    if failed:
+        text = f"Not written: {destination}. The two sides differ\n" + "\n".join(
+            f"  in {row.name}, first at {row.first_failed}" for row in failed
+        )
+    else:
+        text = (
+            f"Written: {destination} and {record_file(destination).name}. In Python:\n"
+            f"  from {arm_of(destination)}_impl.matched.checkpoint "
+            "import load_checkpoint\n"
+            f'  model, description = load_checkpoint(Path("{destination}"))'
+        )
+    console.print(text, markup=False, soft_wrap=True)

@@ -1,0 +1,207 @@
+"""Measure every difference: its numerical size, and what it does to accuracy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.processes.agreed import SEEDS
+from bench.processes.arms import PAIR
+from bench.processes.request import Task
+from bench.processes.worker_process import ENVIRONMENT, share_cores, together
+from bench.records import DifferenceRecord, LedgerRecord, ProbeRecord, SeedScores
+from bench.run.state import Run, work
+from bench.studies.ablations import ABLATIONS, Ablation, AblationScores, judge
+from bench.studies.difference_sizes import PROBES, measure
+from shared.data.folders import link_images
+from shared.errors import UserError
+from shared.model.weights import Arrays
+
+Features = tuple[str, str]  # arm, and "matched", "augmented" or a difference's number
+SIDE_BY_SIDE = ENVIRONMENT | share_cores(len(PAIR))
+CHANGED_SPLITS = {
+    "augmentation": ("train",),
+    "evaluation": ("validation", "test"),
+}
+
+
+@dataclass(frozen=True)
+class HeadRun:
+    """One head trained with every seed; runs that are equal are made once."""
+
+    arm: str  # which side trains
+    features: Features | None  # None: from images
+    switch: str | None = None
+    changes: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The arm that computes the features, or trains on images itself."""
+        return self.features[0] if self.features else self.arm
+
+    @property
+    def name(self) -> str:
+        """Unique among the runs of a ledger, and good for a progress line."""
+        changed = [f"{name}={value}" for name, value in self.changes]
+        source = " ".join(self.features) if self.features else "images"
+        return ", ".join([source, *([self.switch] if self.switch else []), *changed])
+
+
+def check_numbers(numbers: tuple[str, ...]) -> tuple[str, ...]:
+    """The differences to measure; all where none is named.
+
+    Raises:
+        UserError: one is not in the ledger.
+    """
+    unknown = [number for number in numbers if number not in PROBES]
+    if unknown:
+        raise UserError(
+            f"differences: {unknown[0]} is not in the ledger. It has "
+            f"{', '.join(PROBES)}; docs/differences.md says what each is."
+        )
+    return numbers or tuple(PROBES)
+
+
+def keep_ledger(run: Run) -> LedgerRecord:
+    """Probe the differences that the run names, and ablate those that can matter."""
+    numbers = run.options.differences
+    run.folders = link_images(run.data, run.scratch / "images")
+    probes = _probe(run, numbers)
+    ablated = {number: ABLATIONS[number] for number in numbers if number in ABLATIONS}
+    runs = {number: make_runs(number, one) for number, one in ablated.items()}
+    epochs = _train(run, {one for pair in runs.values() for one in pair})
+    scores = {}
+    for number, one in ablated.items():
+        base, changed = (epochs[head_run] for head_run in runs[number])
+        by_loss = one.kind == "choice"
+        scores[number] = AblationScores(one, choose(base), choose(changed, by_loss))
+    judged = judge(scores)
+    found = {
+        number: DifferenceRecord(probe=probes[number], ablation=judged.get(number))
+        for number in numbers
+    }
+    return LedgerRecord(seeds=list(SEEDS), differences=found)
+
+
+def make_runs(number: str, ablation: Ablation) -> tuple[HeadRun, HeadRun]:
+    """The matched run of an ablation, and the one with the difference left in."""
+    arm, base = ablation.arm, tuple(ablation.base.items())
+    matched = HeadRun("pytorch", (arm, "matched"), None, base)
+    if ablation.kind == "head":
+        matched = HeadRun(arm, (arm, "matched"), None, base)
+        if ablation.changes:
+            changes = tuple(ablation.changes.items())
+            return matched, HeadRun(arm, (arm, "matched"), None, changes)
+        return matched, HeadRun(arm, (arm, "matched"), number, base)
+    if ablation.kind == "choice":
+        return matched, matched
+    if ablation.kind == "drift":
+        return matched, HeadRun(arm, None, number, base)
+    if ablation.kind == "arms":
+        pytorch = HeadRun("pytorch", ("pytorch", "matched"), number)
+        return pytorch, HeadRun("keras", ("keras", "matched"), number)
+    if ablation.kind == "augmentation":
+        matched = HeadRun("pytorch", (arm, "augmented"), None, base)
+    return matched, HeadRun("pytorch", (arm, number), None, base)
+
+
+def choose(seeds: list[list[dict]], by_loss: bool = False) -> list[SeedScores]:
+    """The epoch that each seed keeps: the first with the highest accuracy.
+
+    Args:
+        seeds: validation and test accuracy and validation loss, by seed and epoch.
+        by_loss: keep the epoch with the lowest validation loss instead. [D15]
+    """
+
+    def rank(epoch: dict) -> float:
+        return -epoch["loss"] if by_loss else epoch["validation"]
+
+    kept = [max(epochs, key=rank) for epochs in seeds]
+    return [
+        SeedScores(seed=seed, validation=epoch["validation"], test=epoch["test"])
+        for seed, epoch in zip(SEEDS, kept, strict=True)
+    ]
+
+
+def _on_both(call: Callable[[str], Any]) -> dict[str, Any]:
+    """What a call returns for each arm; they work side by side."""
+    found = together(*(partial(call, arm) for arm in PAIR))
+    return dict(zip(PAIR, found, strict=True))
+
+
+def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
+    def probe(arm: str) -> Arrays:
+        scratch = run.scratch / f"{arm}-probes"
+        job = "probe_differences"
+        done = work(run, job, arm, scratch, SIDE_BY_SIDE, differences=numbers)
+        return dict(np.load(done["path"]))
+
+    return measure(_on_both(probe), numbers)
+
+
+def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
+    """Epochs by seed of every run, with the features that they need computed once."""
+    needed = {one.features for one in runs if one.features}
+
+    def work_from(source: str) -> dict[HeadRun, list]:
+        """Features of one side, then every head that is trained on them."""
+        paths, found = _compute(run, source, needed), {}
+        for arm in PAIR:
+            own = [one for one in runs if (one.arm, one.source) == (arm, source)]
+            found |= _train_heads(run, arm, own, paths, run.scratch / f"from-{source}")
+        return found
+
+    return {
+        one: epochs
+        for found in _on_both(work_from).values()
+        for one, epochs in found.items()
+    }
+
+
+def _train_heads(
+    run: Run, arm: str, runs: list[HeadRun], paths: dict[str, Path], scratch: Path
+) -> dict[HeadRun, list]:
+    tasks = [
+        Task(
+            name=one.name,
+            switch=one.switch,
+            changes=dict(one.changes),
+            features=one.features and paths[one.features[1]],
+        )
+        for one in sorted(runs, key=lambda one: one.name)
+    ]
+    if not tasks:
+        return {}
+    done = work(run, "train_heads", arm, scratch / arm, SIDE_BY_SIDE, tasks=tasks)
+    return {one: done["runs"][one.name] for one in runs}
+
+
+def _compute(run: Run, arm: str, needed: set[Features]) -> dict[str, Path]:
+    """Features of one side, by name; the matched ones first, which others share."""
+    own = sorted({name for side, name in needed if side == arm} - {"matched"})
+    if not any(side == arm for side, _ in needed):
+        return {}
+    tasks = [_feature_task(name) for name in ["matched", *own]]
+    scratch = run.scratch / f"{arm}-features"
+    done = work(run, "compute_features", arm, scratch, SIDE_BY_SIDE, tasks=tasks)
+    return done["paths"]
+
+
+def _feature_task(name: str) -> Task:
+    if name == "matched":
+        return Task(name=name)
+    if name == "augmented":
+        return Task(name=name, splits=("train",), changes={"augment": True})
+    kind = ABLATIONS[name].kind
+    if kind == "pixels":
+        return Task(name=name, reader=name)
+    return Task(
+        name=name,
+        switch=name,
+        changes={"augment": True} if kind == "augmentation" else {},
+        folded=kind != "evaluation",  # eval() cannot be forgotten where none is needed
+        splits=CHANGED_SPLITS.get(kind, ("train", "validation", "test")),
+    )

@@ -1,0 +1,422 @@
+"""The parity ladder: from equal pixels to equal classifiers, one rung at a time."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bench.onnx_runtime import OnnxClassifier
+from bench.processes.agreed import NUM_FEW, NUM_IMAGES, places_of_few
+from bench.processes.arms import BACKENDS, FLOAT64_ARMS, PAIR, SUFFIXES, side_of
+from bench.processes.request import Request
+from bench.processes.worker_process import WorkerProcess, together_by_name
+from bench.records import ParityRecord, RungRecord
+from bench.run.onnx_check import ONNX_BATCH, ONNX_LOGITS
+from bench.run.state import Run, ask
+from bench.studies.conversion import Conversion, give, take
+from shared.config import Config
+from shared.errors import UserError
+from shared.files import write_atomically
+from shared.metrics import comparable, max_scaled_diff, near_tie, relative_distance
+from shared.model.weights import Arrays
+
+BACKBONE, NETWORK = "backbone features", "whole-network gradients"
+STEP, FINE_TUNING = "one optimizer step", "one fine-tuning step"
+SCHEDULE = "AdamW, cosine schedule"
+# A difference in float32 may be this many times what float32 alone does to a side.
+TIMES_ROUNDING = 10
+NOT_JUDGED = dict.fromkeys(
+    ("max_scaled_diff", "relative_distance", "first_failed", "passed")
+)
+
+Sides = dict[str, Arrays]  # by arm
+Array = np.ndarray | None  # None where a side has none of that name
+Pair = tuple[str, Array, Array]  # name, values, reference
+Processes = dict[str, WorkerProcess]  # by arm
+
+
+@dataclass(frozen=True)
+class Rung:
+    """What one rung compares, and how close the two sides must be.
+
+    Attributes:
+        compares: in words; {images}, {arrays} and {last} name are filled in.
+        pairs: picks what is compared from the arrays of both sides.
+        tolerance: largest difference allowed, as a share of the reference.
+        by_norm: judge whole arrays by Euclidean norm, not their worst element.
+        exact: compare the arrays of the run in float64.
+        rounds: allow more where float32 itself does more to a side's arrays.
+        updates: compare with the size of an update, the learning rate, where an array
+            is smaller than that.
+    """
+
+    name: str
+    compares: str
+    pairs: Callable[[Sides], Iterator[Pair]]
+    tolerance: float
+    by_norm: bool = False
+    exact: bool = False
+    rounds: bool = False
+    updates: bool = False
+
+    @property
+    def precision(self) -> str:
+        """Of the run whose arrays are compared."""
+        return "float64" if self.exact else "float32"
+
+
+def _across(prefix: str) -> Callable[[Sides], Iterator[Pair]]:
+    """Keras's arrays against PyTorch's of the same name."""
+
+    def pairs(sides: Sides) -> Iterator[Pair]:
+        pytorch, keras = (sides[arm] for arm in PAIR)
+        for name in pytorch | keras:
+            if name.startswith(prefix):
+                yield name, keras.get(name), pytorch.get(name)
+
+    return pairs
+
+
+def _predictions(sides: Sides) -> Iterator[Pair]:
+    """Predicted classes of each epoch; images whose two best logits tie are left out.
+
+    A tie is a distance that rounding can turn around; see `near_tie`.
+    """
+    for name, *logits in _across("validation logits/")(sides):
+        if any(one is None or not np.isfinite(one).all() for one in logits):
+            yield name, None, None
+            continue
+        clear = ~(near_tie(logits[0]) | near_tie(logits[1]))
+        # counted from 1, since a scaled difference needs a reference above 0
+        values, reference = (one[clear].argmax(axis=1) + 1 for one in logits)
+        yield name, values, reference
+
+
+def _buffers(sides: Sides) -> Iterator[Pair]:
+    """Each side's batch-norm buffers against their values before training."""
+    for arm in PAIR:
+        for name, array in sides["start"].items():
+            if "running" in name:
+                yield f"{arm} {name}", sides[arm].get(name), array
+
+
+def _checkpoints(sides: Sides) -> Iterator[Pair]:
+    """The other side's logits with a side's checkpoint, against its own."""
+    for arm in PAIR:
+        found = sides[arm]
+        yield f"{arm}'s checkpoint", found.get("crossed logits"), found.get("saved")
+
+
+def _graphs(sides: Sides) -> Iterator[Pair]:
+    """onnxruntime's logits against the framework's own, and graph against graph."""
+    for arm in PAIR:
+        found = sides[arm]
+        yield f"{arm}'s graph", found.get("ONNX logits"), found.get("trained logits")
+    yield from _across("ONNX logits")(sides)
+
+
+RUNGS = (
+    Rung("pixels", "{images} images", _across("pixels"), 0.0),
+    Rung("normalised input", "{images} images", _across("normalised input"), 1e-6),
+    # An image is known by its mean, which rounding leaves alone and a shuffle does not.
+    Rung("order of the images", "first epoch", _across("order of the images"), 1e-5),
+    Rung("augmented batch", "{images} images", _across("augmented batch"), 1e-4),
+    Rung("dropout plan", "{images} images", _across("dropout plan"), 0.0),
+    # The worst of 63,000 elements of a block may be off by more than rounding leaves
+    # to the block as a whole; in float64 no element is.
+    Rung(
+        *(BACKBONE, "19 blocks, and pooled", _across(BACKBONE), 1e-5),
+        by_norm=True,
+        rounds=True,
+    ),
+    Rung(BACKBONE, "19 blocks, and pooled", _across(BACKBONE), 1e-10, exact=True),
+    Rung("logits", "before training", _across("logits"), 1e-5, rounds=True),
+    # What rounding leaves of the logits comes through, in float32 now and then by more.
+    Rung("loss", "cross-entropy of a batch", _across("loss"), 1e-6, exact=True),
+    Rung(
+        *("head gradients", "{arrays} arrays", _across("head gradients"), 1e-5),
+        rounds=True,
+    ),
+    # In float32 a ReLU6 whose input is nearer to its kink than the rounding error may
+    # let a gradient pass on one side alone.
+    Rung(NETWORK, "backbone unfrozen", _across(NETWORK), 1e-4, exact=True),
+    # Adam divides a gradient by its own size: one as small as its rounding error moves
+    # its weight by a share of the learning rate, on each side in its own way.
+    Rung(STEP, "the head after it", _across(STEP), 1e-6, exact=True, updates=True),
+    Rung(
+        *(FINE_TUNING, "all; batch norm learns", _across(FINE_TUNING), 1e-6),
+        exact=True,
+        updates=True,
+    ),
+    Rung(
+        *(SCHEDULE, "the head after it", _across(SCHEDULE), 1e-6),
+        exact=True,
+        updates=True,
+    ),
+    Rung("one epoch", "{last}", _across("one epoch/"), 1e-4, by_norm=True),
+    Rung("half the epochs", "{last}", _across("half the epochs/"), 1e-4, by_norm=True),
+    Rung("all epochs", "{last}", _across("all epochs/"), 1e-4, by_norm=True),
+    Rung("epoch losses", "training, validation", _across("epoch losses"), 1e-5),
+    Rung("validation predictions", "each image and epoch", _predictions, 0.0),
+    Rung(
+        "batch-norm buffers", "before, after a training pass on images", _buffers, 0.0
+    ),
+    Rung("checkpoint", "saved by one, loaded by the other", _checkpoints, 1e-5),
+    Rung("ONNX", "each graph, and across", _graphs, 1e-4),
+)
+
+
+def ladder_arms(run: Run) -> dict[str, str]:
+    """The arm that stands for each side: PyTorch, and the first of Keras that ran."""
+    arms = run.finished if run.options.train else run.options.arms
+    keras = [arm for arm in arms if arm in BACKENDS]
+    return {"pytorch": "pytorch", "keras": keras[0]} if keras else {}
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """What one side brings to the comparison.
+
+    Attributes:
+        arrays: by precision.
+        checkpoint: of the trained classifier.
+        given: a file of all that the checkpoint holds and does; None where the
+            checkpoint is of no use, and the rung fails.
+    """
+
+    arrays: dict[str, Arrays]
+    checkpoint: Path
+    given: Path | None
+
+
+def climb(run: Run, processes: Processes) -> ParityRecord:
+    """Let both sides compute every rung, in float32 and float64, and compare them.
+
+    The rungs above the training are those of the classifiers that the run has trained.
+    Where it has trained none, or others than the ladder compares, each side trains one
+    for the ladder. Where Keras's backend has no float64, the rungs that need it are not
+    judged.
+
+    Args:
+        processes: of both arms; what their earlier jobs have loaded is there already.
+    """
+    arms = ladder_arms(run)
+    climbed = together_by_name(
+        {side: partial(_climb_side, run, arm, processes) for side, arm in arms.items()}
+    )
+    sides: dict[str, Sides] = {"float32": {}, "float64": {}}
+    for side, found in climbed.items():
+        for precision, arrays in found.arrays.items():
+            sides[precision][side] = arrays
+    crossed = together_by_name(
+        {
+            giver: partial(_take_over, run, arms[taker], processes, climbed[giver])
+            for giver, taker in zip(PAIR, reversed(PAIR), strict=True)
+        }
+    )
+    for side, conversion in crossed.items():
+        if conversion:
+            found = sides["float32"][side]
+            found["crossed logits"], found["saved"] = conversion.logits
+    start = {f"buffers/{name}": array for name, array in run.weights.arrays.items()}
+    sides["float32"]["start"] = start
+    record = compare(sides, run.options.config.learning_rate)
+    return record.model_copy(update={"arms": tuple(arms.values())})
+
+
+def ladder_config(config: Config) -> Config:
+    """What the ladder trains with: features, in float32, without augmentation."""
+    changes = {"augment": False, "cache_features": True, "precision": "float32"}
+    return config.model_copy(update=changes)
+
+
+def _climb_side(run: Run, arm: str, processes: Processes) -> Climbed:
+    process, scratch = processes[arm], run.scratch / f"{arm}-ladder"
+    config, switches = ladder_config(run.options.config), switches_of(run, arm)
+    scratch_of_training, models = _trained(run, arm, process, scratch)
+    run.display.say(f"parity: {arm}")
+    arrays: dict[str, Arrays] = {}
+    for precision in ("float32", "float64") if arm in FLOAT64_ARMS else ("float32",):
+        done = ask(
+            *(run, process, "climb_ladder", arm, scratch / precision),
+            config=config.model_copy(update={"precision": precision}),
+            switches=switches,
+            exact_rungs=precision == "float64" or arm not in FLOAT64_ARMS,
+        )
+        arrays[precision] = dict(np.load(done["path"]))
+    side = arrays["float32"]
+    side |= dict(np.load(scratch_of_training / "epochs.npz"))
+    side["trained logits"] = np.load(scratch_of_training / "test_logits.npy")
+    if (logits := scratch_of_training / ONNX_LOGITS).is_file():  # or the rung fails
+        side["ONNX logits"] = np.load(logits)
+    checkpoint = models / arm / f"best{SUFFIXES[side_of(arm)]}"
+    given = None
+    try:
+        job = partial(_ask_for, run, process)
+        given = give(checkpoint, run.data.folder, scratch, job)
+    except UserError as reason:  # without its arrays the rung fails
+        run.display.say(str(reason), "red")
+    return Climbed(arrays, checkpoint, given)
+
+
+def _trained(
+    run: Run, arm: str, process: WorkerProcess, scratch: Path
+) -> tuple[Path, Path]:
+    """Folders of the arrays and of the models of the training that is compared."""
+    config = run.options.config
+    if arm in run.arms and config == ladder_config(config):
+        return run.scratch / arm, run.options.output / "models"
+    models = scratch.resolve() / "models"
+    more = {"config": ladder_config(config), "models": models}
+    more["switches"] = switches_of(run, arm)
+    for job in ("train", "export_trained"):
+        ask(run, process, job, arm, scratch / "training", **more)
+    logits = OnnxClassifier(models / f"{arm}.onnx").all_logits(
+        run.data.splits["test"].images, ONNX_BATCH
+    )
+    np.save(scratch / "training" / ONNX_LOGITS, logits)
+    return scratch / "training", models
+
+
+def _take_over(
+    run: Run, taker: str, processes: Processes, giver: Climbed
+) -> Conversion | None:
+    """A side's trained classifier in the other framework."""
+    if giver.given is None:
+        return None
+    scratch = run.scratch / f"{taker}-ladder"
+    job = partial(_ask_for, run, processes[taker])
+    return take(giver.checkpoint, run.data.folder, scratch, job, giver.given)
+
+
+def _ask_for(run: Run, process: WorkerProcess, request: Request) -> dict:
+    """Let a process do its part of a conversion, on the device that it runs on."""
+    config = request.config.model_copy(update={"device": run.options.config.device})
+    return process.do(
+        request.model_copy(update={"config": config, "logits_only": True}),
+        lambda event: run.display.on_event(request.arm, event),
+        run.options.time_limit_s,
+    )
+
+
+def switches_of(run: Run, arm: str) -> tuple[str, ...]:
+    """The differences to leave in on one side, e.g. "D02"."""
+    pairs = [switch.split(":") for switch in run.options.switches]
+    return tuple(difference for side, difference in pairs if side == arm)
+
+
+def compare(sides: dict[str, Sides], learning_rate: float) -> ParityRecord:
+    """Compare what both sides computed, rung by rung.
+
+    Args:
+        sides: by precision and arm, the arrays of `bench.worker.parity`; as a third arm
+            of float32 `start`, the buffers before training. The rungs that need
+            float64 are not judged unless both sides have it.
+        learning_rate: the size of an update.
+    """
+    rungs = []
+    for rung in RUNGS:
+        judged = sides[rung.precision].keys() >= set(PAIR)
+        found = _compare_rung(
+            rung, sides if judged else _all_float32(sides), learning_rate
+        )
+        rungs.append(found if judged else found.model_copy(update=NOT_JUDGED))
+    return ParityRecord(rungs=rungs)
+
+
+def _all_float32(sides: dict[str, Sides]) -> dict[str, Sides]:
+    return {"float32": sides["float32"], "float64": sides["float32"]}
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Two arrays of one name: how far apart they are, and how far they may be."""
+
+    name: str
+    worst: float  # max_scaled_diff
+    norm: float  # relative_distance
+    judged: float  # one of the two
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        return self.judged <= self.limit
+
+
+def _compare_rung(
+    rung: Rung, sides: dict[str, Sides], learning_rate: float
+) -> RungRecord:
+    scaled = partial(
+        max_scaled_diff, least_scale=learning_rate if rung.updates else 0.0
+    )
+    measure = relative_distance if rung.by_norm else scaled
+    found = []
+    for name, *pair in rung.pairs(sides[rung.precision]):
+        rounding = _rounding(name, sides, measure) if rung.rounds else 0.0
+        worst, norm = comparable(scaled, *pair), comparable(relative_distance, *pair)
+        found.append(
+            _Compared(
+                *(name, worst, norm, norm if rung.by_norm else worst),
+                limit=max(rung.tolerance, TIMES_ROUNDING * rounding),
+            )
+        )
+    rounded = [
+        comparable(relative_distance, *pair)
+        for _, *pair in (rung.pairs(sides["float32"]) if rung.exact else ())
+    ]
+    failed = [one.name for one in found if not one.passed]
+    return RungRecord(
+        name=rung.name,
+        compares=rung.compares.format(
+            images=NUM_FEW if rung.exact else NUM_IMAGES,
+            arrays=len(found),
+            last=found[-1].name.split("/")[1] if "{last}" in rung.compares else "",
+        ),
+        precision=rung.precision,
+        arrays=len(found),
+        max_scaled_diff=_largest(one.worst for one in found),
+        relative_distance=_largest(one.norm for one in found),
+        measure="relative_distance" if rung.by_norm else "max_scaled_diff",
+        tolerance=max(found, key=_share_of_limit).limit,
+        allows_rounding=rung.rounds,
+        in_float32=_largest(rounded) if rounded else None,  # a side may lack them
+        first_failed=failed[0] if failed else None,
+        passed=not failed,
+    )
+
+
+def _share_of_limit(one: _Compared) -> float:
+    """How much of what is allowed is used, for the array that comes closest to it."""
+    return one.judged / one.limit if one.limit else one.judged
+
+
+def _rounding(name: str, sides: dict[str, Sides], measure: Callable) -> float:
+    """What float32 does to an array: a side against itself in float64, same images.
+
+    Of both sides the smaller one counts, so that a side that rounds more than it should
+    is not its own excuse; 0 where no side has both.
+    """
+    found = []
+    for arm in PAIR:
+        values, exact = (
+            sides[p].get(arm, {}).get(name) for p in ("float32", "float64")
+        )
+        if values is not None and exact is not None:
+            if len(values) == NUM_IMAGES != len(exact):  # float64 sees a few of them
+                values = values[places_of_few()]
+            found.append(comparable(measure, values, exact))
+    return min(filter(np.isfinite, found), default=0.0)
+
+
+def _largest(values: Iterable[float]) -> float | None:
+    largest = max(values)
+    return largest if np.isfinite(largest) else None
+
+
+def write_parity(record: ParityRecord, folder: Path) -> Path:
+    """Write parity.json."""
+    path = folder / "parity.json"
+    write_atomically(path, record.model_dump_json(indent=1) + "\n")
+    return path

@@ -1,0 +1,56 @@
+"""What more images cost: the same training on 1, 2, 4, 8 and 10 times as many."""
+
+import shutil
+
+from bench.judging.comparison import MIN_PASS_IMAGES, memory_growth
+from bench.processes.worker_process import ArmFailed
+from bench.records import ArmRecord, ScalingPoint, ScalingRecord
+from bench.run.state import Run, work
+from shared.clock import now
+from shared.data.dataset import prepare
+from shared.data.folders import link_images
+
+MULTIPLES = (1, 2, 4, 8, 10)
+
+
+def measure_scaling(run: Run) -> None:
+    """Decode and train on more and more images; note time and memory.
+
+    Every image is a file of its own with its own place in a decode cache that is made
+    for this alone, so nothing is shared between the copies.
+    """
+    record = run.scaling = ScalingRecord()
+    for multiple in MULTIPLES:
+        folder, cache = run.scratch / f"images-{multiple}", run.scratch / "cache"
+        run.display.say(f"scaling: {multiple} times the images")
+        link_images(run.data, folder, copies=multiple)
+        start = now()
+        progress = run.display.show
+        data = prepare(str(folder), run.options.config, cache=cache, progress=progress)
+        decoding = now() - start
+        for arm in run.options.arms:
+            try:
+                scratch, more = run.scratch / arm, {"data": data.folder}
+                done = work(run, "train", arm, scratch, **more)
+            except ArmFailed as reason:
+                run.miss(f"scaling, {multiple} times the images, {arm}: {reason}")
+                continue
+            trained = ArmRecord.model_validate(done["arm"])
+            point = ScalingPoint(
+                arm=arm,
+                images=sum(len(split.labels) for split in data.splits.values()),
+                decoding_s=decoding,
+                stages=trained.stages,
+                memory=trained.memory,
+                one_pass=trained.one_pass,
+                test_accuracy=trained.test.accuracy,
+            )
+            record.points.append(point)
+        shutil.rmtree(cache)
+    for arm, points in record.by_arm.items():
+        if not memory_growth(points):
+            run.not_run.append(
+                f"growth of {arm}'s memory: it is read on Linux or a GPU, between a "
+                "quarter and the end of a pass that computes features, and that takes "
+                f"{MIN_PASS_IMAGES:,} images or more"
+            )

@@ -1,0 +1,82 @@
+"""Time arms in rounds of fresh processes that work in turns."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from bench.processes.agreed import IN_A_TURN
+from bench.processes.rounds import Phases, TakeTurn, measure_in_rounds
+from bench.processes.worker_process import ArmFailed
+from bench.records import MemoryRecord, OperationRecord, TimingRunRecord
+from bench.run.environment import describe_state
+from bench.run.state import Run, work
+from shared.data.folders import link_images
+from shared.data.subsets import shorten
+from shared.sampling import TIMING, stream
+
+
+def time_arms(
+    run: Run,
+    names: Sequence[str],
+    thorough: bool,
+    arm_of: Callable[[str], str] = lambda name: name,
+) -> None:
+    """Take samples into `run.measured`, and how they were taken into `run.timing`.
+
+    Cold phases are taken by processes that are alone on the machine. A short timing
+    takes its steady steps in the same processes; a thorough one in processes that are
+    there at the same time and work in turns.
+
+    Args:
+        names: what to time, in processes of the arm that `arm_of` names.
+        thorough: the longer phases too: passes over images, files, onnxruntime.
+    """
+    config = run.options.config
+    rounds, state = config.timing_rounds, describe_state()
+    timing = run.timing = TimingRunRecord(
+        rounds=rounds,
+        order=[],
+        samples_in_a_turn=IN_A_TURN if thorough else None,
+        before=state,
+        after=state,
+    )
+    timing.order = run.measured.order  # the list itself, which is still filled
+
+    def measure(
+        job: str, name: str, number: int, take_turn: TakeTurn = lambda: None
+    ) -> Phases:
+        run.display.say(f"timing round {number}/{rounds}: {name}")
+        scratch, arm = run.scratch / f"timing-{number}" / name, arm_of(name)
+        done = work(run, job, arm, scratch, on_turn=take_turn, folders=folders)
+        cut_short = [*timing.cut_short.get(name, []), *done["cut_short"]]
+        timing.cut_short[name] = sorted(set(cut_short))
+        run.images_in |= done["images"]
+        run.devices[arm], run.threads[arm] = done["device"], done["threads"]
+        timing.overhead_ms[arm] = done["overhead_ms"]
+        memory = MemoryRecord(**done["memory"])
+        timing.memory[arm] = _larger(memory, timing.memory.get(arm))
+        if operations := done["operations"]:
+            records = {n: OperationRecord(**one) for n, one in operations.items()}
+            timing.operations[arm] = records
+        timing.after = describe_state()
+        return done["phases"]
+
+    def miss(name: str, number: int, reason: ArmFailed) -> None:
+        run.miss(f"timing round {number} of {name}: {reason}")
+
+    # Passes of the plain division read files: as many as the matched one's images.
+    folders = run.folders
+    if run.folders:
+        folders = link_images(shorten(run.data), run.scratch / "timing-images")
+    random = stream(config.seed, TIMING)
+    for job in ("time_cold", "time_steady") if thorough else ("time_briefly",):
+        measure_in_rounds(
+            run.measured, names, rounds, random, partial(measure, job), miss
+        )
+
+
+def _larger(one: MemoryRecord, other: MemoryRecord | None) -> MemoryRecord:
+    """The larger of each peak; None where neither has one."""
+    peaks = [one.model_dump(), other.model_dump() if other else {}]
+    names = MemoryRecord.model_fields
+    known = {n: [p[n] for p in peaks if p.get(n) is not None] for n in names}
+    return MemoryRecord(**{n: max(found, default=None) for n, found in known.items()})

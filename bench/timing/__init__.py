@@ -1,1 +1,0 @@
-"""Times of both sides: how they are measured, and what they are compared with."""

@@ -1,0 +1,1 @@
+"""Use a trained classifier, without any framework."""

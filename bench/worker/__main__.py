@@ -1,0 +1,58 @@
+"""The jobs of one arm, in a process of its own: `python -m bench.worker`.
+
+The only part of `bench` that loads a framework, and never both of the pair; Keras may
+load TensorFlow beside another backend. Each line of standard input is the path of a
+request, or, if empty, a turn for the job that runs. Progress goes to standard output as
+one JSON object a line; the result is a file, written whole.
+"""
+
+import json
+import traceback
+from contextlib import ExitStack
+
+from bench.processes.request import Request
+from bench.worker.channel import follow_requests, open_channel
+from bench.worker.conversion import hand_over, take_over
+from bench.worker.files import export_checkpoint, export_trained, load, probe, read_pth
+from bench.worker.heads import compute_features, train_heads
+from bench.worker.job import Worker
+from bench.worker.parity import climb_ladder
+from bench.worker.probes import probe_alone, probe_differences
+from bench.worker.timing import time_briefly, time_cold, time_epoch, time_steady
+from bench.worker.training import train
+from shared.errors import UserError
+from shared.files import write_atomically
+
+JOBS = {
+    job.__name__: job
+    for job in (
+        *(train, export_trained, export_checkpoint, hand_over, take_over, read_pth),
+        *(time_cold, time_briefly, time_steady, probe),
+        *(load, climb_ladder, probe_differences, probe_alone),
+        *(compute_features, train_heads, time_epoch),
+    )
+}
+
+
+def _do(request: Request) -> None:
+    """Do the job of a request; the result file tells how it ended."""
+    with ExitStack() as left_in:
+        try:
+            result = JOBS[request.job](Worker(request, left_in))
+        except UserError as error:
+            result = {"user_error": str(error)}
+        except Exception as error:
+            traceback.print_exc()
+            result = {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
+    write_atomically(request.scratch / "result.json", json.dumps(result))
+
+
+def main() -> None:
+    """Do one job after the other, as the runner asks for them."""
+    open_channel()
+    for path in follow_requests():
+        _do(Request.model_validate_json(path.read_bytes()))
+
+
+if __name__ == "__main__":
+    main()

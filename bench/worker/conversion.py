@@ -1,0 +1,109 @@
+"""What each side does in a conversion; runs in a worker, one side in each.
+
+The arrays travel as one .npz file in torchvision's names and layout.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from bench.processes.agreed import MODEL, OPTIMIZER, STEPPED, as_matched, below
+from bench.worker.job import Worker
+from shared.data.dataset import Split, open_cached
+from shared.data.subsets import spread
+from shared.dropout import plan_dropout
+from shared.model.checkpoints import Description, read_record
+from shared.model.weights import Arrays
+
+NUM_IMAGES = 32
+
+
+def hand_over(worker: Worker) -> dict:
+    """Load this side's checkpoint and store all that it holds and does."""
+    with worker.stage("convert"):
+        found = _examine(worker, worker.request.checkpoint, features=None)
+    return _store(worker, found)
+
+
+def take_over(worker: Worker) -> dict:
+    """Write the other side's arrays as a checkpoint, and examine what was written."""
+    request, side = worker.request, worker.side
+    record = read_record(request.checkpoint)
+    description = as_matched(record.description)
+    given = dict(np.load(request.arrays))
+    with worker.stage("convert"):
+        model = side.model.build_model(below(MODEL, given), description)
+        path = side.checkpoint.save_checkpoint(
+            model,
+            request.scratch,
+            "converted",
+            description,
+            record.epoch,
+            below(OPTIMIZER, given),
+        )
+        found = _examine(worker, path, given.get("features"))
+    return _store(worker, found) | {"checkpoint": str(path)}
+
+
+def _examine(worker: Worker, path: Path, features: np.ndarray | None) -> Arrays:
+    """Arrays and optimizer state of a checkpoint, its logits, and one more step.
+
+    Args:
+        features: what to take the step on, None for this side's own: the heads are to
+            learn from the same.
+    """
+    side = worker.side
+    model, description = side.checkpoint.load_checkpoint(path)
+    state = side.checkpoint.load_optimizer_state(path)
+    sample = spread(open_cached(worker.request.data).splits["test"], NUM_IMAGES)
+    config = description.config.model_copy(update={"batch_size": NUM_IMAGES})
+    description = description.model_copy(update={"config": config})
+    images = _only_batch(side, sample, description)
+    arrays = side.weights.read_arrays(model)
+    found = {MODEL + name: array for name, array in arrays.items()}
+    found["logits"] = side.inference.predict_batch(model, images)
+    if worker.request.logits_only:
+        return found
+    if features is None:
+        features = side.inference.predict_batch(model.backbone, images)
+    found["features"] = features
+    if state:
+        found |= {OPTIMIZER + name: array for name, array in state.items()}
+        found |= _take_step(side, arrays, description, state, features)
+    return found
+
+
+def _only_batch(
+    side: SimpleNamespace, sample: Split, description: Description
+) -> np.ndarray:
+    """The sample's images, normalised, in this side's layout."""
+    images, _ = next(iter(side.dataset.make_loader(sample, description)))
+    return np.asarray(images)
+
+
+def _take_step(
+    side: SimpleNamespace,
+    arrays: Arrays,
+    description: Description,
+    state: Arrays,
+    features: np.ndarray,
+) -> Arrays:
+    """The head after one more training step."""
+    # Any labels will do for a step, and the images may be of other classes.
+    labels = np.arange(len(features)) % len(description.classes)
+    model = side.model.build_model(arrays, description)
+    num_steps = 2 * (int(state["step"]) + 1)  # the middle of a schedule
+    train_step = side.training.make_train_step(
+        model, description.config, num_steps, state, on_features=True
+    )
+    kept = plan_dropout(description.config, len(features), 1, range(len(features)))
+    train_step((features, kept), labels)
+    arrays = side.weights.read_arrays(model)
+    return {STEPPED + n: a for n, a in arrays.items() if n.startswith("head.")}
+
+
+def _store(worker: Worker, found: Arrays) -> dict:
+    path = worker.request.scratch / "arrays.npz"
+    np.savez(path, **found)
+    return {"arrays": str(path)}

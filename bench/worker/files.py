@@ -1,0 +1,70 @@
+"""The jobs that read and write files, and those that only try the arm out."""
+
+from bench.worker.job import Worker
+from shared.data.dataset import open_cached
+from shared.errors import UserError
+from shared.model.weights import read_checkpoint_arrays
+
+
+def export_trained(worker: Worker) -> dict:
+    """Export the best classifier that this arm has trained."""
+    request, side = worker.request, worker.side
+    folder = request.models / request.arm
+    model, description = side.checkpoint.load_checkpoint(
+        folder / f"best{side.checkpoint.SUFFIX}"
+    )
+    with worker.stage("export"):
+        side.export.export_onnx(model, folder.with_suffix(".onnx"), description)
+    return {"seconds": worker.stages.seconds["export"]}
+
+
+def export_checkpoint(worker: Worker) -> dict:
+    """Export a checkpoint of either side with this side's exporter."""
+    request, side = worker.request, worker.side
+    with worker.stage("build"):
+        if request.checkpoint.name.endswith(side.checkpoint.SUFFIX):
+            model, description = side.checkpoint.load_checkpoint(request.checkpoint)
+        else:
+            arrays, description = read_checkpoint_arrays(request.checkpoint)
+            model = side.model.build_model(arrays, description)
+    path = request.scratch / "exported.onnx"
+    with worker.stage("export"):
+        side.export.export_onnx(model, path, description)
+    return {"path": str(path)}
+
+
+def read_pth(worker: Worker) -> dict:
+    """Keep the arrays of a torchvision .pth file, which only PyTorch can read."""
+    import torch
+
+    from shared.model.weights import make_weights, save_weights
+
+    source = worker.request.weights
+    try:
+        state = torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its unpickler meets
+        first_line = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"--weights {source}: not a state dict that PyTorch can load safely "
+            f"({first_line})."
+        ) from error
+    arrays = {
+        name: value.numpy() for name, value in state.items() if hasattr(value, "numpy")
+    }
+    path = worker.request.scratch / "weights.safetensors"
+    save_weights(make_weights(arrays, source, source.name), path)
+    return {"path": str(path)}
+
+
+def load(worker: Worker) -> dict:
+    """Prove that the framework loads; say what it runs on."""
+    return {"device": worker.device, "threads": worker.side.device.num_threads()}
+
+
+def probe(worker: Worker) -> dict:
+    """Prove that the arm finds its device, the images and what is switched on."""
+    data = open_cached(worker.request.data)
+    description, _ = worker.describe(data)
+    for split in data.splits:
+        worker.program(data).make_loader(split, description)
+    return load(worker)

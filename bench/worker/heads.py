@@ -1,0 +1,161 @@
+"""What one side runs for the ablations: features, and heads trained on them.
+
+A difference that changes features alone is studied with heads that PyTorch trains: the
+parity ladder shows that both sides train the same ones, and PyTorch's take less time.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from unittest.mock import patch
+
+import numpy as np
+
+from bench.processes.agreed import SEEDS
+from bench.processes.request import Task
+from bench.worker.job import Worker
+from shared.data.dataset import ImageData, Split, open_cached
+from shared.data.images import is_upright_photo
+from shared.metrics import EpochRecord, accuracy
+from shared.model.checkpoints import Description
+from shared.model.weights import Arrays, initial_head, read_weights
+from shared.sampling import epoch_order
+
+SPLITS = ("train", "validation", "test")
+
+
+class Study:
+    """One side with its data set and weights, and the configuration of each run."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.side = worker.side
+        self.data: ImageData = open_cached(worker.request.data)
+        self.weights = read_weights(worker.request.weights)
+
+    def describe(self, changes: dict, seed: int | None = None) -> Description:
+        """The run's configuration with these changes; seeds the framework."""
+        if seed is not None:
+            changes = changes | {"seed": seed}
+        config = self.worker.config.model_copy(update=changes)
+        self.side.device.set_up(config)
+        return Description(
+            config=config,
+            classes=self.data.classes,
+            mean=self.weights.mean,
+            std=self.weights.std,
+        )
+
+    def build(self, description: Description):
+        """The classifier before training."""
+        head = initial_head(description.config, len(description.classes))
+        return self.side.model.build_model(self.weights.arrays | head, description)
+
+    def switched(self, task: Task) -> AbstractContextManager:
+        """The difference of a task, left in."""
+        if task.switch is None:
+            return nullcontext()
+        return self.side.differences.switched_on(task.switch)
+
+
+def compute_features(worker: Worker) -> dict:
+    """Features of all three splits for each task, as `<scratch>/<name>.npz`."""
+    study, paths = Study(worker), {}
+    for task in worker.request.tasks:
+        found = {}
+        for split in SPLITS:
+            if split in task.splits:
+                with worker.stage(f"features, {task.name}, {split}"):
+                    found[split] = _features(study, task, split)
+            else:
+                found[split] = np.load(paths["matched"])[split]
+        path = worker.request.scratch / f"{task.name}.npz"
+        np.savez(path, **found)
+        paths[task.name] = str(path)
+    return {"paths": paths}
+
+
+def _features(study: Study, task: Task, name: str) -> np.ndarray:
+    """(N, 1280) in the order of the split."""
+    side, split = study.side, study.data.splits[name]
+    description = study.describe({"augment": False} | task.changes)
+    if task.reader:
+        split = _read_again(study, task.reader, name)
+    training = name == "train" and description.config.augment
+    with study.switched(task):
+        model = study.build(description)
+        loader = side.dataset.make_loader(split, description, training)
+        backbone = model.backbone
+        if task.folded:
+            backbone = side.model.fold_batch_norm(model)
+        features = side.inference.compute_features(backbone, loader)
+    if not training:
+        return features
+    order = epoch_order(len(features), description.config.seed, epoch=1)
+    return features[np.argsort(order)]
+
+
+def _read_again(study: Study, difference: str, name: str) -> Split:
+    """The split with its files decoded and resized in the framework's own way.
+
+    Files that are no upright colour JPEG stay as they are: they would differ by more
+    than this one difference.
+    """
+    split = study.data.splits[name]
+    read = study.side.differences.READERS[difference]
+    size = study.worker.config.image_size_px
+    folder = study.worker.request.folders / name
+    images = [
+        read(folder / file, size) if is_upright_photo(folder / file) else image
+        for file, image in zip(split.files, split.images, strict=True)
+    ]
+    return Split(np.stack(images), split.labels, split.files)
+
+
+def train_heads(worker: Worker) -> dict:
+    """Every epoch of every seed for each task: accuracies, and the validation loss."""
+    study, runs = Study(worker), {}
+    for task in worker.request.tasks:
+        runs[task.name] = []
+        for seed in SEEDS:
+            with worker.stage(f"heads, {task.name}, seed {seed}"):
+                runs[task.name].append(_train_head(study, task, seed))
+    return {"runs": runs}
+
+
+def _train_head(study: Study, task: Task, seed: int) -> list[dict]:
+    trains_on = {"augment": False, "cache_features": task.features is not None}
+    description = study.describe(trains_on | task.changes, seed)
+    epochs: list[dict] = []
+    # Nobody reads the checkpoints of a hundred runs, and writing them takes a while.
+    no_checkpoints = patch.object(study.side.training, "keep_checkpoints")
+    with study.switched(task), no_checkpoints:
+        model = study.build(description)
+        loaders = _loaders(study, task, description)
+        network = model.head if task.features else model
+
+        def keep(record: EpochRecord, _logits: np.ndarray) -> None:
+            logits = study.side.inference.predict_logits(network, loaders["test"])
+            test = accuracy(logits, study.data.splits["test"].labels)
+            loss, validation = record.validation_loss, record.validation_accuracy
+            epochs.append({"validation": validation, "loss": loss, "test": test})
+
+        study.side.training.train(
+            *(model, loaders["train"], loaders["validation"], description),
+            *(study.worker.request.scratch / "heads", keep),
+        )
+    return epochs
+
+
+def _loaders(study: Study, task: Task, description: Description) -> dict:
+    dataset, splits = study.side.dataset, study.data.splits
+    if not task.features:
+        return {
+            name: dataset.make_loader(splits[name], description, name == "train")
+            for name in SPLITS
+        }
+    features: Arrays = np.load(task.features)
+    return {
+        name: dataset.make_feature_loader(
+            features[name], splits[name].labels, description, name == "train"
+        )
+        for name in SPLITS
+    }

@@ -1,0 +1,132 @@
+"""What every job of a worker gets: its side, its device and its stages."""
+
+import importlib
+import os
+import time
+from contextlib import ExitStack
+from functools import cache
+from types import SimpleNamespace
+
+from bench.processes.arms import ARMS, BACKENDS
+from bench.processes.request import Request
+from bench.records import MemoryRecord
+from bench.worker.channel import emit, on_batch, wait_for_turn
+from bench.worker.divisions import Matched, Plain
+from bench.worker.memory import PassWatch, PrivateMemory, peak_rss_mib
+from shared.clock import Stages
+from shared.data.dataset import ImageData, Split
+from shared.model.checkpoints import Description
+from shared.model.weights import Arrays, read_weights
+
+CHAPTERS = {
+    "device": "matched.device",
+    "weights": "weights",
+    "model": "matched.model",
+    "dataset": "matched.dataset",
+    "inference": "matched.inference",
+    "checkpoint": "matched.checkpoint",
+    "training": "matched.training",
+    "export": "matched.export",
+    "differences": "differences.switches",
+}
+
+
+class Worker:
+    """The arm's package, the stages timed so far, and what every job needs."""
+
+    def __init__(self, request: Request, left_in: ExitStack) -> None:
+        """Import the side, set up its device, and leave in the request's differences.
+
+        Args:
+            left_in: takes the switches, to the end of the job.
+        """
+        self.request = request
+        self.config = request.config
+        self.stages = Stages()
+        self.stages.seconds["start"] = time.time() - request.started_at
+        self.watch = _watch_memory()
+        with self.stage("import"):
+            self.side = import_side(request.arm)
+            self.device = self.side.device.set_up(self.config)
+        self.one_pass = PassWatch(
+            self.config.batch_size, self.side.device.peak_device_mib, on_batch
+        )
+        for difference in request.switches:
+            left_in.enter_context(self.side.differences.switched_on(difference))
+
+    def stage(self, name: str):
+        """Time a block under `name`, and say that it begins."""
+        self.announce(name)
+        return self.stages.measure(name)
+
+    def announce(self, name: str) -> None:
+        """Say what begins."""
+        emit("stage", name=name)
+
+    def take_turn(self) -> None:
+        """Pause for as long as the runner lets other workers go first."""
+        wait_for_turn()
+
+    def memory(self) -> MemoryRecord:
+        """The most that this process has taken so far."""
+        return MemoryRecord(
+            peak_rss_mib=peak_rss_mib(),
+            peak_private_mib=self.watch.peak_mib,
+            peak_device_mib=self.side.device.peak_device_mib(),
+        )
+
+    def program(self, data: ImageData) -> Matched | Plain:
+        """The functions of the side that this run's division uses."""
+        if self.config.division == "plain":
+            return Plain(self.side, self.request.folders)
+        return Matched(self.side, data)
+
+    def describe(self, data: ImageData) -> tuple[Description, Arrays]:
+        """Description of the classifier to train, and the first values given to it."""
+        weights = read_weights(self.request.weights)
+        description = Description(
+            config=self.config,
+            classes=data.classes,
+            mean=weights.mean,
+            std=weights.std,
+        )
+        return description, weights.arrays | self.program(data).first_head(self.config)
+
+    def make_feature_loaders(
+        self, model, splits: dict[str, Split], description: Description
+    ) -> tuple:
+        """Training and validation batches of features, computed once.
+
+        They stay in the scratch folder, where the runner compares those of the arms.
+        """
+        side, loaders = self.side, []
+        backbone = side.model.fold_batch_norm(model)
+        for name in ("train", "validation"):
+            loader = side.dataset.make_loader(splits[name], description)
+            store = self.request.scratch / f"{name}-features.npy"
+            report = self.one_pass if name == "train" else on_batch
+            features = side.inference.compute_features(backbone, loader, report, store)
+            loaders.append(
+                side.dataset.make_feature_loader(
+                    features, splits[name].labels, description, name == "train"
+                )
+            )
+        return tuple(loaders)
+
+
+def import_side(arm: str) -> SimpleNamespace:
+    """The chapters of the arm's package, as attributes."""
+    if arm in BACKENDS:
+        os.environ["KERAS_BACKEND"] = BACKENDS[arm]
+    package = ARMS[arm]
+    modules = {
+        name: importlib.import_module(f"{package}.{module}")
+        for name, module in CHAPTERS.items()
+    }
+    return SimpleNamespace(**modules)
+
+
+@cache
+def _watch_memory() -> PrivateMemory:
+    """One thread for the whole process, however many jobs it does."""
+    return PrivateMemory()

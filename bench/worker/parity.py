@@ -1,0 +1,234 @@
+"""What one side computes for each rung of the parity ladder; runs in a worker."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from bench.processes.agreed import NUM_FEW, NUM_IMAGES, places_of_few
+from bench.worker.job import Worker
+from shared.data.dataset import Split, open_cached
+from shared.data.subsets import pick, spread
+from shared.dropout import plan_dropout
+from shared.metrics import EpochRecord
+from shared.model.checkpoints import Description
+from shared.model.weights import Arrays
+
+DECAY = 0.01  # of the rung for AdamW, whatever the run's own is
+LARGE_EPSILON = 1e-4  # of Adam, where gradients may be nothing but rounding
+
+
+class Climber:
+    """One side, its untrained classifier, and the images that rungs look at.
+
+    Attributes:
+        sample: images that pass through the network; in float64 the same as `few`.
+        few: images to learn from; in both precisions the same ones.
+    """
+
+    def __init__(
+        self,
+        side: SimpleNamespace,
+        arrays: Arrays,
+        description: Description,
+        splits: dict[str, Split],
+    ) -> None:
+        self.side = side
+        self.arrays = arrays
+        self.description = description
+        whole = spread(splits["test"], NUM_IMAGES)
+        self.few = pick(whole, places_of_few())
+        self.is_exact = description.config.precision == "float64"
+        self.sample = self.few if self.is_exact else whole
+        self._model = None
+
+    def build(self):
+        """The classifier as it is before training: one model, with its old values."""
+        if self._model is None:
+            self._model = self.side.model.build_model(self.arrays, self.description)
+        else:
+            self.side.weights.load_arrays(self._model, self.arrays)
+            self.side.model.set_backbone_trainable(self._model, False)
+        return self._model
+
+    def configured(self, **changes: object) -> Description:
+        """The description with some fields of its configuration changed."""
+        config = self.description.config.model_copy(update=changes)
+        return self.description.model_copy(update={"config": config})
+
+    def images(self, split: Split, description: Description) -> np.ndarray:
+        """The images of a split in this side's layout, as predicted on."""
+        loader = self.side.dataset.make_loader(split, description)
+        return np.concatenate([images for images, _ in _batches(loader)])
+
+    def training_batch(self, split: Split, description: Description) -> tuple:
+        """((images, kept), labels) of a split as its first epoch has them."""
+        loader = self.side.dataset.make_loader(split, description, training=True)
+        inputs, labels = zip(*_batches(loader), strict=True)
+        images, kept = zip(*inputs, strict=True)
+        return (np.concatenate(images), np.concatenate(kept)), np.concatenate(labels)
+
+    def head(self, model, rung: str) -> Arrays:
+        """The head's arrays, named for a rung."""
+        return name_head(self.side, model, rung)
+
+
+def _batches(loader) -> list:
+    """Every batch of a loader, which in Keras has a length and no end."""
+    return [batch for _, batch in zip(range(len(loader)), loader, strict=False)]
+
+
+def name_head(side: SimpleNamespace, model, rung: str) -> Arrays:
+    """The head's arrays of a model, named for a rung."""
+    arrays = side.weights.read_arrays(model)
+    return {f"{rung}/{n}": a for n, a in arrays.items() if n.startswith("head.")}
+
+
+def climb(climber: Climber, exact_rungs: bool) -> Arrays:
+    """Every array that the ladder compares before training, by rung and name.
+
+    Args:
+        exact_rungs: the updates too, which are judged in float64 where a side has it.
+    """
+    parts = [see_inputs, run_forward, take_gradients]
+    if exact_rungs:
+        parts += [take_one_step, fine_tune, train_with_schedule]
+    return {name: array for part in parts for name, array in part(climber).items()}
+
+
+def see_inputs(climber: Climber) -> Arrays:
+    """Pixels, normalised images, augmented ones, all (N, H, W, 3); dropout's plan."""
+    description, sample = climber.description, climber.sample
+    plain = climber.images(sample, description)
+    (shuffled, kept), _ = climber.training_batch(sample, description)
+    augmented = climber.configured(augment=True)
+    (moved, _), _ = climber.training_batch(sample, augmented)
+    mean, std = np.array(description.mean), np.array(description.std)
+    return {
+        "pixels": climber.sample.images,
+        "normalised input": _channels_last(climber, plain),
+        "order of the images": shuffled.mean(axis=(1, 2, 3)),
+        # as shares of the range of pixel values, so that the tolerance is one too
+        "augmented batch": _channels_last(climber, moved) * std + mean,
+        "dropout plan": kept,
+    }
+
+
+def run_forward(climber: Climber) -> Arrays:
+    """Output of each block of the backbone, its features, and the logits."""
+    inference, description = climber.side.inference, climber.description
+    model = climber.build()
+    images = climber.images(climber.sample, description)
+    blocks = inference.compute_blocks(model, images)
+    found = {f"backbone features/block {i:02}": v for i, v in enumerate(blocks)}
+    loader = climber.side.dataset.make_loader(climber.sample, description)
+    found["backbone features/pooled"] = inference.compute_features(
+        climber.side.model.fold_batch_norm(model), loader
+    )
+    return found | {"logits": inference.predict_logits(model, loader)}
+
+
+def take_gradients(climber: Climber) -> Arrays:
+    """Loss of one batch, and its gradients with the backbone frozen and not.
+
+    And batch norm's buffers after the frozen pass.
+    """
+    model = climber.build()
+    batch = climber.training_batch(climber.few, climber.description)
+    gradients = climber.side.training.compute_gradients
+    loss, head = gradients(model, *batch)
+    arrays = climber.side.weights.read_arrays(model)
+    climber.side.model.set_backbone_trainable(model, True)
+    _, everything = gradients(model, *batch)
+    found = {"loss": np.array([loss])}
+    found |= {f"head gradients/{name}": array for name, array in head.items()}
+    found |= {f"buffers/{n}": array for n, array in arrays.items() if "running" in n}
+    return found | {
+        f"whole-network gradients/{n}": array for n, array in everything.items()
+    }
+
+
+def take_one_step(climber: Climber) -> Arrays:
+    """The head after one update from one batch."""
+    model = climber.build()
+    _step(climber, model)
+    return climber.head(model, "one optimizer step")
+
+
+def fine_tune(climber: Climber) -> Arrays:
+    """The whole network after one update in which batch norm learns too.
+
+    Some biases have no gradient but rounding errors of 1e-14. Divided by their size,
+    but for Adam's epsilon, they would differ on each side by a share of the update.
+    """
+    model = climber.build()
+    climber.side.model.set_backbone_trainable(model, True, batch_norm_learns=True)
+    _step(climber, model, adam_epsilon=LARGE_EPSILON)
+    arrays = climber.side.weights.read_arrays(model)
+    return {f"one fine-tuning step/{name}": array for name, array in arrays.items()}
+
+
+def train_with_schedule(climber: Climber) -> Arrays:
+    """The head after AdamW went down a whole cosine schedule on a few images."""
+    changed = climber.configured(schedule="cosine", weight_decay=DECAY)
+    model, few = climber.build(), climber.few
+    images = climber.images(few, climber.description)
+    features = climber.side.inference.predict_batch(model.backbone, images)
+    num_steps = 10
+    step = climber.side.training.make_train_step(
+        model, changed.config, num_steps, on_features=True
+    )
+    for epoch in range(1, num_steps + 1):  # a batch each, with masks of its own
+        kept = plan_dropout(changed.config, len(few.labels), epoch, range(NUM_FEW))
+        step((features, kept), few.labels)
+    return climber.head(model, "AdamW, cosine schedule")
+
+
+def _step(climber: Climber, model, **changes: object) -> None:
+    description = climber.configured(**changes)
+    step = climber.side.training.make_train_step(model, description.config, num_steps=1)
+    step(*climber.training_batch(climber.few, description))
+
+
+def _channels_last(climber: Climber, images: np.ndarray) -> np.ndarray:
+    """(N, H, W, 3) of images in this side's layout. [D04]"""
+    if climber.side.export.LAYOUT == "NCHW":
+        return images.transpose(0, 2, 3, 1)
+    return images
+
+
+class EpochLog:
+    """Keeps what the ladder compares of a training: losses, logits, and some heads.
+
+    Attributes:
+        arrays: by rung and name; heads after one, half of, and all epochs.
+    """
+
+    def __init__(self, side: SimpleNamespace, model, epochs: int, steps: int) -> None:
+        """`steps` are those of an epoch."""
+        self.arrays: Arrays = {}
+        self._side, self._model, self._steps = side, model, steps
+        self._marks = {"one epoch": 1, "half the epochs": max(1, round(epochs / 2))}
+        self._marks["all epochs"] = epochs
+
+    def __call__(self, record: EpochRecord, validation_logits: np.ndarray) -> None:
+        """What training calls at the end of each epoch."""
+        epoch = f"epoch {record.epoch}, step {record.epoch * self._steps}"
+        losses = [record.train_loss, record.validation_loss]
+        self.arrays[f"epoch losses/{epoch}"] = np.array(losses)
+        self.arrays[f"validation logits/{epoch}"] = validation_logits
+        for rung, last in self._marks.items():
+            if record.epoch == last:
+                rung_and_epoch = f"{rung}/head at {epoch}"
+                self.arrays |= name_head(self._side, self._model, rung_and_epoch)
+
+
+def climb_ladder(worker: Worker) -> dict:
+    """Compute and store every array that the parity ladder compares."""
+    data = open_cached(worker.request.data)
+    with worker.stage("build"):
+        description, arrays = worker.describe(data)
+    path = worker.request.scratch / "rungs.npz"
+    climber = Climber(worker.side, arrays, description, data.splits)
+    with worker.stage("rungs"):
+        np.savez(path, **climb(climber, worker.request.exact_rungs))
+    return {"path": str(path)}

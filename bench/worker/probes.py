@@ -1,0 +1,104 @@
+"""The worker's job for the ledger: run one side's probes and store their arrays."""
+
+import importlib
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+
+from bench.processes.arms import ARMS
+from bench.processes.request import Request
+from bench.processes.worker_process import ENVIRONMENT, GLIBC, Environment, run_worker
+from bench.worker.job import Worker
+from shared.data.dataset import open_cached
+from shared.data.images import is_upright_photo
+from shared.data.subsets import spread
+from shared.model.weights import Arrays
+from shared.sample import Sample
+
+NUM_IMAGES = 69  # two whole batches of 32 and a rest of 5
+NUM_PHOTOS = 12
+FREED_MEMORY, DEPTHWISE = "D21", "D35"
+CHILD_LIMIT_S = 600
+
+
+def probe_differences(worker: Worker) -> dict:
+    """Store what this side does by itself at each difference that is asked for."""
+    sample, probes = _make_sample(worker), _import_probes(worker.request)
+    found: Arrays = {}
+    for difference in worker.request.differences or tuple(probes):
+        with worker.stage(f"probe {difference}"):
+            if difference == DEPTHWISE and worker.request.arm == "keras":
+                arrays = _probe_on_jax(worker.request)
+            else:
+                arrays = probes[difference](sample)
+            if difference == FREED_MEMORY:
+                arrays = _add_glibc(worker.request, arrays)
+        found |= {f"{difference}/{name}": array for name, array in arrays.items()}
+    return _store(worker.request, found)
+
+
+def probe_alone(worker: Worker) -> dict:
+    """Store the arrays of one difference, in a process started for it."""
+    (difference,) = worker.request.differences
+    probe = _import_probes(worker.request)[difference]
+    return _store(worker.request, probe(_make_sample(worker)))
+
+
+def _import_probes(request: Request) -> dict[str, Callable[[Sample], Arrays]]:
+    """Here alone, so that no timed job waits for what only probes import."""
+    return importlib.import_module(f"{ARMS[request.arm]}.differences.probes").PROBES
+
+
+def _add_glibc(request: Request, arrays: Arrays) -> Arrays:
+    """The arrays of this process, and those of one where malloc is left alone."""
+    if not GLIBC:
+        return {}
+    found = _probe_in_child(request, FREED_MEMORY, GLIBC)
+    return arrays | {f"glibc/{name}": array for name, array in found.items()}
+
+
+def _probe_on_jax(request: Request) -> Arrays:
+    """The arrays of a process with Keras on JAX, on the CPU."""
+    if not find_spec("jax"):
+        return {}
+    config = request.config.model_copy(update={"device": "cpu"})
+    changes = {"arm": "keras-jax", "config": config}
+    return _probe_in_child(request.model_copy(update=changes), DEPTHWISE)
+
+
+def _probe_in_child(
+    request: Request, difference: str, environment: Environment = ENVIRONMENT
+) -> Arrays:
+    changes = {
+        "job": probe_alone.__name__,
+        "differences": (difference,),
+        "scratch": request.scratch / difference,
+    }
+    child = request.model_copy(update=changes)
+    done = run_worker(child, lambda _event: None, CHILD_LIMIT_S, environment)
+    return dict(np.load(done["path"]))
+
+
+def _make_sample(worker: Worker) -> Sample:
+    """A few test images and their files, spread over the classes."""
+    request = worker.request
+    data = open_cached(request.data)
+    description, arrays = worker.describe(data)
+    images = spread(data.splits["test"], NUM_IMAGES)
+    files = [request.folders / "test" / name for name in images.files]
+    photos = [file for file in files if is_upright_photo(file)]
+    return Sample(
+        images=images.images,
+        labels=images.labels,
+        photos=tuple(photos[:: max(1, len(photos) // NUM_PHOTOS)]),
+        arrays=arrays,
+        description=description,
+        folder=request.scratch,
+    )
+
+
+def _store(request: Request, arrays: Arrays) -> dict:
+    path = request.scratch / "probes.npz"
+    np.savez(path, **arrays)
+    return {"path": str(path)}

@@ -1,0 +1,280 @@
+"""The worker's jobs for timing: cold phases alone, steady ones in turns."""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from bench.processes.agreed import EPOCHS, LADDER_EPOCHS
+from bench.worker.job import Worker
+from bench.worker.timer import Timer
+from shared.clock import now
+from shared.data.dataset import open_cached
+from shared.data.subsets import shorten
+from shared.model.architecture import NUM_FEATURES
+from shared.model.checkpoints import Description
+from shared.sampling import TIMING, stream
+
+ONNX_BATCHES = (1, 32)
+
+
+def time_cold(worker: Worker) -> dict:
+    """Milliseconds of what happens once in a process, up to the first training step."""
+    return _result(worker, Stopwatch(worker))
+
+
+def time_briefly(worker: Worker) -> dict:
+    """The same and, in the same process, steady training steps."""
+    watch = Stopwatch(worker)
+    watch.time_steps()
+    return _result(worker, watch)
+
+
+def time_steady(worker: Worker) -> dict:
+    """Milliseconds of everything that repeats, in turns with the other arms."""
+    watch = Stopwatch(worker, worker.take_turn)
+    watch.phases.clear()  # other processes are there: the cold phases are not alone
+    watch.time_steps()
+    predict = worker.side.inference.predict_batch
+    images = watch.images
+    watch.steady("forward", partial(predict, watch.model, images), len(images))
+    _time_passes(watch)
+    memory = worker.memory()  # an exporter may take more than all before it
+    operations = _time_files(watch)
+    return _result(worker, watch) | {
+        "memory": memory.model_dump(),
+        "operations": operations,
+    }
+
+
+def _result(worker: Worker, watch: "Stopwatch") -> dict:
+    return {
+        "phases": watch.phases,
+        "images": watch.num_images,
+        "cut_short": watch.cut_short,
+        "overhead_ms": watch.timer.overhead(),
+        "device": worker.device,
+        "threads": worker.side.device.num_threads(),
+        "memory": worker.memory().model_dump(),
+        "operations": {},
+    }
+
+
+class Stopwatch:
+    """A classifier that has taken its first training step, and the times so far.
+
+    Attributes:
+        phases: milliseconds of each sample, by phase.
+        num_images: how many one sample of a phase passes.
+        cut_short: phases that took all of their time before they had all samples.
+    """
+
+    def __init__(
+        self, worker: Worker, take_turn: Callable[[], None] | None = None
+    ) -> None:
+        """Build the classifier and take the first step, all of it timed.
+
+        Args:
+            take_turn: as `Timer`.
+        """
+        config, side = worker.config, worker.side
+        self.worker, self.config = worker, config
+        self.timer = Timer(
+            side.device.synchronise,
+            config.timing_steps,
+            config.timing_warmup_steps,
+            config.timing_budget_s,
+            take_turn,
+        )
+        self.num_images: dict[str, int] = {}
+        self.cut_short: list[str] = []
+        self.data = shorten(open_cached(worker.request.data))
+        self.program = worker.program(self.data)
+        with worker.stage("weights"):
+            self.description, arrays = worker.describe(self.data)
+        with worker.stage("build"):
+            self.model = self.program.build_model(arrays, self.description)
+        with worker.stage("weights"):
+            arrays = side.weights.read_arrays(self.model) | arrays
+            side.weights.load_arrays(self.model, arrays)
+        self._load_batch()
+        worker.announce("steps")
+        self._step = self._make_step(config.features_are_cached)
+        stages = worker.stages.seconds.items()
+        self.phases = {name: [seconds * 1000] for name, seconds in stages}
+        self.phases["first_step"] = [self.timer.once(self._step)]
+        self.num_images["first_step"] = len(self._labels)
+
+    def _load_batch(self) -> None:
+        loader = self.program.make_loader("train", self.description, training=True)
+        inputs, self._labels = map(_as_arrays, next(iter(loader)))
+        has_plan = isinstance(inputs, tuple)
+        self.images, *self._kept = inputs if has_plan else (inputs,)
+
+    def _make_step(self, on_features: bool) -> Callable[[], float]:
+        """A training step on one batch, of features or of images."""
+        inputs = self.images
+        if on_features:
+            # A step takes as long on any features, and these cost no forward pass.
+            shape = len(self.images), NUM_FEATURES
+            inputs = stream(self.config.seed, TIMING).random(shape, np.float32)
+        step = self.program.make_train_step(self.model, self.config, on_features)
+        return partial(
+            step, (inputs, *self._kept) if self._kept else inputs, self._labels
+        )
+
+    def steady(
+        self,
+        name: str,
+        call: Callable[[], object],
+        num_images: int | None,
+        timer: Timer | None = None,
+    ) -> None:
+        """Take the samples of a phase that repeats.
+
+        Args:
+            num_images: how many one call passes; None where it passes none.
+            timer: another one than that of the other phases.
+        """
+        self.phases[name] = (timer or self.timer).steady(call)
+        if num_images:
+            self.num_images[name] = num_images
+        if len(self.phases[name]) < self.config.timing_steps:
+            self.cut_short.append(name)
+
+    def time_steps(self) -> None:
+        """A step of this run's training; if that is on features, one on images too."""
+        batch_size = len(self._labels)
+        self.steady("train_step", self._step, batch_size)
+        if self.config.features_are_cached:
+            step = self._make_step(on_features=False)
+            self.steady("image_step", step, batch_size)
+
+
+def _as_arrays(part: object) -> np.ndarray | tuple[np.ndarray, ...]:
+    """A loader's tensors, or pair of them, as arrays."""
+    if isinstance(part, list | tuple):
+        return tuple(map(np.asarray, part))
+    return np.asarray(part)
+
+
+def time_epoch(worker: Worker) -> dict:
+    """Milliseconds of a training epoch on a share of the images.
+
+    On images it is warmed up. Where features are computed once, everything is shared
+    out among the epochs, what happens for the first time included.
+    """
+    config = worker.config
+    data = shorten(open_cached(worker.request.data))
+    program = worker.program(data)
+    description, arrays = worker.describe(data)
+    model = program.build_model(arrays, description)
+    images = sum(len(data.splits[name].labels) for name in ("train", "validation"))
+    worker.announce("passes")
+    if config.features_are_cached:
+        start = now()
+        train, validation = worker.make_feature_loaders(model, data.splits, description)
+        loaders = {"train": train, "validation": validation}
+        _train(worker, program, model, loaders, description)
+        share = (now() - start) * 1000 / config.epochs
+        return {"images": images, "milliseconds": [share]}
+    loaders = _make_loaders(program, description)
+    what = program, model, loaders, description
+    epochs = _time_epochs(worker, *what, count=LADDER_EPOCHS)
+    return {"images": images, "milliseconds": epochs}
+
+
+def _time_epochs(
+    worker: Worker, program, model, loaders: dict, description: Description, count: int
+) -> list[float]:
+    """Milliseconds of epochs on images, after those to warm up."""
+    # A CUDA graph of the last, smaller batch is recorded when it comes again.
+    warm_up = 2 if worker.config.compile and worker.device != "cpu" else 1
+    changes = {"cache_features": False, "epochs": warm_up + count}
+    return _train(worker, program, model, loaders, description, **changes)[warm_up:]
+
+
+def _make_loaders(program, description: Description) -> dict:
+    return {
+        "train": program.make_loader("train", description, training=True),
+        "validation": program.make_loader("validation", description),
+    }
+
+
+def _train(
+    worker: Worker,
+    program,
+    model,
+    loaders: dict,
+    description: Description,
+    **changes: object,
+) -> list[float]:
+    """Milliseconds of each epoch."""
+    config = description.config.model_copy(update=changes)
+    history = program.train(
+        *(model, loaders["train"], loaders["validation"]),
+        description.model_copy(update={"config": config}),
+        *(worker.request.scratch / "epochs", lambda *_epoch: worker.take_turn()),
+    )
+    return [record.seconds * 1000 for record in history]
+
+
+def _time_passes(watch: Stopwatch) -> None:
+    """Passes over images: to score them, to load them, and to train on them."""
+    worker, description = watch.worker, watch.description
+    loaders = _make_loaders(watch.program, description)
+    worker.announce("passes")
+    images = {name: len(watch.data.splits[name].labels) for name in loaders}
+    # Passes are long: one to warm up, and one to keep.
+    loading = watch.timer.after_one(lambda: deque(loaders["train"], maxlen=0))
+    predict = worker.side.inference.predict_logits
+    evaluation = watch.timer.after_one(
+        partial(predict, watch.model, loaders["validation"])
+    )
+    what = watch.program, watch.model, loaders, description
+    watch.phases |= {
+        "evaluation": [evaluation],
+        "input_pipeline": [loading],
+        "epoch": _time_epochs(worker, *what, count=EPOCHS),
+    }
+    watch.num_images |= {
+        "evaluation": images["validation"],
+        "input_pipeline": images["train"],
+        "epoch": sum(images.values()),
+    }
+
+
+def _time_files(watch: Stopwatch) -> dict:
+    """Writing the classifier in both forms, and running the exported one.
+
+    Returns:
+        What onnxruntime does for a batch, by kind of operation.
+    """
+    from bench.onnx_runtime import OnnxClassifier, profile
+
+    worker, config = watch.worker, watch.config
+    side, scratch = worker.side, worker.request.scratch
+    worker.announce("export")
+    optimizer = side.training.make_optimizer(watch.model, config, config.epochs)
+    state = side.training.read_optimizer(watch.model, optimizer)
+    save = side.checkpoint.save_checkpoint
+    write = partial(save, watch.model, scratch, "timed", watch.description, 1, state)
+    watch.steady("checkpoint", write, None)
+    if config.is_rounded:  # what is exported is float32
+        return {}
+    graph = scratch / "timed.onnx"
+    export = partial(side.export.export_onnx, watch.model, graph, watch.description)
+    watch.phases["export"] = [watch.timer.once(export)]
+    watch.phases["onnx_session"] = [watch.timer.once(lambda: OnnxClassifier(graph))]
+    classifier = OnnxClassifier(graph)
+    # No turns: its threads go on spinning after a run, beside the next one to work.
+    steps = config.timing_steps, config.timing_warmup_steps, config.timing_budget_s
+    timer = Timer(side.device.synchronise, *steps)
+    test = watch.data.splits["test"].images
+    for size in ONNX_BATCHES:
+        inputs = classifier.prepare(test[:size])
+        run = partial(classifier.run, inputs)
+        watch.steady(f"onnx_batch_{size}", run, len(inputs), timer)
+    batch = classifier.prepare(test[: max(ONNX_BATCHES)])
+    return {n: one.model_dump() for n, one in profile(graph, batch).items()}

@@ -1,0 +1,103 @@
+"""The job that trains an arm and evaluates it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.records import ArmRecord
+from bench.worker.channel import emit, on_batch
+from bench.worker.job import Worker
+from bench.worker.parity import EpochLog
+from shared.data.dataset import ImageData, Split, open_cached
+from shared.data.images import encode_thumbnail
+from shared.metrics import EpochRecord, Mistake, ScoreRecord, score, softmax
+from shared.model.checkpoints import read_record
+
+NUM_MISTAKES = 8
+THUMBNAIL_PX = 112
+
+
+def train(worker: Worker) -> dict:
+    """Train, keep the best checkpoint, and evaluate it on the test split once."""
+    data = open_cached(worker.request.data)
+    splits, side, program = data.splits, worker.side, worker.program(data)
+    with worker.stage("build"):
+        description, arrays = worker.describe(data)
+        model = program.build_model(arrays, description)
+    if worker.config.features_are_cached:
+        with worker.stage("features"):
+            loaders = worker.make_feature_loaders(model, splits, description)
+    else:
+        with worker.stage("build"):
+            loaders = (
+                program.make_loader("train", description, training=True),
+                program.make_loader("validation", description),
+            )
+    folder = worker.request.models / worker.request.arm
+    log = EpochLog(side, model, worker.config.epochs, len(loaders[0]))
+
+    def on_epoch(record: EpochRecord, *logits: np.ndarray) -> None:
+        emit("epoch", **record.model_dump())
+        if logits:  # the matched division alone has them at hand
+            log(record, *logits)
+
+    with worker.stage("epochs"):
+        history = program.train(model, *loaders, description, folder, on_epoch)
+    np.savez(worker.request.scratch / "epochs.npz", **log.arrays)
+    checkpoint = folder / f"best{side.checkpoint.SUFFIX}"
+    validation, test = _evaluate(worker, checkpoint, data, loaders[1])
+    classes = list(data.classes)
+    record = ArmRecord(
+        status="ok",
+        device=worker.device,
+        history=history,
+        best_epoch=read_record(checkpoint).epoch,
+        checkpoint=checkpoint.relative_to(worker.request.models.parent).as_posix(),
+        validation=score(validation, splits["validation"].labels, classes),
+        test=_score_test(test, splits["test"], classes),
+        stages=worker.stages.seconds,
+        memory=worker.memory(),
+        one_pass=worker.one_pass.record(),
+    )
+    return {"arm": record.model_dump(), "threads": side.device.num_threads()}
+
+
+def _evaluate(
+    worker: Worker, checkpoint: Path, data: ImageData, validation_loader
+) -> tuple:
+    """Logits of both splits by the best classifier, as loaded from its file.
+
+    Stored for the ONNX check are those of the decoded test images, which onnxruntime
+    is given too; the plain loaders decode and resize for themselves. [D18]
+    """
+    side, inference = worker.side, worker.side.inference
+    with worker.stage("evaluate"):
+        model, description = side.checkpoint.load_checkpoint(checkpoint)
+        network = model.head if worker.config.features_are_cached else model
+        validation_logits = inference.predict_logits(network, validation_loader)
+        test_loader = worker.program(data).make_loader("test", description)
+        test_logits = reference = inference.predict_logits(model, test_loader, on_batch)
+        if worker.config.division == "plain":
+            decoded = side.dataset.make_loader(data.splits["test"], description)
+            reference = inference.predict_logits(model, decoded)
+        np.save(worker.request.scratch / "test_logits.npy", reference)
+    return validation_logits, test_logits
+
+
+def _score_test(logits: np.ndarray, split: Split, classes: list[str]) -> ScoreRecord:
+    """Scores of the test split and the mistakes that the arm is most sure of."""
+    record = score(logits, split.labels, classes)
+    predictions, probabilities = logits.argmax(axis=1), softmax(logits).max(axis=1)
+    wrong = np.flatnonzero(predictions != split.labels)
+    surest = wrong[np.argsort(-probabilities[wrong], kind="stable")][:NUM_MISTAKES]
+    record.mistakes = [
+        Mistake(
+            file=split.files[i],
+            label=classes[split.labels[i]],
+            predicted=classes[predictions[i]],
+            probability=float(probabilities[i]),
+            thumbnail_jpeg=encode_thumbnail(split.images[i], THUMBNAIL_PX),
+        )
+        for i in surest
+    ]
+    return record

@@ -1,0 +1,1 @@
+"""Images: from a folder or an archive to decoded arrays."""

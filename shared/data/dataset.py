@@ -1,0 +1,247 @@
+"""Find the data set, check it, and hand both sides the same decoded images."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from shared.config import Config
+from shared.data import cache as decode_cache
+from shared.data import downloads
+from shared.data.cache import Files, Progress, listed
+from shared.data.synthetic import SYNTHETIC_VERSION, write_dataset
+from shared.errors import UserError
+from shared.files import cache_folder
+
+SPLIT_FOLDERS = {
+    "train": ("train",),
+    "validation": ("validation", "val"),
+    "test": ("test",),
+}
+
+Origin = Literal["path", "download", "synthetic"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images of one split in the order of (class, name)."""
+
+    images: np.ndarray  # (N, H, W, 3) uint8, memory-mapped, read only
+    labels: np.ndarray  # (N,) int64, positions in ImageData.classes
+    files: tuple[str, ...]  # 'class/name.jpg', relative to the split's folder
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A whole data set, decoded."""
+
+    name: str
+    source: Origin
+    fingerprint: str  # SHA-256 over file names and bytes, whatever decodes them
+    classes: tuple[str, ...]
+    splits: dict[str, Split]  # train, validation, test
+    skipped: tuple[tuple[str, str], ...]  # ('split/class/name.jpg', reason)
+    folder: Path  # the cache entry, for open_cached
+    notice: str | None = None  # why this is not the data set one would expect
+    source_folder: Path | None = None  # where the image files lie
+
+
+@dataclass(frozen=True)
+class _Source:
+    folder: Path
+    name: str
+    origin: Origin
+    notice: str | None = None
+
+
+def prepare(
+    data: str | None,
+    config: Config,
+    *,
+    skip_bad_images: bool = False,
+    cache: Path | None = None,
+    progress: Progress = lambda _description, _done, _total: None,
+) -> ImageData:
+    """Resolve where the images come from, check them, and decode what is not cached.
+
+    `data` is a folder, 'synthetic', or None: then $BENCH_DATA, an earlier download, a
+    download, and with no network the embedded set, with a notice. `progress` is called
+    with (description, done, total), total 0 where it is unknown.
+
+    Raises:
+        UserError: no usable data set there, bad images, or no space in `cache`
+            (default: `files.cache_folder()`). A named folder is never replaced.
+    """
+    cache = cache or cache_folder()
+    source = _find_source(data, cache, progress)
+    files = scan_folder(source.folder)
+    fingerprint = decode_cache.fingerprint(files, progress)
+    entry = decode_cache.decode_files(
+        files,
+        config.image_size_px,
+        fingerprint,
+        cache,
+        skip_bad_images=skip_bad_images,
+        progress=progress,
+    )
+    found = open_cached(entry, source.name, source.origin, source.notice)
+    return replace(found, source_folder=source.folder)
+
+
+def open_cached(
+    folder: Path, name: str = "", source: Origin = "path", notice: str | None = None
+) -> ImageData:
+    """Map a cache entry that `prepare` made (its `folder`), without reading it.
+
+    The entry holds content alone: `name`, `source`, `notice` and `source_folder` are
+    facts of the run that found it, which a worker process does not report.
+
+    Raises:
+        UserError: the entry is missing or damaged.
+    """
+    try:
+        index, images = decode_cache.open_entry(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder}: this cache entry cannot be used ({error}). "
+            "Run `python -m bench prepare` to make it again."
+        ) from error
+    splits = {
+        split: Split(
+            images=images[split],
+            labels=np.array(index["labels"][split], np.int64),
+            files=tuple(index["files"][split]),
+        )
+        for split in SPLIT_FOLDERS
+    }
+    return ImageData(
+        name=name,
+        source=source,
+        fingerprint=index["fingerprint"],
+        classes=tuple(index["classes"]),
+        splits=splits,
+        skipped=tuple((file, reason) for file, reason in index["skipped"]),
+        folder=folder,
+        notice=notice,
+    )
+
+
+def scan_folder(folder: Path) -> Files:
+    """List the images of a data set folder without opening them.
+
+    The folder holds train, validation (or val) and test, each with one sub-folder per
+    class. Everything in a class folder is an image; hidden names are left out
+    everywhere, and so are files beside the class folders.
+
+    Returns:
+        {'train': {'class/name.jpg': path}, 'validation': ..., 'test': ...}, each
+        sorted by (class, name).
+
+    Raises:
+        UserError: no such folder, or all that is wrong inside it.
+    """
+    if not folder.is_dir():
+        found = "is a file" if folder.exists() else "no such folder"
+        raise UserError(
+            f"{folder}: {found}. Give a folder with train/, validation/ and test/, or "
+            "`--data synthetic` for the embedded data set."
+        )
+    problems: list[str] = []
+    roots = _split_roots(folder, problems)
+    found = {split: _images_by_class(root, problems) for split, root in roots.items()}
+    problems += _class_problems(found)
+    if problems:
+        raise UserError(
+            f"{folder}: not a data set:\n{listed(problems)}\n"
+            "A data set has train/, validation/ (or val/) and test/, each with the "
+            f"same sub-folders, one per class.{_nested_hint(folder)}"
+        )
+    return {
+        split: {f"{label}/{path.name}": path for label in c for path in c[label]}
+        for split, c in found.items()
+    }
+
+
+def _find_source(data: str | None, cache: Path, progress: Progress) -> _Source:
+    chosen = data or os.environ.get("BENCH_DATA")
+    if chosen == "synthetic":
+        return _synthetic(cache, progress)
+    if chosen:
+        folder = Path(chosen).expanduser().absolute()
+        return _Source(folder, folder.name, "path")
+    try:
+        folder = downloads.download_dataset(cache, progress)
+        return _Source(folder, downloads.DATASET_NAME, "download")
+    except downloads.NoNetwork as error:
+        return _synthetic(
+            cache,
+            progress,
+            "These are drawn images, since the clothing photos could not be "
+            f"downloaded: {error}",
+        )
+
+
+def _synthetic(cache: Path, progress: Progress, notice: str | None = None) -> _Source:
+    folder = cache / f"synthetic-v{SYNTHETIC_VERSION}"
+    if not folder.is_dir():
+        progress("Drawing the synthetic data set", 0, 0)
+    decode_cache.build_folder(folder, write_dataset, progress)
+    return _Source(folder, "embedded synthetic clothing", "synthetic", notice)
+
+
+def _visible(folder: Path, problems: list[str]) -> Iterator[Path]:
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        problems.append(f"{folder} cannot be read: {error.strerror}")
+        return
+    yield from (folder / name for name in names if not name.startswith("."))
+
+
+def _split_roots(folder: Path, problems: list[str]) -> dict[str, Path]:
+    here = {path.name: path for path in _visible(folder, problems) if path.is_dir()}
+    roots = {}
+    for split, names in SPLIT_FOLDERS.items():
+        present = [name for name in names if name in here]
+        if len(present) == 1:
+            roots[split] = here[present[0]]
+        elif present:
+            problems.append(f"both {' and '.join(present)} are there: keep one")
+        else:
+            problems.append(f"no folder {' or '.join(names)}")
+    return roots
+
+
+def _images_by_class(root: Path, problems: list[str]) -> dict[str, list[Path]]:
+    folders = [path for path in _visible(root, problems) if path.is_dir()]
+    return {folder.name: list(_visible(folder, problems)) for folder in folders}
+
+
+def _class_problems(found: dict[str, dict[str, list[Path]]]) -> Iterator[str]:
+    classes = sorted(set().union(*found.values()))
+    if found and len(classes) < 2:
+        yield f"{len(classes)} class folders ({', '.join(classes)}), 2 are the least"
+    for split, by_class in found.items():
+        for label in classes:
+            if label not in by_class:
+                yield f"{split} has no class '{label}', which another split has"
+            elif not by_class[label]:
+                yield f"{split}/{label} is empty"
+        for name in [
+            *by_class,
+            *(p.name for paths in by_class.values() for p in paths),
+        ]:
+            if not name.isprintable():
+                yield f"{split}: the name {name!a} is not valid text, rename it"
+
+
+def _nested_hint(folder: Path) -> str:
+    """Name the one sub-folder that looks like the data set, if there is one."""
+    inside = [path for path in _visible(folder, []) if path.is_dir()]
+    whole = [
+        path for path in inside if len(_split_roots(path, [])) == len(SPLIT_FOLDERS)
+    ]
+    return f"\n{whole[0]} has these: give that folder." if len(whole) == 1 else ""

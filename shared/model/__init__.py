@@ -1,0 +1,1 @@
+"""The network without a framework: its layers, weights and files."""
