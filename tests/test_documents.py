@@ -16,7 +16,11 @@ from bench.report.parity import rung_cells
 from bench.run.environment import describe_environment
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+)
 SAMPLES = sorted((ROOT / "reports" / "samples").iterdir())
 
 # Run here, one after the other in one folder, with options that keep them short.
@@ -123,6 +127,15 @@ def user(few_photos, real_weights, cache, tmp_path_factory) -> Callable:
 def test_command_of_a_document_works(user, command):
     done = user(command, *RUN[command])
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_places_that_contributing_names_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    places = re.findall(r"`([\w/]+/[\w.]*)`", text)
+    assert len(places) > 10
+    for place in places:
+        sides = (ROOT, ROOT / "pytorch_impl", ROOT / "keras_impl")
+        assert any((side / place).exists() for side in sides), place
 
 
 def test_python_in_the_readme_is_that_of_the_programs():
