@@ -355,6 +355,7 @@ def _options(inputs: Inputs, settings: Settings, **parts: object):
             f"--precision float64 --arms {inputs.arms}: Keras computes part of it in "
             f"float32 on JAX and PyTorch. Allowed are {', '.join(FLOAT64_ARMS)}."
         )
+    _require_installed(arms)
     return Options(
         config=config,
         arms=arms,
@@ -410,6 +411,11 @@ def _parse_arms(text: str) -> tuple[str, ...]:
             f"--arms {text}: allowed are {', '.join(ARMS)}, each once, with commas "
             "between them and no spaces."
         )
+    return arms
+
+
+def _require_installed(arms: tuple[str, ...]) -> None:
+    """Check that what the arms beside the pair need is there."""
     if "keras-jax" in arms and not find_spec("jax"):
         raise UserError(
             "--arms keras-jax: JAX is not installed. Add it: pip install -e '.[jax]'"
@@ -418,10 +424,9 @@ def _parse_arms(text: str) -> tuple[str, ...]:
     if further and tuple(map(int, keras.split(".")[:2])) < KERAS_OF_FURTHER_ARMS:
         needed = ".".join(map(str, KERAS_OF_FURTHER_ARMS))
         raise UserError(
-            f"--arms {text}: Keras {keras} exports graphs for batches of any size from "
-            f"TensorFlow alone. Update it: pip install 'keras>={needed}'"
+            f"--arms {','.join(arms)}: Keras {keras} exports graphs for batches of any "
+            f"size from TensorFlow alone. Update it: pip install 'keras>={needed}'"
         )
-    return arms
 
 
 def _seconds(minutes: float) -> float:

@@ -126,9 +126,9 @@ def test_mistakes_in_the_arguments(bench, arguments, words):
 
 def test_an_old_keras_has_no_further_arms(monkeypatch):
     monkeypatch.setattr(cli, "version", lambda _: "3.12.4")
-    assert cli._parse_arms("pytorch,keras") == PAIR
+    cli._require_installed(PAIR)
     with pytest.raises(UserError, match=r"Keras 3\.12\.4 .* 'keras>=3\.14'"):
-        cli._parse_arms("pytorch,keras-torch")
+        cli._require_installed(("pytorch", "keras-torch"))
 
 
 def test_bad_images_are_all_listed_and_nothing_is_left(bench, tiny_data, tmp_path):
