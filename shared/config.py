@@ -10,26 +10,27 @@ ONNX_OPSET = 18  # the newest that both exporters write
 ONNX_BATCH_SIZES = (1, 7, 32)
 
 
-# Fields that one division alone reads; a run of the other refuses to change them.
-ONE_DIVISION = {
-    "matched": (
-        "flip_probability",
-        "batch_norm_epsilon",
-        "batch_norm_momentum",
-        "precision",
-        "channels_last",
-        "compile",
-        "tf32",
-        "adam_beta_1",
-        "adam_beta_2",
-        "weight_decay",
-        "adam_epsilon",
-        "schedule",
-        "cache_features",
-        "fold_batch_norm",
-    ),
-    "plain": ("loader_workers",),
-}
+# Fields that the plain programs do not read; a run of theirs refuses to change them.
+MATCHED_ONLY = (
+    "image_size_px",
+    "batch_size",
+    "rotation_degrees",
+    "crop_scale_min",
+    "flip_probability",
+    "batch_norm_epsilon",
+    "batch_norm_momentum",
+    "precision",
+    "channels_last",
+    "compile",
+    "tf32",
+    "adam_beta_1",
+    "adam_beta_2",
+    "weight_decay",
+    "adam_epsilon",
+    "schedule",
+    "cache_features",
+    "fold_batch_norm",
+)
 
 
 class Config(BaseModel):
@@ -54,11 +55,6 @@ class Config(BaseModel):
         description="Side of the square input; the ImageNet weights saw 224.",
     )  # fmt: skip
     batch_size: int = Field(32, ge=1, le=1024, description="Images in a batch.")
-    loader_workers: int = Field(
-        2, ge=0, le=64,
-        description="Processes of PyTorch's plain DataLoader, which without any "
-        "decodes between two steps; Keras's tf.data chooses its threads itself.",
-    )  # fmt: skip
 
     # Augmentation of training images: the workshop's three
     augment: bool = Field(
@@ -184,14 +180,13 @@ def make_config(**values: object) -> Config:
 
 
 def _require_read(config: Config) -> None:
-    for division, names in ONE_DIVISION.items():
-        changed = [
-            f"{name} = {getattr(config, name)!r}"
-            for name in names
-            if getattr(config, name) != Config.model_fields[name].default
-        ]
-        if changed and division != config.division:
-            raise UserError(
-                f"{', '.join(changed)}: read by the {division} division alone. Leave "
-                f"it out of a run of the {config.division} one."
-            )
+    changed = [
+        f"{name} = {getattr(config, name)!r}"
+        for name in MATCHED_ONLY
+        if getattr(config, name) != Config.model_fields[name].default
+    ]
+    if changed and config.division == "plain":
+        raise UserError(
+            f"{', '.join(changed)}: read by the matched division alone. Leave it out "
+            "of a run of the plain one."
+        )

@@ -27,6 +27,7 @@ from shared.package_index import fetch_wheel
 from shared.sampling import LIMIT, stream
 
 IMAGENET_CLASSES = Path(__file__).parent / "imagenet_classes.txt"
+HISTORY = "history.csv"  # in the output folder: the figures of every epoch
 TIMEOUT_S = 10
 IMAGE_SIZE_PX = 224  # images are squeezed to squares of this side
 BATCH_SIZE = 32
@@ -273,7 +274,14 @@ def print_ranking(title: str, ranking: dict[str, float]) -> None:
 
 
 def report_epoch(epoch: Epoch, epochs: int, folder: Path) -> None:
-    """Print an epoch's figures, and add them to `history.csv` in the folder."""
+    """Add an epoch's figures to `history.csv` in the folder, and print them."""
+    file = folder / HISTORY
+    is_new = not file.exists()
+    with file.open("a", newline="") as lines:
+        writer = csv.writer(lines)
+        if is_new:
+            writer.writerow(Epoch._fields)
+        writer.writerow(epoch)
     print(
         f"Epoch {epoch.number}/{epochs}: "
         f"train loss {epoch.train_loss:.4f}, accuracy {epoch.train_accuracy:.4f}; "
@@ -281,26 +289,24 @@ def report_epoch(epoch: Epoch, epochs: int, folder: Path) -> None:
         f"accuracy {epoch.validation_accuracy:.4f}; {epoch.seconds:.1f} s",
         flush=True,
     )
-    file = folder / "history.csv"
-    is_new = not file.exists()
-    with file.open("a", newline="") as lines:
-        writer = csv.writer(lines)
-        if is_new:
-            writer.writerow(Epoch._fields)
-        writer.writerow(epoch)
 
 
 def start_history(folder: Path, resume: bool) -> list[Epoch]:
     """Return the epochs that are done: those in the folder to resume from, or none."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "history.csv"
+    file = folder / HISTORY
     if not resume:
         file.unlink(missing_ok=True)
         return []
     if not file.is_file():
-        raise UserError(f"--resume: {folder} has no history.csv. Train there first.")
+        raise UserError(f"--resume: {folder} has no {HISTORY}. Train there first.")
     if not list(folder.glob("last.*")):
         raise UserError(f"--resume: {folder} has no last epoch. Train there first.")
-    with file.open(newline="") as lines:
+    return read_history(folder)
+
+
+def read_history(folder: Path) -> list[Epoch]:
+    """Return the epochs whose figures `report_epoch` has stored in a folder."""
+    with (folder / HISTORY).open(newline="") as lines:
         rows = list(csv.reader(lines))[1:]
     return [Epoch(int(row[0]), *map(float, row[1:])) for row in rows]

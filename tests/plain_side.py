@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.worker.job import import_side
+from bench.processes.request import Request
+from bench.worker.programs import PlainProgram
+from bench.worker.side import Side as Code
 from shared.config import make_config
 from shared.data.dataset import prepare
 from shared.data.folders import link_images
@@ -27,14 +29,24 @@ class Side:
 
     def __init__(self, arm: str, data: Path, weights: Path, folder: Path) -> None:
         self.arm, self.folder = arm, folder
-        self.code = import_side(arm)
+        self.code = Code(arm)
         self.data = prepare(str(data), make_config(), cache=folder / "cache")
         self.files = link_images(self.data, folder / "images")
         self.weights = read_weights(weights)
-        self.code.device.set_up(self.describe().config)
+        config = self.describe().config
+        self.code.device.set_up(config)
+        request = Request(
+            job="train",
+            arm=arm,
+            config=config,
+            scratch=folder,
+            folders=self.files,
+            weights=weights,
+        )
+        self.program = PlainProgram(self.code, request)
 
     def describe(self, **values: object) -> Description:
-        settings = {"division": "plain", "epochs": EPOCHS, "batch_size": 4}
+        settings = {"division": "plain", "epochs": EPOCHS}
         return Description(
             config=make_config(**settings | values),
             classes=self.data.classes,
@@ -43,9 +55,8 @@ class Side:
         )
 
     def loader(self, split: str, training: bool = False, **values: object):
-        return self.code.dataset.make_plain_loader(
-            self.files / split, self.describe(**values), training
-        )
+        description = self.describe(**values)
+        return self.program.make_loader(self.data, split, description, training)
 
     def batches(self, loader) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Images as (N, H, W, 3) and labels, batch by batch."""
@@ -83,7 +94,7 @@ def loaders(side: Side) -> dict:
 def training(side: Side) -> dict:
     """Two epochs: arrays before and after, figures reported and figures recomputed."""
     description = side.describe()
-    model = side.code.model.build_plain_model(side.weights.arrays, description)
+    model = side.program.build_model({}, description)
     found = prefixed("before", side.code.weights.read_arrays(model))
     validation = side.loader("validation")
     labels = side.data.splits["validation"].labels
@@ -95,7 +106,7 @@ def training(side: Side) -> dict:
         recomputed.append([cross_entropy(logits, labels), accuracy(logits, labels)])
 
     folder = side.folder / "models"
-    history = side.code.training.train_plain(
+    history = side.program.train(
         model,
         side.loader("train", training=True),
         validation,
@@ -108,11 +119,11 @@ def training(side: Side) -> dict:
         [[record.validation_loss, record.validation_accuracy] for record in history]
     )
     found["recomputed"] = np.array(recomputed)
-    suffix = side.code.checkpoint.SUFFIX
+    suffix = side.program.suffix
     found["kept_epochs"] = np.array(
         [read_record(folder / f"{name}{suffix}").epoch for name in ("best", "last")]
     )
-    loaded, restored = side.code.checkpoint.load_checkpoint(folder / f"last{suffix}")
+    loaded, restored = side.program.load_checkpoint(folder / f"last{suffix}")
     assert restored == description
     found["logits"] = predict(model, validation)
     found["loaded_logits"] = predict(loaded, validation)
@@ -132,7 +143,7 @@ def architecture(arm: str, model) -> dict:
             ),
             "trainable": sum(array.requires_grad for array in model.parameters()),
         }
-    layers = model.backbone.layers
+    layers = model.get_layer("backbone").layers
     return {
         "epsilons": sorted({x.epsilon for x in layers if hasattr(x, "epsilon")}),
         "paddings": sorted({str(x.padding) for x in layers if x.name.endswith("_pad")}),
@@ -143,9 +154,9 @@ def architecture(arm: str, model) -> dict:
 def steps(side: Side) -> dict:
     """Losses of a few updates from one batch, as the timing job makes them."""
     description = side.describe()
-    model = side.code.model.build_plain_model(side.weights.arrays, description)
+    model = side.program.build_model({}, description)
     images, labels = map(np.asarray, next(iter(side.loader("train"))))
-    step = side.code.training.make_plain_train_step(model, description.config)
+    step = side.program.make_train_step(model, description.config, on_features=False)
     return {"losses": np.array([step(images, labels) for _ in range(12)])}
 
 

@@ -9,14 +9,13 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
 
 from bench.worker import parity
-from bench.worker.job import import_side
+from bench.worker.side import Side
 from shared.config import make_config
 from shared.data.dataset import Split, open_cached
 from shared.model.checkpoints import Description
@@ -36,7 +35,7 @@ def resize_nearest(split: Split) -> Split:
     return replace(split, images=np.stack(images))
 
 
-def double_the_gradient(side: SimpleNamespace) -> AbstractContextManager:
+def double_the_gradient(side: Side) -> AbstractContextManager:
     """The right loss with twice its gradient."""
     functional = side.training.nn.functional
     matched = functional.cross_entropy
@@ -48,7 +47,7 @@ def double_the_gradient(side: SimpleNamespace) -> AbstractContextManager:
     return patch.object(functional, "cross_entropy", cross_entropy)
 
 
-def repeat_the_first_epoch(side: SimpleNamespace) -> AbstractContextManager:
+def repeat_the_first_epoch(side: Side) -> AbstractContextManager:
     """The order of the first epoch in every epoch."""
     matched = side.dataset.epoch_order
     return patch.object(
@@ -157,7 +156,7 @@ class Planter:
 
     def __init__(self, arm: str, data: Path, weights: Path, folder: Path) -> None:
         self.arm = arm
-        self.side = import_side(arm)
+        self.side = Side(arm)
         self.data = open_cached(data)
         self.weights = read_weights(weights)
         self.folder = folder
@@ -190,7 +189,7 @@ class Planter:
             "double gradient": lambda: double_the_gradient(self.side),
             "repeated epoch": lambda: repeat_the_first_epoch(self.side),
         }
-        return (own | self.side.differences.SWITCHES)[defect]()
+        return (own | self.side.switches.SWITCHES)[defect]()
 
     def _climber(self, precision: str) -> Climber:
         config = make_config(**SETTINGS, precision=precision)

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from bench.worker.job import import_side
+from bench.worker.side import Side as Code
 from shared.config import make_config
 from shared.data.dataset import Split, open_cached
 from shared.dropout import plan_dropout
@@ -31,7 +31,7 @@ class Side:
 
     def __init__(self, arm: str, data: Path, weights: Path, folder: Path) -> None:
         self.arm, self.folder = arm, folder
-        self.code = import_side(arm)
+        self.code = Code(arm)
         self.data = open_cached(data)
         self.weights = read_weights(weights)
         self.train = few(self.data.splits["train"], NUM_TRAIN)

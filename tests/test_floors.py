@@ -36,6 +36,7 @@ BELOW[TOP] = {
 FRAMEWORKS = {"torch", "torchvision", "keras", "tensorflow", "jax"}
 SIDES = {"pytorch_impl", "keras_impl"}
 READS_PTH = "bench.worker.files"  # the one file that needs a framework by name
+NAMES_SIDES = "bench.worker.side"  # the one file that names the code of a side
 
 Texts = dict[str, str]  # of Python files, by module
 
@@ -95,13 +96,14 @@ def circles(texts: Texts) -> list[str]:
 
 
 def framework_imports(texts: Texts) -> list[str]:
-    """Imports of a framework, or of a side, outside the file that reads .pth files."""
+    """Imports of a framework, or of a side, outside the files that may."""
     return [
         f"{module} imports {name}"
         for module, text in texts.items()
         for name in imported(text, texts)
         if name.split(".")[0] in FRAMEWORKS | SIDES
         and (module, name) != (READS_PTH, "torch")
+        and not (module == NAMES_SIDES and name.split(".")[0] in SIDES)
     ]
 
 
@@ -135,6 +137,7 @@ PLANTED = (
     (framework_imports, "bench.studies.parity", "import torch"),
     (framework_imports, "bench.report.cards", "from keras import ops"),
     (framework_imports, "bench.worker.job", "from pytorch_impl import model"),
+    (framework_imports, "bench.worker.side", "import torch"),
 )
 
 

@@ -16,7 +16,10 @@ BACKENDS = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
 # batch norm in a float64 model computes in float32. (keras-team/keras issue 23704)
 FLOAT64_ARMS = ("pytorch", "keras")
 PAIR = ("pytorch", "keras")
-SUFFIXES = {"pytorch": ".safetensors", "keras": ".weights.h5"}  # of its checkpoints
+# Of the checkpoints of each side: in the matched division, and in the plain one, where
+# each framework has its own.
+SUFFIXES = {"pytorch": ".safetensors", "keras": ".weights.h5"}
+PLAIN_SUFFIXES = {"pytorch": ".pt", "keras": ".keras"}
 KERAS_OF_FURTHER_ARMS = (3, 14)  # before, only TensorFlow exports any batch size
 
 
@@ -31,8 +34,10 @@ def arm_of(checkpoint: Path) -> str:
     Raises:
         UserError: it is of no arm.
     """
-    for arm, suffix in SUFFIXES.items():
-        if checkpoint.name.endswith(suffix):
+    for arm in PAIR:
+        if checkpoint.name.endswith((SUFFIXES[arm], PLAIN_SUFFIXES[arm])):
             return arm
-    allowed = " or ".join(f"*{suffix} ({arm})" for arm, suffix in SUFFIXES.items())
+    allowed = " or ".join(
+        f"*{SUFFIXES[arm]}, *{PLAIN_SUFFIXES[arm]} ({arm})" for arm in PAIR
+    )
     raise UserError(f"{checkpoint}: not the name of a checkpoint. Give {allowed}.")

@@ -11,7 +11,6 @@ ALWAYS = (
     "D07 First values of a dense layer",
     "D08 Adam's epsilon",
     "D14 Order of the training images",
-    "D15 Which checkpoint is the best",
     "D16 Compilation",
     "D18 Decoding of JPEG files",
     "D24 Resizing to the network's size",
@@ -69,7 +68,7 @@ def loading(results: Results) -> str:
     if not is_plain(results):
         return ""
     return (
-        "Images are decoded anew in every epoch: by PyTorch's loader in "
-        f"{results.config['loader_workers']} processes of its own, whose memory is not "
-        "counted here, by Keras's in threads of the training process."
+        "Images are decoded anew in every epoch: by PyTorch's loader in processes of "
+        "its own, whose memory is not counted here, by Keras's in threads of the "
+        "training process."
     )

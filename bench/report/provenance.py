@@ -2,9 +2,10 @@
 
 from bench.records import DataRecord, EnvironmentRecord, Results
 from bench.report.blocks import Block, Bullets, Code, Row, Table, Text
+from bench.report.division import is_plain
 from bench.report.numbers import DASH, fixed, tiny
 from bench.report.words import GLOSSARY, checks_summary, missing
-from shared.config import ONE_DIVISION
+from shared.config import MATCHED_ONLY
 
 MOST_SKIPPED = 50  # files named in the report; results.json names all
 
@@ -80,12 +81,7 @@ def _channels(values: list[float]) -> str:
 
 
 def settings(results: Results) -> list[Block]:
-    unread = {
-        name
-        for division, names in ONE_DIVISION.items()
-        for name in names
-        if division != results.division
-    }
+    unread = MATCHED_ONLY if is_plain(results) else ()
     config = [[n, str(value)] for n, value in results.config.items() if n not in unread]
     return [
         Row(

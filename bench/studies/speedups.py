@@ -65,7 +65,7 @@ DEFAULTS = {
         "precision",
     )
 }
-USUAL = {"division": "plain", "loader_workers": 0}
+USUAL = {"division": "plain"}
 FOLDED = {"cache_features": False}  # decoded images, each in every epoch
 FROM_CACHE = FOLDED | {"fold_batch_norm": False}
 COMPILED = FOLDED | {"compile": True, "tf32": True}  # TF32 is of GPUs alone
@@ -75,7 +75,7 @@ TF32 = Idiom("TF32", "[D22]", FOLDED | {"tf32": True}, device="cuda")
 IDIOMS = {
     "pytorch": (
         Idiom(
-            *("as usually written", "files in the Dataset, NCHW, eager, no workers"),
+            *("as usually written", "files in the Dataset, NCHW, eager"),
             *(USUAL, False),
         ),
         Idiom("freed memory kept", "and in huge pages [D21]", USUAL),

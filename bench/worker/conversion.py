@@ -4,12 +4,13 @@ The arrays travel as one .npz file in torchvision's names and layout.
 """
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
 from bench.processes.agreed import MODEL, OPTIMIZER, STEPPED, as_matched, below
 from bench.worker.job import Worker
+from bench.worker.programs import MatchedProgram, Program
+from bench.worker.side import Side
 from shared.data.dataset import Split, open_cached
 from shared.data.subsets import spread
 from shared.dropout import plan_dropout
@@ -22,7 +23,7 @@ NUM_IMAGES = 32
 def hand_over(worker: Worker) -> dict:
     """Load this side's checkpoint and store all that it holds and does."""
     with worker.stage("convert"):
-        found = _examine(worker, worker.request.checkpoint, features=None)
+        found = _examine(worker, worker.program, worker.request.checkpoint)
     return _store(worker, found)
 
 
@@ -42,20 +43,24 @@ def take_over(worker: Worker) -> dict:
             record.epoch,
             below(OPTIMIZER, given),
         )
-        found = _examine(worker, path, given.get("features"))
+        matched = MatchedProgram(side, request)
+        found = _examine(worker, matched, path, given.get("features"))
     return _store(worker, found) | {"checkpoint": str(path)}
 
 
-def _examine(worker: Worker, path: Path, features: np.ndarray | None) -> Arrays:
+def _examine(
+    worker: Worker, program: Program, path: Path, features: np.ndarray | None = None
+) -> Arrays:
     """Arrays and optimizer state of a checkpoint, its logits, and one more step.
 
     Args:
+        program: of the division that the checkpoint belongs to.
         features: what to take the step on, None for this side's own: the heads are to
             learn from the same.
     """
     side = worker.side
-    model, description = side.checkpoint.load_checkpoint(path)
-    state = side.checkpoint.load_optimizer_state(path)
+    model, description = program.load_checkpoint(path)
+    state = program.load_optimizer_state(path)
     sample = spread(open_cached(worker.request.data).splits["test"], NUM_IMAGES)
     config = description.config.model_copy(update={"batch_size": NUM_IMAGES})
     description = description.model_copy(update={"config": config})
@@ -74,16 +79,14 @@ def _examine(worker: Worker, path: Path, features: np.ndarray | None) -> Arrays:
     return found
 
 
-def _only_batch(
-    side: SimpleNamespace, sample: Split, description: Description
-) -> np.ndarray:
+def _only_batch(side: Side, sample: Split, description: Description) -> np.ndarray:
     """The sample's images, normalised, in this side's layout."""
     images, _ = next(iter(side.dataset.make_loader(sample, description)))
     return np.asarray(images)
 
 
 def _take_step(
-    side: SimpleNamespace,
+    side: Side,
     arrays: Arrays,
     description: Description,
     state: Arrays,

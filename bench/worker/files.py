@@ -8,13 +8,10 @@ from shared.model.weights import read_checkpoint_arrays
 
 def export_trained(worker: Worker) -> dict:
     """Export the best classifier that this arm has trained."""
-    request, side = worker.request, worker.side
-    folder = request.models / request.arm
-    model, description = side.checkpoint.load_checkpoint(
-        folder / f"best{side.checkpoint.SUFFIX}"
-    )
+    folder, program = worker.request.models / worker.request.arm, worker.program
+    model, description = program.load_checkpoint(folder / f"best{program.suffix}")
     with worker.stage("export"):
-        side.export.export_onnx(model, folder.with_suffix(".onnx"), description)
+        worker.side.export.export_onnx(model, folder.with_suffix(".onnx"), description)
     return {"seconds": worker.stages.seconds["export"]}
 
 
@@ -22,8 +19,8 @@ def export_checkpoint(worker: Worker) -> dict:
     """Export a checkpoint of either side with this side's exporter."""
     request, side = worker.request, worker.side
     with worker.stage("build"):
-        if request.checkpoint.name.endswith(side.checkpoint.SUFFIX):
-            model, description = side.checkpoint.load_checkpoint(request.checkpoint)
+        if request.checkpoint.name.endswith(worker.program.suffix):
+            model, description = worker.program.load_checkpoint(request.checkpoint)
         else:
             arrays, description = read_checkpoint_arrays(request.checkpoint)
             model = side.model.build_model(arrays, description)
@@ -66,5 +63,5 @@ def probe(worker: Worker) -> dict:
     data = open_cached(worker.request.data)
     description, _ = worker.describe(data)
     for split in data.splits:
-        worker.program(data).make_loader(split, description)
+        worker.program.make_loader(data, split, description)
     return load(worker)

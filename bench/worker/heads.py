@@ -53,7 +53,7 @@ class Study:
         """The difference of a task, left in."""
         if task.switch is None:
             return nullcontext()
-        return self.side.differences.switched_on(task.switch)
+        return self.side.switches.switched_on(task.switch)
 
 
 def compute_features(worker: Worker) -> dict:
@@ -100,7 +100,7 @@ def _read_again(study: Study, difference: str, name: str) -> Split:
     than this one difference.
     """
     split = study.data.splits[name]
-    read = study.side.differences.READERS[difference]
+    read = study.side.switches.READERS[difference]
     size = study.worker.config.image_size_px
     folder = study.worker.request.folders / name
     images = [

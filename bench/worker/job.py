@@ -1,34 +1,19 @@
 """What every job of a worker gets: its side, its device and its stages."""
 
-import importlib
-import os
 import time
 from contextlib import ExitStack
 from functools import cache
-from types import SimpleNamespace
 
-from bench.processes.arms import ARMS, BACKENDS
 from bench.processes.request import Request
 from bench.records import MemoryRecord
 from bench.worker.channel import emit, on_batch, wait_for_turn
-from bench.worker.divisions import Matched, Plain
 from bench.worker.memory import PassWatch, PrivateMemory, peak_rss_mib
+from bench.worker.programs import make_program
+from bench.worker.side import Side
 from shared.clock import Stages
 from shared.data.dataset import ImageData, Split
 from shared.model.checkpoints import Description
 from shared.model.weights import Arrays, read_weights
-
-CHAPTERS = {
-    "device": "matched.device",
-    "weights": "weights",
-    "model": "matched.model",
-    "dataset": "matched.dataset",
-    "inference": "matched.inference",
-    "checkpoint": "matched.checkpoint",
-    "training": "matched.training",
-    "export": "matched.export",
-    "differences": "differences.switches",
-}
 
 
 class Worker:
@@ -46,13 +31,14 @@ class Worker:
         self.stages.seconds["start"] = time.time() - request.started_at
         self.watch = _watch_memory()
         with self.stage("import"):
-            self.side = import_side(request.arm)
+            self.side = Side(request.arm)
+            self.program = make_program(self.side, request, self.config.division)
             self.device = self.side.device.set_up(self.config)
         self.one_pass = PassWatch(
             self.config.batch_size, self.side.device.peak_device_mib, on_batch
         )
         for difference in request.switches:
-            left_in.enter_context(self.side.differences.switched_on(difference))
+            left_in.enter_context(self.side.switches.switched_on(difference))
 
     def stage(self, name: str):
         """Time a block under `name`, and say that it begins."""
@@ -75,12 +61,6 @@ class Worker:
             peak_device_mib=self.side.device.peak_device_mib(),
         )
 
-    def program(self, data: ImageData) -> Matched | Plain:
-        """The functions of the side that this run's division uses."""
-        if self.config.division == "plain":
-            return Plain(self.side, self.request.folders)
-        return Matched(self.side, data)
-
     def describe(self, data: ImageData) -> tuple[Description, Arrays]:
         """Description of the classifier to train, and the first values given to it."""
         weights = read_weights(self.request.weights)
@@ -90,7 +70,8 @@ class Worker:
             mean=weights.mean,
             std=weights.std,
         )
-        return description, weights.arrays | self.program(data).first_head(self.config)
+        head = self.program.first_head(self.config, len(data.classes))
+        return description, weights.arrays | head
 
     def make_feature_loaders(
         self, model, splits: dict[str, Split], description: Description
@@ -112,18 +93,6 @@ class Worker:
                 )
             )
         return tuple(loaders)
-
-
-def import_side(arm: str) -> SimpleNamespace:
-    """The chapters of the arm's package, as attributes."""
-    if arm in BACKENDS:
-        os.environ["KERAS_BACKEND"] = BACKENDS[arm]
-    package = ARMS[arm]
-    modules = {
-        name: importlib.import_module(f"{package}.{module}")
-        for name, module in CHAPTERS.items()
-    }
-    return SimpleNamespace(**modules)
 
 
 @cache

@@ -1,11 +1,10 @@
 """What one side computes for each rung of the parity ladder; runs in a worker."""
 
-from types import SimpleNamespace
-
 import numpy as np
 
 from bench.processes.agreed import NUM_FEW, NUM_IMAGES, places_of_few
 from bench.worker.job import Worker
+from bench.worker.side import Side
 from shared.data.dataset import Split, open_cached
 from shared.data.subsets import pick, spread
 from shared.dropout import plan_dropout
@@ -27,7 +26,7 @@ class Climber:
 
     def __init__(
         self,
-        side: SimpleNamespace,
+        side: Side,
         arrays: Arrays,
         description: Description,
         splits: dict[str, Split],
@@ -77,7 +76,7 @@ def _batches(loader) -> list:
     return [batch for _, batch in zip(range(len(loader)), loader, strict=False)]
 
 
-def name_head(side: SimpleNamespace, model, rung: str) -> Arrays:
+def name_head(side: Side, model, rung: str) -> Arrays:
     """The head's arrays of a model, named for a rung."""
     arrays = side.weights.read_arrays(model)
     return {f"{rung}/{n}": a for n, a in arrays.items() if n.startswith("head.")}
@@ -203,7 +202,7 @@ class EpochLog:
         arrays: by rung and name; heads after one, half of, and all epochs.
     """
 
-    def __init__(self, side: SimpleNamespace, model, epochs: int, steps: int) -> None:
+    def __init__(self, side: Side, model, epochs: int, steps: int) -> None:
         """`steps` are those of an epoch."""
         self.arrays: Arrays = {}
         self._side, self._model, self._steps = side, model, steps

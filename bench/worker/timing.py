@@ -10,7 +10,7 @@ from bench.processes.agreed import EPOCHS, LADDER_EPOCHS
 from bench.worker.job import Worker
 from bench.worker.timer import Timer
 from shared.clock import now
-from shared.data.dataset import open_cached
+from shared.data.dataset import ImageData, open_cached
 from shared.data.subsets import shorten
 from shared.model.architecture import NUM_FEATURES
 from shared.model.checkpoints import Description
@@ -90,7 +90,7 @@ class Stopwatch:
         self.num_images: dict[str, int] = {}
         self.cut_short: list[str] = []
         self.data = shorten(open_cached(worker.request.data))
-        self.program = worker.program(self.data)
+        self.program = worker.program
         with worker.stage("weights"):
             self.description, arrays = worker.describe(self.data)
         with worker.stage("build"):
@@ -107,7 +107,9 @@ class Stopwatch:
         self.num_images["first_step"] = len(self._labels)
 
     def _load_batch(self) -> None:
-        loader = self.program.make_loader("train", self.description, training=True)
+        loader = self.program.make_loader(
+            self.data, "train", self.description, training=True
+        )
         inputs, self._labels = map(_as_arrays, next(iter(loader)))
         has_plan = isinstance(inputs, tuple)
         self.images, *self._kept = inputs if has_plan else (inputs,)
@@ -167,7 +169,7 @@ def time_epoch(worker: Worker) -> dict:
     """
     config = worker.config
     data = shorten(open_cached(worker.request.data))
-    program = worker.program(data)
+    program = worker.program
     description, arrays = worker.describe(data)
     model = program.build_model(arrays, description)
     images = sum(len(data.splits[name].labels) for name in ("train", "validation"))
@@ -179,7 +181,7 @@ def time_epoch(worker: Worker) -> dict:
         _train(worker, program, model, loaders, description)
         share = (now() - start) * 1000 / config.epochs
         return {"images": images, "milliseconds": [share]}
-    loaders = _make_loaders(program, description)
+    loaders = _make_loaders(program, data, description)
     what = program, model, loaders, description
     epochs = _time_epochs(worker, *what, count=LADDER_EPOCHS)
     return {"images": images, "milliseconds": epochs}
@@ -195,10 +197,10 @@ def _time_epochs(
     return _train(worker, program, model, loaders, description, **changes)[warm_up:]
 
 
-def _make_loaders(program, description: Description) -> dict:
+def _make_loaders(program, data: ImageData, description: Description) -> dict:
     return {
-        "train": program.make_loader("train", description, training=True),
-        "validation": program.make_loader("validation", description),
+        "train": program.make_loader(data, "train", description, training=True),
+        "validation": program.make_loader(data, "validation", description),
     }
 
 
@@ -223,7 +225,7 @@ def _train(
 def _time_passes(watch: Stopwatch) -> None:
     """Passes over images: to score them, to load them, and to train on them."""
     worker, description = watch.worker, watch.description
-    loaders = _make_loaders(watch.program, description)
+    loaders = _make_loaders(watch.program, watch.data, description)
     worker.announce("passes")
     images = {name: len(watch.data.splits[name].labels) for name in loaders}
     # Passes are long: one to warm up, and one to keep.
@@ -245,6 +247,20 @@ def _time_passes(watch: Stopwatch) -> None:
     }
 
 
+def _time_checkpoint(watch: Stopwatch) -> None:
+    """Writing a checkpoint; the plain programs do so within their training alone."""
+    side, config, scratch = (
+        watch.worker.side,
+        watch.config,
+        watch.worker.request.scratch,
+    )
+    optimizer = side.training.make_optimizer(watch.model, config, config.epochs)
+    state = side.training.read_optimizer(watch.model, optimizer)
+    save = side.checkpoint.save_checkpoint
+    write = partial(save, watch.model, scratch, "timed", watch.description, 1, state)
+    watch.steady("checkpoint", write, None)
+
+
 def _time_files(watch: Stopwatch) -> dict:
     """Writing the classifier in both forms, and running the exported one.
 
@@ -256,11 +272,8 @@ def _time_files(watch: Stopwatch) -> dict:
     worker, config = watch.worker, watch.config
     side, scratch = worker.side, worker.request.scratch
     worker.announce("export")
-    optimizer = side.training.make_optimizer(watch.model, config, config.epochs)
-    state = side.training.read_optimizer(watch.model, optimizer)
-    save = side.checkpoint.save_checkpoint
-    write = partial(save, watch.model, scratch, "timed", watch.description, 1, state)
-    watch.steady("checkpoint", write, None)
+    if config.division == "matched":
+        _time_checkpoint(watch)
     if config.is_rounded:  # what is exported is float32
         return {}
     graph = scratch / "timed.onnx"

@@ -20,7 +20,7 @@ THUMBNAIL_PX = 112
 def train(worker: Worker) -> dict:
     """Train, keep the best checkpoint, and evaluate it on the test split once."""
     data = open_cached(worker.request.data)
-    splits, side, program = data.splits, worker.side, worker.program(data)
+    splits, side, program = data.splits, worker.side, worker.program
     with worker.stage("build"):
         description, arrays = worker.describe(data)
         model = program.build_model(arrays, description)
@@ -30,8 +30,8 @@ def train(worker: Worker) -> dict:
     else:
         with worker.stage("build"):
             loaders = (
-                program.make_loader("train", description, training=True),
-                program.make_loader("validation", description),
+                program.make_loader(data, "train", description, training=True),
+                program.make_loader(data, "validation", description),
             )
     folder = worker.request.models / worker.request.arm
     log = EpochLog(side, model, worker.config.epochs, len(loaders[0]))
@@ -44,7 +44,7 @@ def train(worker: Worker) -> dict:
     with worker.stage("epochs"):
         history = program.train(model, *loaders, description, folder, on_epoch)
     np.savez(worker.request.scratch / "epochs.npz", **log.arrays)
-    checkpoint = folder / f"best{side.checkpoint.SUFFIX}"
+    checkpoint = folder / f"best{program.suffix}"
     validation, test = _evaluate(worker, checkpoint, data, loaders[1])
     classes = list(data.classes)
     record = ArmRecord(
@@ -72,10 +72,10 @@ def _evaluate(
     """
     side, inference = worker.side, worker.side.inference
     with worker.stage("evaluate"):
-        model, description = side.checkpoint.load_checkpoint(checkpoint)
+        model, description = worker.program.load_checkpoint(checkpoint)
         network = model.head if worker.config.features_are_cached else model
         validation_logits = inference.predict_logits(network, validation_loader)
-        test_loader = worker.program(data).make_loader("test", description)
+        test_loader = worker.program.make_loader(data, "test", description)
         test_logits = reference = inference.predict_logits(model, test_loader, on_batch)
         if worker.config.division == "plain":
             decoded = side.dataset.make_loader(data.splits["test"], description)

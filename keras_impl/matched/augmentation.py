@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-from keras import layers
 
 from shared.augmentation import plan_matrix
 from shared.config import Config
@@ -38,17 +37,3 @@ def _to_pixels(matrices: np.ndarray, height: int, width: int) -> np.ndarray:
     squares = np.concatenate([matrices, bottom], axis=1)
     rows = to_pixel @ squares @ to_unit
     return np.pad(rows.reshape(-1, 6), ((0, 0), (0, 2))).astype(np.float32)
-
-
-def make_plain_augmentation(config: Config) -> layers.Pipeline:
-    """The framework's own random rotation, crop and flip, drawn anew for each image.
-
-    Takes batches (N, H, W, 3) and returns them in the same size.
-    """
-    return layers.Pipeline(
-        [
-            layers.RandomRotation(config.rotation_degrees / 360),  # [D11] reflected
-            layers.RandomZoom(1 - config.crop_scale_min),  # [D12] in and out
-            layers.RandomFlip("horizontal"),
-        ]
-    )

@@ -1,16 +1,13 @@
 """Batches of images and labels: a PyDataset makes each batch as fit() asks for it."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-from keras import layers
 
-from keras_impl.matched.augmentation import augment, make_plain_augmentation
+from keras_impl.matched.augmentation import augment
 from keras_impl.matched.device import BACKEND
 from shared.data.dataset import Split
-from shared.data.folders import require_whole_split
 from shared.dropout import plan_dropout
 from shared.model.checkpoints import Description
 from shared.sampling import epoch_order
@@ -125,55 +122,6 @@ def make_loader(
     (N, inner_size). The last, smaller batch is kept.
     """
     return ImageDataset(split, description, training)
-
-
-def make_plain_loader(
-    folder: Path, description: Description, training: bool = False
-) -> "tf.data.Dataset":
-    """Batches of (images, labels) from files, by the framework's own folder loader.
-
-    Shuffled where they are for training; else in the order of (class, name).
-
-    Args:
-        folder: one split, a sub-folder of image files for each class.
-
-    Raises:
-        UserError: the loader leaves out a file.
-    """
-    import tensorflow as tf
-
-    config = description.config
-    batches = keras.utils.image_dataset_from_directory(
-        folder,
-        batch_size=config.batch_size,
-        image_size=(config.image_size_px, config.image_size_px),  # [D18]
-        shuffle=training,  # [D14] within a buffer; PyTorch: all images
-        seed=config.seed,
-        verbose=False,
-    )
-    require_whole_split(
-        folder,
-        batches.file_paths,
-        batches.class_names,
-        description.classes,
-        "Keras's image_dataset_from_directory",  # [D32]
-    )
-    transforms = [_make_normalisation(description)]
-    if training and config.augment:
-        # [D20] Here and not in the model, which could then not be exported.
-        transforms.insert(0, make_plain_augmentation(config))
-    for transform in transforms:
-        batches = batches.map(
-            lambda images, labels, transform=transform: (transform(images), labels),
-            num_parallel_calls=tf.data.AUTOTUNE,  # [D31]
-        )
-    return batches.prefetch(tf.data.AUTOTUNE)
-
-
-def _make_normalisation(description: Description) -> layers.Normalization:
-    """[D06] Of pixel values 0 to 255; torchvision's Normalize takes 0 to 1."""
-    mean, std = 255 * np.array(description.mean), 255 * np.array(description.std)
-    return layers.Normalization(mean=mean, variance=std**2)
 
 
 def make_feature_loader(

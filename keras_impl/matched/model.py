@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 from keras_impl.matched.device import BACKEND
-from keras_impl.weights import load_arrays, read_arrays
+from keras_impl.weights import load_arrays
 from shared.config import Config
 from shared.model.architecture import NUM_FEATURES, conv_layers
 from shared.model.checkpoints import Description
@@ -19,8 +19,7 @@ class Classifier(keras.Model):
 
     def __init__(self, num_classes: int, config: Config) -> None:
         size = config.image_size_px
-        plain = config.division == "plain"
-        backbone = (_build_plain_backbone if plain else _build_backbone)(config)
+        backbone = _build_backbone(config)
         head = keras.Sequential(
             [
                 keras.Input((NUM_FEATURES,)),
@@ -34,15 +33,12 @@ class Classifier(keras.Model):
             name="head",
         )
         images = keras.Input((size, size, 3), name="input")
-        # The guide's training=False; trainable=False alone would do. [D01]
-        features = backbone(images, training=False) if plain else backbone(images)
-        super().__init__(images, head(features))
+        super().__init__(images, head(backbone(images)))
         self.backbone = backbone
         self.head = head
-        if not plain:
-            for network in (self, backbone, head):
-                # [D16] "auto" would differ between CPU and GPU. JAX has XLA alone.
-                network.jit_compile = config.compile or BACKEND == "jax"
+        for network in (self, backbone, head):
+            # [D16] "auto" would differ between CPU and GPU. JAX has XLA alone.
+            network.jit_compile = config.compile or BACKEND == "jax"
 
 
 class _BatchNorm(layers.BatchNormalization):
@@ -95,18 +91,6 @@ def _build_backbone(config: Config) -> keras.Model:
     return keras.models.clone_model(network, clone_function=clone)
 
 
-def _build_plain_backbone(config: Config) -> keras.Model:
-    """keras.applications' MobileNetV2 as it is, padding [D03] and epsilon [D02] too."""
-    size = config.image_size_px
-    return keras.applications.MobileNetV2(
-        input_shape=(size, size, 3),
-        weights=None,
-        include_top=False,
-        pooling="avg",
-        name="backbone",
-    )
-
-
 def build_model(arrays: Arrays, description: Description) -> Classifier:
     """Build the classifier with the given values; its backbone is frozen.
 
@@ -116,19 +100,6 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     model = Classifier(len(description.classes), description.config)
     load_arrays(model, arrays)
     set_backbone_trainable(model, False)
-    return model
-
-
-def build_plain_model(arrays: Arrays, description: Description) -> Classifier:
-    """Build the classifier as the framework's guide does; its backbone is frozen.
-
-    Args:
-        arrays: the backbone in torchvision's names and layout, and a trained head if
-            there is one. Without it the head's first values are the framework's. [D07]
-    """
-    model = Classifier(len(description.classes), description.config)
-    load_arrays(model, read_arrays(model) | arrays)
-    set_backbone_trainable(model, False)  # [D01] batch norm stands still as well
     return model
 
 

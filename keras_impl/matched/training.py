@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_impl.matched.checkpoint import SUFFIX, save_checkpoint
+from keras_impl.matched.checkpoint import save_checkpoint
 from keras_impl.matched.inference import predict_logits
 from keras_impl.matched.model import Classifier, fold_classifier
 from keras_impl.weights import named_variables
@@ -21,13 +20,8 @@ from shared.model.checkpoints import (
     Description,
     copy_checkpoint,
     require_optimizer,
-    write_description,
 )
 from shared.model.weights import Arrays
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-
 
 Inputs = np.ndarray | tuple[np.ndarray, np.ndarray]  # images, or with dropout's factors
 TrainStep = Callable[[Inputs, np.ndarray], float]
@@ -76,14 +70,6 @@ class _Adam(keras.optimizers.Adam):
         self.assign_add(velocity, (1 - self.beta_2) * ops.subtract(square, velocity))
         divisor = ops.sqrt(velocity / correction_2) + self.epsilon
         self.assign_sub(variable, momentum * (learning_rate / correction_1) / divisor)
-
-
-def make_plain_optimizer(
-    network: keras.Model,  # noqa: ARG001  Keras finds the variables in compile()
-    config: Config,
-) -> keras.optimizers.Optimizer:
-    """Adam as the framework has it: only the learning rate is given."""
-    return keras.optimizers.Adam(config.learning_rate)  # [D08]
 
 
 def read_optimizer(model: Classifier, optimizer: keras.optimizers.Optimizer) -> Arrays:
@@ -159,10 +145,11 @@ def make_train_step(
     return _make_train_step(network)
 
 
-def make_plain_train_step(network: keras.Model, config: Config) -> TrainStep:
-    """As `make_train_step`, with the plain optimizer; the inputs are images alone."""
-    _compile_plain(network, config)
-    return _make_train_step(network)
+def make_plain_train_step(model: keras.Model, learning_rate: float) -> TrainStep:
+    """As `make_train_step`, for the plain program: its inputs are images alone."""
+    optimizer = keras.optimizers.Adam(learning_rate)
+    model.compile(optimizer=optimizer, loss=_loss(), metrics=["accuracy"])
+    return _make_train_step(model)
 
 
 def _make_train_step(network: keras.Model) -> TrainStep:
@@ -277,70 +264,6 @@ def _add_dropout_plan(network: keras.Model, head: keras.Model) -> keras.Model:
 def _drop_units(dropout: keras.layers.Dropout, hidden, kept):  # noqa: ARG001
     """[D17] Multiply by the plan, in place of the layer that draws masks itself."""
     return hidden * kept
-
-
-def train_plain(
-    model: Classifier,
-    train_loader: "tf.data.Dataset",
-    validation_loader: "tf.data.Dataset",
-    description: Description,
-    folder: Path,
-    on_epoch: Callable[[EpochRecord], None],
-) -> list[EpochRecord]:
-    """Train as the framework's guide does; the best and last checkpoint go to `folder`.
-
-    Best is the first epoch with the lowest validation loss. [D15]
-    """
-    best, epochs = folder / f"best{SUFFIX}", description.config.epochs
-    report = _EpochReport(on_epoch)
-    checkpoint = keras.callbacks.ModelCheckpoint(
-        best, save_best_only=True, save_weights_only=True
-    )
-    _compile_plain(model, description.config)
-    model.fit(
-        train_loader,
-        validation_data=validation_loader,
-        epochs=epochs,
-        callbacks=[report, checkpoint],
-        verbose=0,
-    )
-    chosen = min(report.history, key=lambda record: record.validation_loss)
-    write_description(best, description, chosen.epoch)
-    state = read_optimizer(model, model.optimizer)
-    save_checkpoint(model, folder, "last", description, epochs, state)
-    return report.history
-
-
-def _compile_plain(network: keras.Model, config: Config) -> None:
-    network.compile(  # [D16] jit_compile is "auto"
-        optimizer=make_plain_optimizer(network, config),
-        loss=_loss(),
-        metrics=["accuracy"],
-    )
-
-
-class _EpochReport(keras.callbacks.Callback):
-    """fit()'s own figures of each epoch: means over samples. [D10]"""
-
-    def __init__(self, on_epoch: Callable[[EpochRecord], None]) -> None:
-        super().__init__()
-        self.report = on_epoch
-        self.history: list[EpochRecord] = []
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
-        self.start = now()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        record = EpochRecord(
-            epoch=epoch + 1,
-            train_loss=logs["loss"],
-            train_accuracy=logs["accuracy"],
-            validation_loss=logs["val_loss"],
-            validation_accuracy=logs["val_accuracy"],
-            seconds=now() - self.start,
-        )
-        self.history.append(record)
-        self.report(record)
 
 
 def keep_checkpoints(

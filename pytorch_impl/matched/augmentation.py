@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torchvision.transforms import v2
 
 from pytorch_impl.matched.device import find_device
 from shared.augmentation import plan_matrix
@@ -34,18 +33,3 @@ def augment(
             images, grid, mode="bilinear", padding_mode="zeros", align_corners=True
         )
     return moved.cpu()
-
-
-def make_plain_augmentation(config: Config) -> v2.Transform:
-    """The framework's own random rotation, crop and flip, drawn anew for each image.
-
-    Takes Pillow images of any size and returns square ones.
-    """
-    size, scale = config.image_size_px, (config.crop_scale_min, 1)
-    return v2.Compose(
-        [
-            v2.RandomRotation(config.rotation_degrees),  # [D11] zero fill, nearest
-            v2.RandomResizedCrop(size, scale),  # [D12] Keras: RandomZoom
-            v2.RandomHorizontalFlip(),
-        ]
-    )

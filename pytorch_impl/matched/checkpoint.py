@@ -6,7 +6,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pytorch_impl.matched.model import Classifier, build_model, build_plain_model
+from pytorch_impl.matched.model import Classifier, build_model
 from shared.errors import UserError
 from shared.files import atomic_path
 from shared.model.checkpoints import (
@@ -61,9 +61,7 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Description]:
     }
     shapes = {name: array.shape for name, array in state.items()}
     require_classifier(path, shapes, description)
-    plain = description.config.division == "plain"
-    build = build_plain_model if plain else build_model
-    return build(state, description), description
+    return build_model(state, description), description
 
 
 def load_optimizer_state(path: Path) -> Arrays:

@@ -1,18 +1,14 @@
 """Batches of images and labels: a Dataset of samples, a DataLoader for batches."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
-from torchvision.datasets import ImageFolder
-from torchvision.transforms import v2
 
-from pytorch_impl.matched.augmentation import augment, make_plain_augmentation
+from pytorch_impl.matched.augmentation import augment
 from pytorch_impl.matched.device import find_device
 from shared.data.dataset import Split
-from shared.data.folders import require_whole_split
 from shared.dropout import plan_dropout
 from shared.model.checkpoints import Description
 from shared.sampling import epoch_order
@@ -84,54 +80,6 @@ def make_loader(
     """
     dataset = ImageDataset(split, description, training)
     return _make_loader(dataset, description, training)
-
-
-def make_plain_loader(
-    folder: Path, description: Description, training: bool = False
-) -> DataLoader:
-    """Batches of (images, labels) from files, by the framework's own folder loader.
-
-    Shuffled where they are for training; else in the order of (class, name).
-
-    Args:
-        folder: one split, a sub-folder of image files for each class.
-
-    Raises:
-        UserError: the loader leaves out a file.
-    """
-    config = description.config
-    # allow_empty, since require_whole_split names every file that was left out. [D32]
-    dataset = ImageFolder(
-        folder, _make_transforms(description, training), allow_empty=True
-    )
-    require_whole_split(
-        folder,
-        [file for file, _ in dataset.samples],
-        dataset.classes,
-        description.classes,
-        "torchvision's ImageFolder",
-    )
-    return DataLoader(
-        dataset,
-        config.batch_size,
-        shuffle=training,  # [D14] all images; Keras: within a buffer
-        num_workers=config.loader_workers,  # [D31]
-    )
-
-
-def _make_transforms(description: Description, training: bool) -> v2.Transform:
-    config = description.config
-    resize = v2.Resize((config.image_size_px, config.image_size_px))  # [D18]
-    if training and config.augment:
-        resize = make_plain_augmentation(config)
-    return v2.Compose(
-        [
-            resize,
-            v2.ToImage(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(description.mean, description.std),  # [D06]
-        ]
-    )
 
 
 def make_feature_loader(

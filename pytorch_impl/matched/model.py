@@ -9,7 +9,7 @@ from torch.fx.experimental import optimization
 from torchvision.models import mobilenet_v2
 
 from pytorch_impl.matched.device import find_device
-from pytorch_impl.weights import load_arrays, read_arrays
+from pytorch_impl.weights import load_arrays
 from shared.config import Config
 from shared.model.architecture import NUM_FEATURES
 from shared.model.checkpoints import Description
@@ -92,19 +92,6 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
     for network in (model, model.head):
         _compile(network, config)
     return _lay_out(model, config).to(find_device(config))
-
-
-def build_plain_model(arrays: Arrays, description: Description) -> Classifier:
-    """Build the classifier as the framework's guide does; its backbone is frozen.
-
-    Args:
-        arrays: the backbone in torchvision's names and layout, and a trained head if
-            there is one. Without it the head's first values are the framework's. [D07]
-    """
-    model = Classifier(len(description.classes), description.config)
-    load_arrays(model, read_arrays(model) | arrays)
-    set_backbone_trainable(model, False)  # [D01] Classifier.train freezes batch norm
-    return model.to(find_device(description.config))  # [D30] memory stays NCHW
 
 
 def set_backbone_trainable(

@@ -56,11 +56,6 @@ def make_optimizer(
     return optimizer
 
 
-def make_plain_optimizer(network: Classifier, config: Config) -> torch.optim.Optimizer:
-    """Adam as the framework has it: only the learning rate is given."""
-    return torch.optim.Adam(network.head.parameters(), lr=config.learning_rate)  # [D08]
-
-
 def read_optimizer(model: Classifier, optimizer: torch.optim.Optimizer) -> Arrays:
     """The optimizer's step and moments by the names of what it trains; copies.
 
@@ -136,9 +131,10 @@ def make_train_step(
     return _make_train_step(network, optimizer)
 
 
-def make_plain_train_step(network: Classifier, config: Config) -> TrainStep:
-    """As `make_train_step`, with the plain optimizer; the inputs are images alone."""
-    return _make_train_step(network, make_plain_optimizer(network, config))
+def make_plain_train_step(model: nn.Module, learning_rate: float) -> TrainStep:
+    """As `make_train_step`, for the plain program: its inputs are images alone."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return _make_train_step(model, torch.optim.Adam(parameters, lr=learning_rate))
 
 
 def _make_train_step(network: nn.Module, optimizer: torch.optim.Optimizer) -> TrainStep:
@@ -220,32 +216,6 @@ def _choose_network(model: Classifier, config: Config) -> nn.Module:
         return model.head
     frozen = not any(p.requires_grad for p in model.backbone.parameters())
     return fold_classifier(model) if frozen and config.fold_batch_norm else model
-
-
-def train_plain(
-    model: Classifier,
-    train_loader: DataLoader,
-    validation_loader: DataLoader,
-    description: Description,
-    folder: Path,
-    on_epoch: Callable[[EpochRecord], None],
-) -> list[EpochRecord]:
-    """Train as the framework's guide does; the best and last checkpoint go to `folder`.
-
-    Best is the first epoch with the highest validation accuracy. [D15]
-    """
-    optimizer = make_plain_optimizer(model, description.config)
-    history: list[EpochRecord] = []
-    for epoch in range(1, description.config.epochs + 1):
-        start = now()
-        train_scores = _train_epoch(model, optimizer, train_loader)
-        validation_logits = predict_logits(model, validation_loader)
-        validation = validation_logits, np.array(validation_loader.dataset.targets)
-        # [D10] The guide's loop weighs each batch by its size: a mean over samples too.
-        history.append(score_epoch(epoch, train_scores, validation, now() - start))
-        keep_checkpoints(model, optimizer, history, description, folder)
-        on_epoch(history[-1])
-    return history
 
 
 def keep_checkpoints(

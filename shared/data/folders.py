@@ -1,6 +1,5 @@
 """Folders of image files, for loaders that read files and not the decode cache."""
 
-from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
@@ -30,35 +29,24 @@ def link_images(data: ImageData, folder: Path, copies: int = 1) -> Path:
     return folder
 
 
-def require_whole_split(
-    folder: Path,
-    files: Iterable[str],
-    loader_classes: Iterable[str],
-    classes: tuple[str, ...],
-    loader: str,
-) -> None:
-    """Check that a framework's own loader found one split as it is.
+def require_readable(folder: Path, endings: tuple[str, ...]) -> None:
+    """Check that a framework's own loader would leave out no file of a split. [D32]
 
     Args:
         folder: the split, a sub-folder of image files for each class.
-        files: the paths that the loader found.
-        loader_classes: the class that the loader gives each label, in order.
-        classes: the same, of the split.
-        loader: its name, for the message.
+        endings: of the names of files that the loader reads.
 
     Raises:
-        UserError: it left files out, or numbers the classes in another order.
+        UserError: it would leave out files.
     """
-    missing = {str(path) for path in folder.glob("*/*")} - set(map(str, files))
-    if missing:
-        names = sorted(str(Path(path).relative_to(folder.parent)) for path in missing)
+    left_out = sorted(
+        str(path.relative_to(folder.parent))
+        for path in folder.glob("*/*")
+        if path.suffix.lower() not in endings
+    )
+    if left_out:
         raise UserError(
-            f"{loader} leaves out {len(missing)} file(s), whose names end in nothing "
-            f"that it reads:\n{listed(names)}\nStore them as .jpg or .png, or use "
-            "--division matched, which reads them."
-        )
-    if tuple(loader_classes) != classes:
-        raise UserError(
-            f"{loader} numbers the classes as {', '.join(loader_classes)}; the data "
-            f"set's order is {', '.join(classes)}. Rename the class folders."
+            f"The framework's own loader leaves out {len(left_out)} file(s), whose "
+            f"names end in nothing that it reads:\n{listed(left_out)}\nStore them as "
+            ".jpg or .png, or use --division matched, which reads them."
         )

@@ -44,7 +44,6 @@ from bench.report.opening import make_claim
 from bench.report.speedups import _whole
 from bench.report.words import PHASES
 from bench.studies.speedups import _judge_accuracies
-from shared.config import ONE_DIVISION
 from shared.errors import UserError
 from shared.metrics import ClassScore, Mistake, ScoreRecord
 
@@ -150,8 +149,7 @@ def with_intervals(results: Results, low: float, high: float) -> Results:
 def test_every_number_group_is_shown(results, tmp_path):
     expected = [*results.data.classes, results.run.command, results.data.fingerprint]
     expected += [results.weights.fingerprint, *results.environment.packages]
-    read = set(results.config) - set(ONE_DIVISION["plain"])
-    expected += [*read, *(check.name for check in results.checks)]
+    expected += [*results.config, *(check.name for check in results.checks)]
     for name, arm in results.arms.items():
         expected += [name, percent(arm.test.accuracy), fixed(arm.test.loss)]
         expected += [percent(arm.validation.accuracy), fixed(arm.test.macro_f1)]
@@ -345,7 +343,6 @@ def test_a_shown_difference_is_named(results, tmp_path, low, high, better, faste
 
 def plain(results: Results, **config: object) -> Results:
     """The stored run as if it had been one of the plain division."""
-    config = {"loader_workers": 2} | config
     changed = {"division": "plain", "config": results.config | config}
     return results.model_copy(update=changed, deep=True)
 
@@ -691,7 +688,6 @@ def with_third_arm_that_differs(results: Results) -> None:
 
 def in_plain_division(results: Results) -> None:
     results.division = "plain"
-    results.config["loader_workers"] = 2
 
 
 @pytest.mark.parametrize(

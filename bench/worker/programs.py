@@ -1,0 +1,186 @@
+"""The two divisions: which functions of a side train, and on what.
+
+Both classes have the same methods. Each division is a package of its side; nothing of
+one of them asks which division it is in.
+"""
+
+import io
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import numpy as np
+
+from bench.processes.arms import PLAIN_SUFFIXES, SUFFIXES, side_of
+from bench.processes.request import Request
+from bench.worker.side import PlainSide, Side
+from shared.config import Config
+from shared.data.dataset import ImageData
+from shared.data.folders import require_readable
+from shared.metrics import EpochRecord
+from shared.model.checkpoints import Description, read_description, write_description
+from shared.model.weights import Arrays, Scaling, initial_head
+from shared.program import read_history
+
+OnEpoch = Callable[..., None]  # gets an epoch's record, and in one division its logits
+
+
+class MatchedProgram:
+    """The same program on both sides, on the same decoded images."""
+
+    def __init__(self, side: Side, request: Request) -> None:
+        self.side = side
+        self.suffix = SUFFIXES[side_of(request.arm)]
+        self.build_model = side.model.build_model
+        self.train = side.training.train
+        self.load_checkpoint = side.checkpoint.load_checkpoint
+        self.load_optimizer_state = side.checkpoint.load_optimizer_state
+
+    def make_loader(
+        self,
+        data: ImageData,
+        split: str,
+        description: Description,
+        training: bool = False,
+    ):
+        """Make batches of one split."""
+        images = data.splits[split]
+        return self.side.dataset.make_loader(images, description, training)
+
+    def make_train_step(self, model, config: Config, on_features: bool) -> Callable:
+        """Return a function that does one update, for as many as are timed."""
+        # The first, those of the warm-up, and at most two for each sample.
+        num_steps = 1 + config.timing_warmup_steps + 2 * config.timing_steps
+        return self.side.training.make_train_step(
+            model, config, num_steps, on_features=on_features
+        )
+
+    def first_head(self, config: Config, num_classes: int) -> Arrays:
+        """Return the first values of the head."""
+        return initial_head(config, num_classes)
+
+
+class PlainProgram:
+    """The program at the root of a package, from folders of image files."""
+
+    def __init__(self, side: Side, request: Request) -> None:
+        self.side, self.request = side, request
+        self.code = PlainSide(request.arm)
+        self.suffix = PLAIN_SUFFIXES[side_of(request.arm)]
+
+    def build_model(self, _arrays: Arrays, description: Description):
+        """Build the classifier from the run's weights file; its backbone is frozen."""
+        config, model = description.config, self.code.model
+        network, _, _ = model.load_pretrained(self.request.weights)
+        num_classes = len(description.classes)
+        return self._place(
+            model.build_model(network, num_classes, config.inner_size, config.dropout),
+            config,
+        )
+
+    def make_loader(
+        self,
+        _data: ImageData,
+        split: str,
+        description: Description,
+        training: bool = False,
+    ):
+        """Make batches of one split.
+
+        Raises:
+            UserError: the framework's own loader would leave out a file.
+        """
+        folder, dataset = self.request.folders / split, self.code.dataset
+        require_readable(folder, dataset.ENDINGS)
+        scaling = Scaling(description.mean, description.std)
+        augment = description.config.augment
+        return dataset.make_loader(folder, scaling, training, augment)
+
+    def make_train_step(self, model, config: Config, on_features: bool) -> Callable:  # noqa: ARG002
+        """Return a function that does one update from a batch of images."""
+        return self.side.training.make_plain_train_step(model, config.learning_rate)
+
+    def first_head(self, config: Config, num_classes: int) -> Arrays:  # noqa: ARG002
+        """Return nothing: each framework draws the first values itself. [D07]"""
+        return {}
+
+    def train(
+        self,
+        model,
+        train_loader,
+        validation_loader,
+        description: Description,
+        folder: Path,
+        on_epoch: OnEpoch,
+    ) -> list[EpochRecord]:
+        """Train for all epochs, and describe the checkpoints that the program keeps."""
+        config, history = description.config, []
+
+        def report() -> None:
+            history.append(_last_epoch(folder))
+            on_epoch(history[-1])
+
+        with redirect_stdout(_EpochLines(report)):
+            self.code.training.train(
+                model,
+                train_loader,
+                validation_loader,
+                folder,
+                config.epochs,
+                config.learning_rate,
+            )
+        # Both programs keep the first epoch with the highest validation accuracy. [D15]
+        best = int(np.argmax([epoch.validation_accuracy for epoch in history])) + 1
+        for name, epoch in (("best", best), ("last", config.epochs)):
+            write_description(folder / f"{name}{self.suffix}", description, epoch)
+        return history
+
+    def load_checkpoint(self, path: Path) -> tuple:
+        """Rebuild the classifier of a checkpoint; returns its description too.
+
+        Raises:
+            UserError: the checkpoint is missing or cut short.
+        """
+        description = read_description(path)
+        model = self.code.checkpoint.load_checkpoint(
+            path.parent, path.name.removesuffix(self.suffix)
+        )
+        return self._place(model, description.config), description
+
+    def load_optimizer_state(self, _path: Path) -> Arrays:
+        """Return nothing: the optimizer's state is in the framework's own form."""
+        return {}
+
+    def _place(self, model, config: Config):
+        # [D19] PyTorch is told where to compute; a Keras model is there already.
+        if self.request.arm == "pytorch":
+            model.to(self.side.device.find_device(config))
+        return model
+
+
+Program = MatchedProgram | PlainProgram
+
+
+def make_program(side: Side, request: Request, division: str) -> Program:
+    """Return the functions of a division."""
+    program = {"matched": MatchedProgram, "plain": PlainProgram}[division]
+    return program(side, request)
+
+
+class _EpochLines(io.TextIOBase):
+    """Standard output of a plain program: tells of each epoch that is printed."""
+
+    def __init__(self, report: Callable[[], None]) -> None:
+        self.report = report
+
+    def write(self, text: str) -> int:
+        if text.startswith("Epoch "):
+            self.report()
+        return sys.stderr.write(text)
+
+
+def _last_epoch(folder: Path) -> EpochRecord:
+    number, *figures = read_history(folder)[-1]
+    names = list(EpochRecord.model_fields)[1:]
+    return EpochRecord(epoch=number, **dict(zip(names, figures, strict=True)))

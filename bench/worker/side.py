@@ -1,0 +1,62 @@
+"""The code of one side, whichever framework it is written in."""
+
+import importlib
+import os
+from typing import TYPE_CHECKING
+
+from bench.processes.arms import ARMS, BACKENDS
+
+
+class Side:
+    """The chapters of one side that the laboratory uses, as modules.
+
+    Both sides have the same functions in each chapter. An editor or a type checker that
+    looks up one of them goes to PyTorch's.
+    """
+
+    if TYPE_CHECKING:
+        from pytorch_impl import weights
+        from pytorch_impl.differences import switches
+        from pytorch_impl.matched import (
+            checkpoint,
+            dataset,
+            device,
+            export,
+            inference,
+            model,
+            training,
+        )
+
+    def __init__(self, arm: str) -> None:
+        """Import the side of an arm, and with it the framework."""
+        if arm in BACKENDS:
+            os.environ["KERAS_BACKEND"] = BACKENDS[arm]
+        package = ARMS[arm]
+
+        def load(name: str):
+            return importlib.import_module(f"{package}.{name}")
+
+        self.device = load("matched.device")
+        self.weights = load("weights")
+        self.model = load("matched.model")
+        self.dataset = load("matched.dataset")
+        self.inference = load("matched.inference")
+        self.checkpoint = load("matched.checkpoint")
+        self.training = load("matched.training")
+        self.export = load("matched.export")
+        self.switches = load("differences.switches")
+
+
+class PlainSide:
+    """The chapters of one plain program, in the same way."""
+
+    if TYPE_CHECKING:
+        from pytorch_impl import checkpoint, dataset, model, training
+
+    def __init__(self, arm: str) -> None:
+        """Import the program of an arm, after its `Side`."""
+        package = ARMS[arm]
+        self.dataset = importlib.import_module(f"{package}.dataset")
+        self.model = importlib.import_module(f"{package}.model")
+        self.training = importlib.import_module(f"{package}.training")
+        self.checkpoint = importlib.import_module(f"{package}.checkpoint")
