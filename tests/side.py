@@ -119,7 +119,7 @@ def forward(side: Side) -> dict:
 def blocks(side: Side) -> dict:
     """Output of every block of the backbone for one batch."""
     model, (images, _) = side.build(side.describe()), side.batch()
-    outputs = side.code.inference.compute_blocks(model, images)
+    outputs = side.code.blocks.compute_blocks(model, images)
     return {f"block/{i:02}": output for i, output in enumerate(outputs)}
 
 
@@ -136,9 +136,7 @@ def gradients(side: Side) -> dict:
     found = {}
     for name, trainable in (("head", False), ("whole", True)):
         side.code.model.set_backbone_trainable(model, trainable)
-        loss, arrays = side.code.training.compute_gradients(
-            model, (images, kept), labels
-        )
+        loss, arrays = side.code.steps.compute_gradients(model, (images, kept), labels)
         found[f"{name}_loss"] = np.array(loss)
         found |= {f"{name}_gradients/{key}": value for key, value in arrays.items()}
     after = side.code.weights.read_arrays(model)
@@ -225,7 +223,7 @@ def pipelines(side: Side) -> dict:
 
 def drift(side: Side) -> dict:
     """[D01] The classifier after two epochs on images with PyTorch's switch on."""
-    switches = side.code.differences
+    switches = side.code.switches
     if "D01" not in switches.SWITCHES:
         return {}
     description = side.describe(cache_features=False)
@@ -267,17 +265,17 @@ def optimizers(side: Side) -> dict:
     for run in ("cached", "uncached"):
         path = side.folder / run / f"last{code.checkpoint.SUFFIX}"
         model, description = code.checkpoint.load_checkpoint(path)
-        optimizer = code.training.make_optimizer(model, description.config, 1)
-        states = {"fresh": code.training.read_optimizer(model, optimizer)}
+        optimizer = code.optimizer.make_optimizer(model, description.config, 1)
+        states = {"fresh": code.optimizer.read_optimizer(model, optimizer)}
         states["saved"] = code.checkpoint.load_optimizer_state(path)
-        code.training.load_optimizer(model, optimizer, states["saved"])
-        states["loaded"] = code.training.read_optimizer(model, optimizer)
+        code.optimizer.load_optimizer(model, optimizer, states["saved"])
+        states["loaded"] = code.optimizer.read_optimizer(model, optimizer)
         for key, state in states.items():
             found |= {f"{run}_{key}_state/{n}": array for n, array in state.items()}
         last = "exp_avg_sq/head.output.bias"
         lacking = {n: array for n, array in states["saved"].items() if n != last}
         with pytest.raises(UserError, match=f"'{last}' is missing"):
-            code.training.load_optimizer(model, optimizer, lacking)
+            code.optimizer.load_optimizer(model, optimizer, lacking)
     return found
 
 
@@ -285,7 +283,7 @@ def choice(side: Side) -> dict:
     """Which epoch `best` and `last` hold after accuracies with a tie at the top."""
     description = side.describe()
     model, history = side.build(description), []
-    optimizer = side.code.training.make_optimizer(model, description.config, 1)
+    optimizer = side.code.optimizer.make_optimizer(model, description.config, 1)
     folder = side.folder / "choice"
     for epoch, accuracy in enumerate([0.5, 0.7, 0.7, 0.6], start=1):
         record = EpochRecord(

@@ -97,7 +97,7 @@ def _take_step(
     labels = np.arange(len(features)) % len(description.classes)
     model = side.model.build_model(arrays, description)
     num_steps = 2 * (int(state["step"]) + 1)  # the middle of a schedule
-    train_step = side.training.make_train_step(
+    train_step = side.steps.make_train_step(
         model, description.config, num_steps, state, on_features=True
     )
     kept = plan_dropout(description.config, len(features), 1, range(len(features)))

@@ -5,7 +5,6 @@ parity ladder shows that both sides train the same ones, and PyTorch's take less
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from unittest.mock import patch
 
 import numpy as np
 
@@ -125,9 +124,7 @@ def _train_head(study: Study, task: Task, seed: int) -> list[dict]:
     trains_on = {"augment": False, "cache_features": task.features is not None}
     description = study.describe(trains_on | task.changes, seed)
     epochs: list[dict] = []
-    # Nobody reads the checkpoints of a hundred runs, and writing them takes a while.
-    no_checkpoints = patch.object(study.side.training, "keep_checkpoints")
-    with study.switched(task), no_checkpoints:
+    with study.switched(task):
         model = study.build(description)
         loaders = _loaders(study, task, description)
         network = model.head if task.features else model
@@ -139,8 +136,12 @@ def _train_head(study: Study, task: Task, seed: int) -> list[dict]:
             epochs.append({"validation": validation, "loss": loss, "test": test})
 
         study.side.training.train(
-            *(model, loaders["train"], loaders["validation"], description),
-            *(study.worker.request.scratch / "heads", keep),
+            model,
+            loaders["train"],
+            loaders["validation"],
+            description,
+            folder=None,  # nobody reads the checkpoints of a hundred runs
+            on_epoch=keep,
         )
     return epochs
 

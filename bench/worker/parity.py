@@ -117,8 +117,8 @@ def run_forward(climber: Climber) -> Arrays:
     inference, description = climber.side.inference, climber.description
     model = climber.build()
     images = climber.images(climber.sample, description)
-    blocks = inference.compute_blocks(model, images)
-    found = {f"backbone features/block {i:02}": v for i, v in enumerate(blocks)}
+    outputs = climber.side.blocks.compute_blocks(model, images)
+    found = {f"backbone features/block {i:02}": v for i, v in enumerate(outputs)}
     loader = climber.side.dataset.make_loader(climber.sample, description)
     found["backbone features/pooled"] = inference.compute_features(
         climber.side.model.fold_batch_norm(model), loader
@@ -133,7 +133,7 @@ def take_gradients(climber: Climber) -> Arrays:
     """
     model = climber.build()
     batch = climber.training_batch(climber.few, climber.description)
-    gradients = climber.side.training.compute_gradients
+    gradients = climber.side.steps.compute_gradients
     loss, head = gradients(model, *batch)
     arrays = climber.side.weights.read_arrays(model)
     climber.side.model.set_backbone_trainable(model, True)
@@ -173,7 +173,7 @@ def train_with_schedule(climber: Climber) -> Arrays:
     images = climber.images(few, climber.description)
     features = climber.side.inference.predict_batch(model.backbone, images)
     num_steps = 10
-    step = climber.side.training.make_train_step(
+    step = climber.side.steps.make_train_step(
         model, changed.config, num_steps, on_features=True
     )
     for epoch in range(1, num_steps + 1):  # a batch each, with masks of its own
@@ -184,7 +184,7 @@ def train_with_schedule(climber: Climber) -> Arrays:
 
 def _step(climber: Climber, model, **changes: object) -> None:
     description = climber.configured(**changes)
-    step = climber.side.training.make_train_step(model, description.config, num_steps=1)
+    step = climber.side.steps.make_train_step(model, description.config, num_steps=1)
     step(*climber.training_batch(climber.few, description))
 
 

@@ -52,7 +52,7 @@ class MatchedProgram:
         """Return a function that does one update, for as many as are timed."""
         # The first, those of the warm-up, and at most two for each sample.
         num_steps = 1 + config.timing_warmup_steps + 2 * config.timing_steps
-        return self.side.training.make_train_step(
+        return self.side.steps.make_train_step(
             model, config, num_steps, on_features=on_features
         )
 
@@ -99,7 +99,7 @@ class PlainProgram:
 
     def make_train_step(self, model, config: Config, on_features: bool) -> Callable:  # noqa: ARG002
         """Return a function that does one update from a batch of images."""
-        return self.side.training.make_plain_train_step(model, config.learning_rate)
+        return self.side.steps.make_plain_train_step(model, config.learning_rate)
 
     def first_head(self, config: Config, num_classes: int) -> Arrays:  # noqa: ARG002
         """Return nothing: each framework draws the first values itself. [D07]"""

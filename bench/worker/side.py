@@ -17,6 +17,7 @@ class Side:
     if TYPE_CHECKING:
         from pytorch_impl import weights
         from pytorch_impl.differences import switches
+        from pytorch_impl.instruments import blocks, steps
         from pytorch_impl.matched import (
             checkpoint,
             dataset,
@@ -24,6 +25,7 @@ class Side:
             export,
             inference,
             model,
+            optimizer,
             training,
         )
 
@@ -42,8 +44,11 @@ class Side:
         self.dataset = load("matched.dataset")
         self.inference = load("matched.inference")
         self.checkpoint = load("matched.checkpoint")
+        self.optimizer = load("matched.optimizer")
         self.training = load("matched.training")
         self.export = load("matched.export")
+        self.steps = load("instruments.steps")
+        self.blocks = load("instruments.blocks")
         self.switches = load("differences.switches")
 
 

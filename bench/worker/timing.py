@@ -254,8 +254,8 @@ def _time_checkpoint(watch: Stopwatch) -> None:
         watch.config,
         watch.worker.request.scratch,
     )
-    optimizer = side.training.make_optimizer(watch.model, config, config.epochs)
-    state = side.training.read_optimizer(watch.model, optimizer)
+    optimizer = side.optimizer.make_optimizer(watch.model, config, config.epochs)
+    state = side.optimizer.read_optimizer(watch.model, optimizer)
     save = side.checkpoint.save_checkpoint
     write = partial(save, watch.model, scratch, "timed", watch.description, 1, state)
     watch.steady("checkpoint", write, None)

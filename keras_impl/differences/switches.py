@@ -2,7 +2,6 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -10,10 +9,11 @@ from keras import layers
 from PIL import Image
 
 from keras_impl import weights
-from keras_impl.matched import augmentation, dataset, model, training
+from keras_impl.matched import augmentation, dataset, model, optimizer, training
 from shared.config import Config
 from shared.errors import UserError
 from shared.model.architecture import DEPTHWISE
+from shared.replaced import replaced
 from shared.sampling import AUGMENTATION, stream
 
 
@@ -37,7 +37,7 @@ def switched_on(difference: str) -> AbstractContextManager:
 def _take_own_epsilon() -> AbstractContextManager:
     """[D02] keras.applications.MobileNetV2's epsilon."""
     matched, own = model._build_backbone, {"batch_norm_epsilon": 1e-3}
-    return patch.object(
+    return replaced(
         model, "_build_backbone", lambda config: matched(config.model_copy(update=own))
     )
 
@@ -55,7 +55,7 @@ def _pad_bottom_and_right() -> AbstractContextManager:
     def build(config: Config) -> keras.Model:
         return keras.models.clone_model(matched(config), clone_function=clone)
 
-    return patch.object(model, "_build_backbone", build)
+    return replaced(model, "_build_backbone", build)
 
 
 def _turn_depthwise_kernels() -> AbstractContextManager:
@@ -66,7 +66,7 @@ def _turn_depthwise_kernels() -> AbstractContextManager:
         array = matched(name, array)
         return array.swapaxes(0, 1) if name in DEPTHWISE else array
 
-    return patch.object(weights, "to_keras_layout", to_keras_layout)
+    return replaced(weights, "to_keras_layout", to_keras_layout)
 
 
 def _take_own_adam() -> AbstractContextManager:
@@ -75,7 +75,7 @@ def _take_own_adam() -> AbstractContextManager:
     def adam(epsilon: float, **options) -> keras.optimizers.Adam:  # noqa: ARG001
         return keras.optimizers.Adam(**options)
 
-    return patch.object(training, "_Adam", adam)
+    return replaced(optimizer, "_Adam", adam)
 
 
 def _reflect_at_the_border() -> AbstractContextManager:
@@ -85,7 +85,7 @@ def _reflect_at_the_border() -> AbstractContextManager:
     def affine_transform(*inputs, fill_mode: str, **options):  # noqa: ARG001
         return matched(*inputs, fill_mode="reflect", **options)
 
-    return patch.object(keras.ops.image, "affine_transform", affine_transform)
+    return replaced(keras.ops.image, "affine_transform", affine_transform)
 
 
 def _zoom_about_the_centre() -> AbstractContextManager:
@@ -98,7 +98,7 @@ def _zoom_about_the_centre() -> AbstractContextManager:
         factor = np.float32(1 + random.uniform(-0.1, 0.1))
         return matched(uncropped, epoch, index) * factor
 
-    return patch.object(augmentation, "plan_matrix", plan_matrix)
+    return replaced(augmentation, "plan_matrix", plan_matrix)
 
 
 def _flip_both_ways() -> AbstractContextManager:
@@ -111,13 +111,13 @@ def _flip_both_ways() -> AbstractContextManager:
         flip = np.float32([1, -1 if upside_down else 1, 1])
         return matched(config, epoch, index) * flip
 
-    return patch.object(augmentation, "plan_matrix", plan_matrix)
+    return replaced(augmentation, "plan_matrix", plan_matrix)
 
 
 def _forget_from_logits() -> AbstractContextManager:
     """[D13] SparseCategoricalCrossentropy() takes the logits for probabilities."""
     own = keras.losses.SparseCategoricalCrossentropy
-    return patch.object(training, "_loss", own)
+    return replaced(training, "make_loss", own)
 
 
 def _shuffle_in_a_buffer() -> AbstractContextManager:
@@ -131,7 +131,7 @@ def _shuffle_in_a_buffer() -> AbstractContextManager:
         )
         return np.array(list(shuffled.as_numpy_iterator()))
 
-    return patch.object(dataset, "epoch_order", buffered_order)
+    return replaced(dataset, "epoch_order", buffered_order)
 
 
 def _draw_own_masks() -> AbstractContextManager:
@@ -141,7 +141,7 @@ def _draw_own_masks() -> AbstractContextManager:
         # Keras 3.12 refuses a network with an input that leads nowhere.
         return dropout(hidden) + 0 * kept
 
-    return patch.object(training, "_drop_units", drop)
+    return replaced(training, "_drop_units", drop)
 
 
 def _keep_biased_variance() -> AbstractContextManager:
@@ -151,13 +151,13 @@ def _keep_biased_variance() -> AbstractContextManager:
         learns = bool(training and layer.learns)
         return layers.BatchNormalization.call(layer, inputs, learns, mask)
 
-    return patch.object(model._BatchNorm, "call", call)
+    return replaced(model._BatchNorm, "call", call)
 
 
 def _trust_training_false() -> AbstractContextManager:
     """[D27] backbone(images, training=False) with Keras's own layers."""
     own = layers.BatchNormalization.call
-    return patch.object(model._BatchNorm, "call", own)
+    return replaced(model._BatchNorm, "call", own)
 
 
 SWITCHES = {

@@ -1,23 +1,12 @@
-"""Where the framework computes: seed, device, memory, threads.
-
-Keras leaves devices to its backend, so here alone each backend has its own lines.
-"""
-
-import os
+"""Where the framework computes: seed, device, memory, threads."""
 
 import keras
 
+from keras_impl.instruments.backends import BACKENDS, NAMES, REMEDIES
 from shared.config import Config
 from shared.errors import UserError
-from shared.machine import num_cores
 
 BACKEND = keras.backend.backend()  # chosen by KERAS_BACKEND before the import
-NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-REMEDIES = {
-    "tensorflow": "install TensorFlow's CUDA packages: pip install -e '.[gpu]'",
-    "jax": "install JAX's CUDA packages: pip install 'jax[cuda12]'",
-    "torch": "check the driver with nvidia-smi",
-}
 
 
 def set_up(config: Config) -> str:
@@ -31,13 +20,13 @@ def set_up(config: Config) -> str:
     keras.config.set_floatx("float64" if exact else "float32")
     mixed = config.precision == "bfloat16"
     keras.config.set_dtype_policy("mixed_bfloat16" if mixed else config.precision)
-    _BACKENDS[BACKEND].set_up(config)
+    BACKENDS[BACKEND].set_up(config)
     if config.device == "cuda" and find_device(config) == "cpu":
         raise UserError(
             f"--device cuda: {NAMES[BACKEND]} finds no CUDA GPU. Use --device cpu or "
             f"auto, or {REMEDIES[BACKEND]}."
         )
-    return _BACKENDS[BACKEND].gpu_name() if find_device(config) == "cuda" else "cpu"
+    return BACKENDS[BACKEND].gpu_name() if find_device(config) == "cuda" else "cpu"
 
 
 def find_device(config: Config) -> str:
@@ -45,159 +34,21 @@ def find_device(config: Config) -> str:
 
     [D19] Keras takes a GPU by itself; PyTorch is told for each model and tensor.
     """
-    found = config.device != "cpu" and _BACKENDS[BACKEND].has_gpu()
+    found = config.device != "cpu" and BACKENDS[BACKEND].has_gpu()
     return "cuda" if found else "cpu"
 
 
 def peak_device_mib() -> float | None:
     """Largest memory taken on the GPU so far, MiB; None without one."""
-    backend = _BACKENDS[BACKEND]
+    backend = BACKENDS[BACKEND]
     return (backend.peak_bytes() if backend.has_gpu() else 0) / 2**20 or None
 
 
 def synchronise() -> None:
     """Wait until the device has done what it was asked to do."""
-    _BACKENDS[BACKEND].synchronise()
+    BACKENDS[BACKEND].synchronise()
 
 
 def num_threads() -> int:
     """Threads that one operation may use."""
-    return _BACKENDS[BACKEND].num_threads()
-
-
-class _TensorFlow:
-    @staticmethod
-    def set_up(config: Config) -> None:
-        import tensorflow as tf
-
-        if config.division == "matched":
-            # [D22]
-            tf.config.experimental.enable_tensor_float_32_execution(config.tf32)
-        # [D19] TensorFlow takes every GPU it sees, and all of its memory, unless told.
-        if config.device == "cpu":
-            tf.config.set_visible_devices([], "GPU")
-        for gpu in tf.config.get_visible_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
-
-    @staticmethod
-    def has_gpu() -> bool:
-        import tensorflow as tf
-
-        return bool(tf.config.get_visible_devices("GPU"))
-
-    @staticmethod
-    def gpu_name() -> str:
-        import tensorflow as tf
-
-        gpu = tf.config.get_visible_devices("GPU")[0]
-        return tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
-
-    @staticmethod
-    def peak_bytes() -> int:
-        import tensorflow as tf
-
-        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-
-    @staticmethod
-    def synchronise() -> None:
-        import tensorflow as tf
-
-        if tf.config.get_visible_devices("GPU"):
-            tf.test.experimental.sync_devices()
-
-    @staticmethod
-    def num_threads() -> int:
-        import tensorflow as tf
-
-        # 0 stands for TensorFlow's own choice, one thread per core.
-        return tf.config.threading.get_intra_op_parallelism_threads() or num_cores()
-
-
-class _Jax:
-    @staticmethod
-    def set_up(config: Config) -> None:
-        import jax
-
-        # [D19] JAX takes most of a GPU's memory at its first operation, unless told.
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-        if config.device == "cpu":
-            jax.config.update("jax_platforms", "cpu")
-        if config.division == "matched":
-            precision = "tensorfloat32" if config.tf32 else "highest"
-            jax.config.update("jax_default_matmul_precision", precision)  # [D22]
-
-    @staticmethod
-    def has_gpu() -> bool:
-        import jax
-
-        return jax.default_backend() == "gpu"
-
-    @staticmethod
-    def gpu_name() -> str:
-        import jax
-
-        return jax.devices()[0].device_kind
-
-    @staticmethod
-    def peak_bytes() -> int:
-        import jax
-
-        return jax.devices()[0].memory_stats()["peak_bytes_in_use"]
-
-    @staticmethod
-    def synchronise() -> None:
-        import jax
-
-        # A device does its work in order: this is done when all before it is.
-        (jax.device_put(0.0) + 0.0).block_until_ready()
-
-    @staticmethod
-    def num_threads() -> int:
-        # XLA's pool has a thread per core, unless told.
-        return int(os.environ.get("PJRT_NPROC", num_cores()))
-
-
-class _Torch:
-    @staticmethod
-    def set_up(config: Config) -> None:
-        import torch
-
-        if config.division == "matched":
-            torch.backends.cudnn.allow_tf32 = config.tf32  # [D22]
-            torch.backends.cuda.matmul.allow_tf32 = config.tf32
-        if config.device == "cpu":
-            keras.device("cpu").__enter__()  # to the end of the process
-
-    @staticmethod
-    def has_gpu() -> bool:
-        import torch
-
-        return torch.cuda.is_available()
-
-    @staticmethod
-    def gpu_name() -> str:
-        import torch
-
-        return torch.cuda.get_device_name()
-
-    @staticmethod
-    def peak_bytes() -> int:
-        import torch
-
-        return torch.cuda.max_memory_allocated()
-
-    @staticmethod
-    def synchronise() -> None:
-        import torch
-
-        if torch.cuda.is_initialized():  # else it was not asked for anything
-            torch.cuda.synchronize()
-
-    @staticmethod
-    def num_threads() -> int:
-        import torch
-
-        return torch.get_num_threads()
-
-
-_BACKENDS = {"tensorflow": _TensorFlow, "jax": _Jax, "torch": _Torch}
+    return BACKENDS[BACKEND].num_threads()

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -12,10 +11,12 @@ from torch import nn
 from torchvision.transforms import v2
 
 from pytorch_impl.matched import augmentation, dataset, model, training
+from pytorch_impl.weights import read_arrays
 from shared import metrics
 from shared.errors import UserError
 from shared.model.checkpoints import Description
 from shared.model.weights import IMAGENET_MEAN, IMAGENET_STD, KERAS_MEAN, KERAS_STD
+from shared.replaced import replaced
 
 
 def switched_on(difference: str) -> AbstractContextManager:
@@ -39,8 +40,8 @@ def switched_on(difference: str) -> AbstractContextManager:
 def _let_batch_norm_drift() -> Iterator[None]:
     """[D01] requires_grad=False alone, as most tutorials freeze."""
     with (
-        patch.object(model.Classifier, "train", nn.Module.train),
-        patch.object(training, "fold_classifier", lambda classifier: classifier),
+        replaced(model.Classifier, "train", nn.Module.train),
+        replaced(training, "fold_classifier", lambda classifier: classifier),
     ):
         yield
 
@@ -48,7 +49,7 @@ def _let_batch_norm_drift() -> Iterator[None]:
 def _swap_axes() -> AbstractContextManager:
     """[D04] swapaxes(1, 3) for permute(0, 3, 1, 2): every image lies on its side."""
     matched = dataset.normalise
-    return patch.object(dataset, "normalise", lambda x, *rest: matched(x.mT, *rest))
+    return replaced(dataset, "normalise", lambda x, *rest: matched(x.mT, *rest))
 
 
 def _scale_as_the_other() -> AbstractContextManager:
@@ -62,7 +63,7 @@ def _scale_as_the_other() -> AbstractContextManager:
         wrong = description.model_copy(update={"mean": mean, "std": std})
         return matched(images, wrong)
 
-    return patch.object(dataset, "normalise", normalise)
+    return replaced(dataset, "normalise", normalise)
 
 
 def _keep_own_first_values() -> AbstractContextManager:
@@ -70,15 +71,15 @@ def _keep_own_first_values() -> AbstractContextManager:
     matched = model.load_arrays
 
     def load(classifier: model.Classifier, arrays: dict) -> None:
-        own = {n: a for n, a in model.read_arrays(classifier).items() if "head." in n}
+        own = {n: a for n, a in read_arrays(classifier).items() if "head." in n}
         matched(classifier, arrays | own)
 
-    return patch.object(model, "load_arrays", load)
+    return replaced(model, "load_arrays", load)
 
 
 def _decay_by_gradient() -> AbstractContextManager:
     """[D09] torch.optim.Adam's weight decay is an L2 term."""
-    return patch.object(torch.optim, "AdamW", torch.optim.Adam)
+    return replaced(torch.optim, "AdamW", torch.optim.Adam)
 
 
 def _average_batch_means() -> AbstractContextManager:
@@ -90,7 +91,7 @@ def _average_batch_means() -> AbstractContextManager:
         batches = zip(np.split(logits, cuts), np.split(labels, cuts), strict=True)
         return float(np.mean([matched(*batch) for batch in batches]))
 
-    return patch.object(metrics, "cross_entropy", mean_of_means)
+    return replaced(metrics, "cross_entropy", mean_of_means)
 
 
 def _take_nearest_pixel() -> AbstractContextManager:
@@ -100,13 +101,13 @@ def _take_nearest_pixel() -> AbstractContextManager:
     def grid_sample(*inputs: torch.Tensor, mode: str, **options) -> torch.Tensor:  # noqa: ARG001
         return matched(*inputs, mode="nearest", **options)
 
-    return patch.object(augmentation.F, "grid_sample", grid_sample)
+    return replaced(augmentation.F, "grid_sample", grid_sample)
 
 
 def _draw_own_masks() -> AbstractContextManager:
     """[D17] nn.Dropout's own masks, from the global generator."""
     matched = model._Head.forward
-    return patch.object(
+    return replaced(
         model._Head,
         "forward",
         lambda head, features, _kept=None: matched(head, features),
@@ -115,13 +116,13 @@ def _draw_own_masks() -> AbstractContextManager:
 
 def _forget_eval() -> AbstractContextManager:
     """[D20] No eval() before predicting or exporting: dropout and batch norm run on."""
-    return patch.object(nn.Module, "eval", lambda module: module)
+    return replaced(nn.Module, "eval", lambda module: module)
 
 
 def _forget_scheduler_step() -> AbstractContextManager:
     """[D29] The loop never calls scheduler.step()."""
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR
-    return patch.object(schedule, "step", lambda _schedule: None)
+    schedule = torch.optim.lr_scheduler.LRScheduler
+    return replaced(schedule, "step", lambda _schedule: None)
 
 
 SWITCHES = {

@@ -32,7 +32,7 @@ def save_checkpoint(
     """Write the model's values, the optimizer's, and their description beside them.
 
     Args:
-        optimizer_state: what `training.read_optimizer` returns; empty to leave it out.
+        optimizer_state: what `optimizer.read_optimizer` returns; empty to leave it out.
 
     Returns:
         The weights file, `<folder>/<name><SUFFIX>`.
@@ -65,7 +65,7 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Description]:
 
 
 def load_optimizer_state(path: Path) -> Arrays:
-    """The optimizer's state in a checkpoint, for `training.load_optimizer`.
+    """The optimizer's state in a checkpoint, for `optimizer.load_optimizer`.
 
     Returns:
         What was given to `save_checkpoint`; empty if the checkpoint holds none.

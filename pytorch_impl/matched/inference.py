@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from pytorch_impl.matched.model import Classifier
 from shared.features import store_features
 from shared.progress import OnBatch, ignore
 
@@ -40,22 +39,6 @@ def predict_logits(
             the loader brings features.
     """
     return np.concatenate(list(_batches(network, loader, on_batch)))
-
-
-def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
-    """Output of each of the 19 blocks for one batch, as (N, H, W, C); inference mode.
-
-    Args:
-        images: normalised, in this framework's layout.
-    """
-    model.eval()
-    device = next(model.parameters()).device
-    values, outputs = torch.from_numpy(images).to(device), []
-    with torch.inference_mode():
-        for block in model.backbone.features:
-            values = block(values)
-            outputs.append(values.permute(0, 2, 3, 1).cpu().numpy())  # [D04]
-    return outputs
 
 
 def predict_batch(network: nn.Module, inputs: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""What the laboratory attaches to a program; a reader of the programs may skip it."""

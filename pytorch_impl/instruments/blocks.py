@@ -1,0 +1,22 @@
+"""What comes out of each block of the backbone."""
+
+import numpy as np
+import torch
+
+from pytorch_impl.matched.model import Classifier
+
+
+def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
+    """Output of each of the 19 blocks for one batch, as (N, H, W, C); inference mode.
+
+    Args:
+        images: normalised, in this framework's layout.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    values, outputs = torch.from_numpy(images).to(device), []
+    with torch.inference_mode():
+        for block in model.backbone.features:
+            values = block(values)
+            outputs.append(values.permute(0, 2, 3, 1).cpu().numpy())  # [D04]
+    return outputs
