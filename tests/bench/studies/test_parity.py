@@ -310,7 +310,7 @@ def test_block_with_the_defect_is_named(ladder, defect, block):
 
 @pytest.mark.parametrize("arm", PAIR)
 def test_every_switch_of_a_side_is_planted(arm):
-    source = (ROOT / f"{arm}_impl" / "differences.py").read_text()
+    source = (ROOT / f"{arm}_impl" / "differences" / "switches.py").read_text()
     switches = re.findall(r'^    "(D\d\d)": _', source, re.MULTILINE)
     assert switches
     assert {switch for side, switch in DEFECTS if side == arm} >= set(switches)
