@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.judging.comparison import compare_arms
 from bench.processes.arms import PAIR
+from bench.processes.request import ExportCheckpoint, ExportTrained, Probe, Train
 from bench.processes.worker_process import ArmFailed, WorkerProcess, together_by_name
 from bench.records import ArmRecord, ComparisonRecord, DifferingImage, Results
 from bench.run.display import Display
@@ -104,8 +105,14 @@ def _probe(run: Run) -> None:
     for arm in run.options.arms:
         # An arm that cannot even do this is reported when it comes to train.
         with suppress(ArmFailed):
-            switches = switches_of(run, arm)
-            work(run, "probe", arm, run.scratch / "probe", switches=switches)
+            request = Probe(
+                arm=arm,
+                config=run.options.config,
+                scratch=run.scratch / "probe",
+                inputs=run.inputs,
+                switches=switches_of(run, arm),
+            )
+            work(run, request)
 
 
 def _do_everything(run: Run) -> None:
@@ -158,8 +165,15 @@ def _climb(run: Run, processes: Processes) -> None:
 
 
 def _train(run: Run, arm: str, process: WorkerProcess) -> None:
+    request = Train(
+        arm=arm,
+        config=run.options.config,
+        scratch=run.scratch / arm,
+        inputs=run.inputs,
+        models=run.models,
+    )
     try:
-        done = ask(run, process, "train", arm, run.scratch / arm)
+        done = ask(run, process, request)
     except (ArmFailed, UserError) as reason:
         if isinstance(reason, UserError) and not run.finished:
             raise
@@ -179,8 +193,14 @@ def _export(run: Run, arm: str, process: WorkerProcess) -> None:
     if run.options.config.is_rounded:  # it would round in other places
         run.not_run.append(f"{arm}: ONNX: its graph is float32, the run was bfloat16")
         return
+    request = ExportTrained(
+        arm=arm,
+        config=run.options.config,
+        scratch=run.scratch / f"{arm}-export",
+        models=run.models,
+    )
     try:
-        done = ask(run, process, "export_trained", arm, run.scratch / f"{arm}-export")
+        done = ask(run, process, request)
         run.arms[arm].stages["export"] = done["seconds"]
         if arm == "keras" and "pytorch" in run.finished:
             _export_across(run, process)
@@ -196,11 +216,13 @@ def _export_across(run: Run, process: WorkerProcess) -> None:
     if run.options.config.division == "plain":
         return
     output = run.options.output
-    checkpoint = (output / run.arms["pytorch"].checkpoint).resolve()
-    more = {"checkpoint": checkpoint}
-    done = ask(
-        run, process, "export_checkpoint", "keras", run.scratch / "cross", **more
+    request = ExportCheckpoint(
+        arm="keras",
+        config=run.options.config,
+        scratch=run.scratch / "cross",
+        checkpoint=(output / run.arms["pytorch"].checkpoint).resolve(),
     )
+    done = ask(run, process, request)
     with atomic_path(output / "models" / ACROSS) as temporary:
         shutil.copyfile(done["path"], temporary)
 

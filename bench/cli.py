@@ -214,7 +214,7 @@ class Export:
 
     def execute(self, console: Console) -> int:
         from bench.processes.arms import arm_of
-        from bench.processes.request import Request
+        from bench.processes.request import ExportCheckpoint
         from shared.files import atomic_path, require_writable
         from shared.model.checkpoints import read_description
 
@@ -224,8 +224,7 @@ class Export:
         description = read_description(self.checkpoint)
         require_writable(self.output.parent)
         with Display(console) as display, tempfile.TemporaryDirectory() as scratch:
-            request = Request(
-                job="export_checkpoint",
+            request = ExportCheckpoint(
                 arm=arm,
                 config=description.config.model_copy(update={"device": "cpu"}),
                 scratch=scratch,

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.processes.arms import PAIR
-from bench.processes.request import Request
+from bench.processes.request import Load
 from bench.processes.worker_process import ArmFailed, run_worker, together
 from bench.run.environment import PACKAGES, describe_environment
 from shared.clock import now
@@ -76,7 +76,7 @@ def _check_onnxruntime() -> tuple[bool, str]:
 def _check_arm(arm: str) -> tuple[bool, str]:
     start = now()
     with tempfile.TemporaryDirectory() as scratch:
-        request = Request(job="load", arm=arm, config=Config(), scratch=scratch)
+        request = Load(arm=arm, config=Config(), scratch=scratch)
         try:
             done = run_worker(request, lambda event: None, LOAD_LIMIT_S)  # noqa: ARG005
         except (ArmFailed, UserError) as reason:

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from bench.processes.request import Request
+from bench.processes.request import Inputs, Train
 from bench.worker.job import Worker
 from bench.worker.training import train
 from shared.config import make_config
@@ -36,13 +36,11 @@ def leak(worker: Worker) -> AbstractContextManager:
 
 def main() -> None:
     arm, data, weights, out = sys.argv[1], *map(Path, sys.argv[2:])
-    request = Request(
-        job="train",
+    request = Train(
         arm=arm,
         config=make_config(**SETTINGS),
         scratch=out,
-        data=data,
-        weights=weights,
+        inputs=Inputs(data=data, weights=weights),
         models=out / "models",
     )
     passes = []

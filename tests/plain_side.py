@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.processes.request import Request
+from bench.processes.request import Inputs
 from bench.worker.programs import PlainProgram
 from bench.worker.side import Side as Code
 from shared.config import make_config
@@ -35,15 +35,8 @@ class Side:
         self.weights = read_weights(weights)
         config = self.describe().config
         self.code.device.set_up(config)
-        request = Request(
-            job="train",
-            arm=arm,
-            config=config,
-            scratch=folder,
-            folders=self.files,
-            weights=weights,
-        )
-        self.program = PlainProgram(self.code, request)
+        inputs = Inputs(data=data, weights=weights, folders=self.files)
+        self.program = PlainProgram(self.code, arm, inputs)
 
     def describe(self, **values: object) -> Description:
         settings = {"division": "plain", "epochs": EPOCHS}

@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from bench.processes.request import Request
+from bench.processes.request import ReadPth
 from bench.processes.worker_process import ArmFailed, run_worker
 from bench.run.display import Display
 from shared.config import Config
@@ -110,8 +110,7 @@ def _read(
         return read_weights(path, source)
     display.show("weights: reading the .pth file with PyTorch")
     with tempfile.TemporaryDirectory() as scratch:
-        request = Request(
-            job="read_pth",
+        request = ReadPth(
             arm="pytorch",
             config=config,
             scratch=scratch,

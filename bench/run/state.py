@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from bench.processes.request import Request
+from bench.processes.request import Inputs, Request
 from bench.processes.rounds import Measured
 from bench.processes.worker_process import Environment, WorkerProcess, environment_of
 from bench.records import (
@@ -75,6 +75,20 @@ class Run:
     complete: bool = False
 
     @property
+    def inputs(self) -> Inputs:
+        """What the jobs of this run work on."""
+        return Inputs(
+            data=self.data.folder.resolve(),
+            weights=self.weights_file,
+            folders=self.folders,
+        )
+
+    @property
+    def models(self) -> Path:
+        """Folder for checkpoints and graphs."""
+        return (self.options.output / "models").resolve()
+
+    @property
     def comparisons(self) -> list[ComparisonRecord]:
         """All that were made, the first two arms' first."""
         return [self.comparison, *self.further] if self.comparison else []
@@ -113,48 +127,31 @@ def start_worker(run: Run, environment: Environment | None = None) -> WorkerProc
 def ask(
     run: Run,
     process: WorkerProcess,
-    job: str,
-    arm: str,
-    scratch: Path,
+    request: Request,
     on_turn: Callable[[], None] = lambda: None,
-    **more: object,
 ) -> dict:
     """Let a process do a job of this run; returns its result.
 
     Args:
         on_turn: as `WorkerProcess.do`.
-        more: of the request.
 
     Raises:
         UserError, ArmFailed: as `WorkerProcess.do`.
     """
-    options = run.options
-    own = {
-        "config": options.config,
-        "data": run.data.folder.resolve(),
-        "folders": run.folders,
-        "models": (options.output / "models").resolve(),
-    }
-    request = Request(
-        job=job, arm=arm, scratch=scratch, weights=run.weights_file, **(own | more)
-    )
     return process.do(
         request,
-        lambda event: run.display.on_event(arm, event),
-        options.time_limit_s,
+        lambda event: run.display.on_event(request.arm, event),
+        run.options.time_limit_s,
         on_turn,
     )
 
 
 def work(
     run: Run,
-    job: str,
-    arm: str,
-    scratch: Path,
+    request: Request,
     environment: Environment | None = None,
     on_turn: Callable[[], None] = lambda: None,
-    **more: object,
 ) -> dict:
     """Let a process of its own do one job of this run; see `start_worker` and `ask`."""
     with start_worker(run, environment) as process:
-        return ask(run, process, job, arm, scratch, on_turn, **more)
+        return ask(run, process, request, on_turn)

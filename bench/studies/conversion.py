@@ -13,10 +13,11 @@ from rich.table import Table
 
 from bench.processes.agreed import MODEL, OPTIMIZER, STEPPED, as_matched, below
 from bench.processes.arms import arm_of
-from bench.processes.request import Request
+from bench.processes.request import HandOver, Request, TakeOver
 from bench.processes.worker_process import ON_CPU, run_worker
 from bench.run.display import Display
 from bench.run.inputs import prepare_data
+from shared.config import Config
 from shared.data.dataset import ImageData
 from shared.errors import UserError
 from shared.files import atomic_path, require_writable
@@ -105,7 +106,14 @@ def give(source: Path, images: Path, scratch: Path, ask: Ask) -> Path:
         UserError, ArmFailed: as `convert`.
     """
     giver = arm_of(source)
-    given = ask(_request(source, images, scratch, "hand_over", giver))["arrays"]
+    request = HandOver(
+        arm=giver,
+        config=_config_of(source),
+        scratch=scratch.resolve() / giver,
+        data=images.resolve(),
+        checkpoint=source.resolve(),
+    )
+    given = ask(request)["arrays"]
     _require_finite(source, dict(np.load(given)))
     return Path(given)
 
@@ -115,9 +123,15 @@ def take(
 ) -> Conversion:
     """Carry what `give` returned to the other side; the rest as `convert`."""
     taker = {"pytorch": "keras", "keras": "pytorch"}[arm_of(source)]
-    request = _request(source, images, scratch, "take_over", taker)
-    reference = dict(np.load(given))
-    done = ask(request.model_copy(update={"arrays": given}))
+    request = TakeOver(
+        arm=taker,
+        config=_config_of(source),
+        scratch=scratch.resolve() / taker,
+        data=images.resolve(),
+        checkpoint=source.resolve(),
+        arrays=given,
+    )
+    reference, done = dict(np.load(given)), ask(request)
     found = dict(np.load(done["arrays"]))
     return Conversion(
         checkpoint=Path(done["checkpoint"]),
@@ -127,16 +141,8 @@ def take(
     )
 
 
-def _request(source: Path, images: Path, scratch: Path, job: str, arm: str) -> Request:
-    config = read_description(source).config.model_copy(update={"device": "cpu"})
-    return Request(
-        job=job,
-        arm=arm,
-        config=config,
-        scratch=scratch.resolve() / arm,
-        data=images.resolve(),
-        checkpoint=source.resolve(),
-    )
+def _config_of(source: Path) -> Config:
+    return read_description(source).config.model_copy(update={"device": "cpu"})
 
 
 def compare(found: Arrays, reference: Arrays) -> Iterator[Difference]:

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from bench.processes.agreed import SEEDS
 from bench.processes.arms import PAIR
-from bench.processes.request import Task
+from bench.processes.request import DoTasks, ProbeDifferences, Task
 from bench.processes.worker_process import ENVIRONMENT, share_cores, together
 from bench.records import DifferenceRecord, LedgerRecord, ProbeRecord, SeedScores
 from bench.run.state import Run, work
@@ -134,9 +134,14 @@ def _on_both(call: Callable[[str], Any]) -> dict[str, Any]:
 
 def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
     def probe(arm: str) -> Arrays:
-        scratch = run.scratch / f"{arm}-probes"
-        job = "probe_differences"
-        done = work(run, job, arm, scratch, SIDE_BY_SIDE, differences=numbers)
+        request = ProbeDifferences(
+            arm=arm,
+            config=run.options.config,
+            scratch=run.scratch / f"{arm}-probes",
+            inputs=run.inputs,
+            differences=numbers,
+        )
+        done = work(run, request, SIDE_BY_SIDE)
         return dict(np.load(done["path"]))
 
     return measure(_on_both(probe), numbers)
@@ -175,7 +180,7 @@ def _train_heads(
     ]
     if not tasks:
         return {}
-    done = work(run, "train_heads", arm, scratch / arm, SIDE_BY_SIDE, tasks=tasks)
+    done = _do_tasks(run, "train_heads", arm, scratch / arm, tasks)
     return {one: done["runs"][one.name] for one in runs}
 
 
@@ -186,8 +191,25 @@ def _compute(run: Run, arm: str, needed: set[Features]) -> dict[str, Path]:
         return {}
     tasks = [_feature_task(name) for name in ["matched", *own]]
     scratch = run.scratch / f"{arm}-features"
-    done = work(run, "compute_features", arm, scratch, SIDE_BY_SIDE, tasks=tasks)
-    return done["paths"]
+    return _do_tasks(run, "compute_features", arm, scratch, tasks)["paths"]
+
+
+def _do_tasks(
+    run: Run,
+    job: Literal["compute_features", "train_heads"],
+    arm: str,
+    scratch: Path,
+    tasks: list[Task],
+) -> dict:
+    request = DoTasks(
+        job=job,
+        arm=arm,
+        config=run.options.config,
+        scratch=scratch,
+        inputs=run.inputs,
+        tasks=tasks,
+    )
+    return work(run, request, SIDE_BY_SIDE)
 
 
 def _feature_task(name: str) -> Task:

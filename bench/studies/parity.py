@@ -10,7 +10,7 @@ import numpy as np
 from bench.onnx_runtime import OnnxClassifier
 from bench.processes.agreed import NUM_FEW, NUM_IMAGES, places_of_few
 from bench.processes.arms import BACKENDS, FLOAT64_ARMS, PAIR, SUFFIXES, side_of
-from bench.processes.request import Request
+from bench.processes.request import ClimbLadder, ExportTrained, Request, Train
 from bench.processes.worker_process import WorkerProcess, together_by_name
 from bench.records import ParityRecord, RungRecord
 from bench.run.onnx_check import ONNX_BATCH, ONNX_LOGITS
@@ -239,12 +239,15 @@ def _climb_side(run: Run, arm: str, processes: Processes) -> Climbed:
     run.display.say(f"parity: {arm}")
     arrays: dict[str, Arrays] = {}
     for precision in ("float32", "float64") if arm in FLOAT64_ARMS else ("float32",):
-        done = ask(
-            *(run, process, "climb_ladder", arm, scratch / precision),
+        request = ClimbLadder(
+            arm=arm,
             config=config.model_copy(update={"precision": precision}),
+            scratch=scratch / precision,
+            inputs=run.inputs,
             switches=switches,
             exact_rungs=precision == "float64" or arm not in FLOAT64_ARMS,
         )
+        done = ask(run, process, request)
         arrays[precision] = dict(np.load(done["path"]))
     side = arrays["float32"]
     side |= dict(np.load(scratch_of_training / "epochs.npz"))
@@ -269,10 +272,16 @@ def _trained(
     if arm in run.arms and config == ladder_config(config):
         return run.scratch / arm, run.options.output / "models"
     models = scratch.resolve() / "models"
-    more = {"config": ladder_config(config), "models": models}
-    more["switches"] = switches_of(run, arm)
-    for job in ("train", "export_trained"):
-        ask(run, process, job, arm, scratch / "training", **more)
+    request = Train(
+        arm=arm,
+        config=ladder_config(config),
+        scratch=scratch / "training",
+        inputs=run.inputs,
+        models=models,
+        switches=switches_of(run, arm),
+    )
+    ask(run, process, request)
+    ask(run, process, ExportTrained(**request.model_dump(exclude={"job", "inputs"})))
     logits = OnnxClassifier(models / f"{arm}.onnx").all_logits(
         run.data.splits["test"].images, ONNX_BATCH
     )

@@ -3,6 +3,7 @@
 import shutil
 
 from bench.judging.comparison import MIN_PASS_IMAGES, memory_growth
+from bench.processes.request import Train
 from bench.processes.worker_process import ArmFailed
 from bench.records import ArmRecord, ScalingPoint, ScalingRecord
 from bench.run.state import Run, work
@@ -29,9 +30,16 @@ def measure_scaling(run: Run) -> None:
         data = prepare(str(folder), run.options.config, cache=cache, progress=progress)
         decoding = now() - start
         for arm in run.options.arms:
+            inputs = run.inputs.model_copy(update={"data": data.folder.resolve()})
+            request = Train(
+                arm=arm,
+                config=run.options.config,
+                scratch=run.scratch / arm,
+                inputs=inputs,
+                models=run.models,
+            )
             try:
-                scratch, more = run.scratch / arm, {"data": data.folder}
-                done = work(run, "train", arm, scratch, **more)
+                done = work(run, request)
             except ArmFailed as reason:
                 run.miss(f"scaling, {multiple} times the images, {arm}: {reason}")
                 continue

@@ -17,6 +17,7 @@ from bench.judging.intervals import (
     decide,
     summarise,
 )
+from bench.processes.request import Request, Time, TimeEpoch, Train
 from bench.processes.rounds import Measured, Phases, TakeTurn, measure_in_rounds
 from bench.processes.worker_process import ENVIRONMENT, GLIBC, ArmFailed
 from bench.records import ArmRecord, IdiomRecord, IdiomsRecord
@@ -157,7 +158,7 @@ def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
         run.display.say(f"optimisation ladder: {arm}, {idiom.name}")
         scratch = run.scratch / f"{arm}-idiom"
         try:
-            done = _work(run, "train", arm, idiom, scratch, run.folders)
+            done = _work(run, _train_request(run, arm, idiom, scratch), idiom)
         except ArmFailed as reason:
             run.miss(f"optimisation ladder: {arm}, {idiom.name}: {reason}")
             continue
@@ -212,7 +213,13 @@ def _time_rungs(run: Run, arm: str, record: IdiomsRecord) -> None:
         run.display.say(f"ladder round {number}/{rounds}: {arm}, {name}")
         idiom, augment = idioms[name.removesuffix(AUGMENTED)], AUGMENTED in name
         scratch = run.scratch / f"{arm}-round"
-        done = _work(run, "time_epoch", arm, idiom, scratch, few, augment)
+        request = TimeEpoch(
+            arm=arm,
+            config=_config_of(run, idiom, augment),
+            scratch=scratch,
+            inputs=run.inputs.model_copy(update={"folders": few}),
+        )
+        done = _work(run, request, idiom)
         images[name] = done["images"]
         return {"epoch": done["milliseconds"]}
 
@@ -256,7 +263,16 @@ def _floor(run: Run, arm: str) -> dict[str, float]:
     run.display.say(f"optimisation ladder: {arm}, floor")
     config = run.options.config.model_copy(update=DEFAULTS)
     cold, done = (
-        work(run, job, arm, run.scratch / f"{arm}-floor", config=config)
+        work(
+            run,
+            Time(
+                job=job,
+                arm=arm,
+                config=config,
+                scratch=run.scratch / f"{arm}-floor",
+                inputs=run.inputs,
+            ),
+        )
         for job in ("time_cold", "time_steady")
     )
     if done["device"] != "cpu":
@@ -269,17 +285,20 @@ def _floor(run: Run, arm: str) -> dict[str, float]:
     return {arm: float(start + one_pass) / 1000}
 
 
-def _work(
-    run: Run,
-    job: str,
-    arm: str,
-    idiom: Idiom,
-    scratch: Path,
-    folders: Path,
-    augment: bool = False,
-) -> dict:
+def _train_request(run: Run, arm: str, idiom: Idiom, scratch: Path) -> Train:
+    return Train(
+        arm=arm,
+        config=_config_of(run, idiom),
+        scratch=scratch,
+        inputs=run.inputs,
+        models=run.models,
+    )
+
+
+def _config_of(run: Run, idiom: Idiom, augment: bool = False) -> Config:
     changes = DEFAULTS | idiom.changes | {"augment": augment}
-    config = run.options.config.model_copy(update=changes)
-    environment = ENVIRONMENT if idiom.keeps_memory else GLIBC
-    more = {"config": config, "folders": folders}
-    return work(run, job, arm, scratch, environment, **more)
+    return run.options.config.model_copy(update=changes)
+
+
+def _work(run: Run, request: Request, idiom: Idiom) -> dict:
+    return work(run, request, ENVIRONMENT if idiom.keeps_memory else GLIBC)

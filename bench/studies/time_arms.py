@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from bench.processes.agreed import IN_A_TURN
+from bench.processes.request import Time
 from bench.processes.rounds import Phases, TakeTurn, measure_in_rounds
 from bench.processes.worker_process import ArmFailed
 from bench.records import MemoryRecord, OperationRecord, TimingRunRecord
@@ -46,7 +47,8 @@ def time_arms(
     ) -> Phases:
         run.display.say(f"timing round {number}/{rounds}: {name}")
         scratch, arm = run.scratch / f"timing-{number}" / name, arm_of(name)
-        done = work(run, job, arm, scratch, on_turn=take_turn, folders=folders)
+        request = Time(job=job, arm=arm, config=config, scratch=scratch, inputs=inputs)
+        done = work(run, request, on_turn=take_turn)
         cut_short = [*timing.cut_short.get(name, []), *done["cut_short"]]
         timing.cut_short[name] = sorted(set(cut_short))
         run.images_in |= done["images"]
@@ -64,9 +66,10 @@ def time_arms(
         run.miss(f"timing round {number} of {name}: {reason}")
 
     # Passes of the plain division read files: as many as the matched one's images.
-    folders = run.folders
+    inputs = run.inputs
     if run.folders:
-        folders = link_images(shorten(run.data), run.scratch / "timing-images")
+        few = link_images(shorten(run.data), run.scratch / "timing-images")
+        inputs = inputs.model_copy(update={"folders": few})
     random = stream(config.seed, TIMING)
     for job in ("time_cold", "time_steady") if thorough else ("time_briefly",):
         measure_in_rounds(

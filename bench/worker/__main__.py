@@ -10,7 +10,9 @@ import json
 import traceback
 from contextlib import ExitStack
 
-from bench.processes.request import Request
+from pydantic import TypeAdapter
+
+from bench.processes.request import AnyRequest, Request
 from bench.worker.channel import follow_requests, open_channel
 from bench.worker.conversion import hand_over, take_over
 from bench.worker.files import export_checkpoint, export_trained, load, probe, read_pth
@@ -51,7 +53,7 @@ def main() -> None:
     """Do one job after the other, as the runner asks for them."""
     open_channel()
     for path in follow_requests():
-        _do(Request.model_validate_json(path.read_bytes()))
+        _do(TypeAdapter(AnyRequest).validate_json(path.read_bytes()))
 
 
 if __name__ == "__main__":

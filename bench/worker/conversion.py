@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.processes.agreed import MODEL, OPTIMIZER, STEPPED, as_matched, below
+from bench.processes.request import HandOver, TakeOver
 from bench.worker.job import Worker
 from bench.worker.programs import MatchedProgram, Program
 from bench.worker.side import Side
@@ -20,14 +21,14 @@ from shared.model.weights import Arrays
 NUM_IMAGES = 32
 
 
-def hand_over(worker: Worker) -> dict:
+def hand_over(worker: Worker[HandOver]) -> dict:
     """Load this side's checkpoint and store all that it holds and does."""
     with worker.stage("convert"):
         found = _examine(worker, worker.program, worker.request.checkpoint)
     return _store(worker, found)
 
 
-def take_over(worker: Worker) -> dict:
+def take_over(worker: Worker[TakeOver]) -> dict:
     """Write the other side's arrays as a checkpoint, and examine what was written."""
     request, side = worker.request, worker.side
     record = read_record(request.checkpoint)
@@ -43,7 +44,7 @@ def take_over(worker: Worker) -> dict:
             record.epoch,
             below(OPTIMIZER, given),
         )
-        matched = MatchedProgram(side, request)
+        matched = MatchedProgram(side, request.arm)
         found = _examine(worker, matched, path, given.get("features"))
     return _store(worker, found) | {"checkpoint": str(path)}
 

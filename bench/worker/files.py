@@ -1,12 +1,19 @@
 """The jobs that read and write files, and those that only try the arm out."""
 
+from bench.processes.request import (
+    ExportCheckpoint,
+    ExportTrained,
+    Probe,
+    ReadPth,
+    Request,
+)
 from bench.worker.job import Worker
 from shared.data.dataset import open_cached
 from shared.errors import UserError
 from shared.model.weights import read_checkpoint_arrays
 
 
-def export_trained(worker: Worker) -> dict:
+def export_trained(worker: Worker[ExportTrained]) -> dict:
     """Export the best classifier that this arm has trained."""
     folder, program = worker.request.models / worker.request.arm, worker.program
     model, description = program.load_checkpoint(folder / f"best{program.suffix}")
@@ -15,7 +22,7 @@ def export_trained(worker: Worker) -> dict:
     return {"seconds": worker.stages.seconds["export"]}
 
 
-def export_checkpoint(worker: Worker) -> dict:
+def export_checkpoint(worker: Worker[ExportCheckpoint]) -> dict:
     """Export a checkpoint of either side with this side's exporter."""
     request, side = worker.request, worker.side
     with worker.stage("build"):
@@ -30,7 +37,7 @@ def export_checkpoint(worker: Worker) -> dict:
     return {"path": str(path)}
 
 
-def read_pth(worker: Worker) -> dict:
+def read_pth(worker: Worker[ReadPth]) -> dict:
     """Keep the arrays of a torchvision .pth file, which only PyTorch can read."""
     import torch
 
@@ -53,14 +60,14 @@ def read_pth(worker: Worker) -> dict:
     return {"path": str(path)}
 
 
-def load(worker: Worker) -> dict:
+def load(worker: Worker[Request]) -> dict:
     """Prove that the framework loads; say what it runs on."""
     return {"device": worker.device, "threads": worker.side.device.num_threads()}
 
 
-def probe(worker: Worker) -> dict:
+def probe(worker: Worker[Probe]) -> dict:
     """Prove that the arm finds its device, the images and what is switched on."""
-    data = open_cached(worker.request.data)
+    data = open_cached(worker.request.inputs.data)
     description, _ = worker.describe(data)
     for split in data.splits:
         worker.program.make_loader(data, split, description)

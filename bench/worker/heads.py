@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 
 from bench.processes.agreed import SEEDS
-from bench.processes.request import Task
+from bench.processes.request import DoTasks, Task
 from bench.worker.job import Worker
 from shared.data.dataset import ImageData, Split, open_cached
 from shared.data.images import is_upright_photo
@@ -27,8 +27,8 @@ class Study:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.side = worker.side
-        self.data: ImageData = open_cached(worker.request.data)
-        self.weights = read_weights(worker.request.weights)
+        self.data: ImageData = open_cached(worker.request.inputs.data)
+        self.weights = read_weights(worker.request.inputs.weights)
 
     def describe(self, changes: dict, seed: int | None = None) -> Description:
         """The run's configuration with these changes; seeds the framework."""
@@ -55,7 +55,7 @@ class Study:
         return self.side.switches.switched_on(task.switch)
 
 
-def compute_features(worker: Worker) -> dict:
+def compute_features(worker: Worker[DoTasks]) -> dict:
     """Features of all three splits for each task, as `<scratch>/<name>.npz`."""
     study, paths = Study(worker), {}
     for task in worker.request.tasks:
@@ -101,7 +101,7 @@ def _read_again(study: Study, difference: str, name: str) -> Split:
     split = study.data.splits[name]
     read = study.side.switches.READERS[difference]
     size = study.worker.config.image_size_px
-    folder = study.worker.request.folders / name
+    folder = study.worker.request.inputs.folders / name
     images = [
         read(folder / file, size) if is_upright_photo(folder / file) else image
         for file, image in zip(split.files, split.images, strict=True)
@@ -109,7 +109,7 @@ def _read_again(study: Study, difference: str, name: str) -> Split:
     return Split(np.stack(images), split.labels, split.files)
 
 
-def train_heads(worker: Worker) -> dict:
+def train_heads(worker: Worker[DoTasks]) -> dict:
     """Every epoch of every seed for each task: accuracies, and the validation loss."""
     study, runs = Study(worker), {}
     for task in worker.request.tasks:

@@ -3,8 +3,9 @@
 import time
 from contextlib import ExitStack
 from functools import cache
+from typing import Generic, TypeVar
 
-from bench.processes.request import Request
+from bench.processes.request import InputsRequest, Request
 from bench.records import MemoryRecord
 from bench.worker.channel import emit, on_batch, wait_for_turn
 from bench.worker.memory import PassWatch, PrivateMemory, peak_rss_mib
@@ -15,11 +16,13 @@ from shared.data.dataset import ImageData, Split
 from shared.model.checkpoints import Description
 from shared.model.weights import Arrays, read_weights
 
+R = TypeVar("R", bound=Request)
 
-class Worker:
+
+class Worker(Generic[R]):
     """The arm's package, the stages timed so far, and what every job needs."""
 
-    def __init__(self, request: Request, left_in: ExitStack) -> None:
+    def __init__(self, request: R, left_in: ExitStack) -> None:
         """Import the side, set up its device, and leave in the request's differences.
 
         Args:
@@ -32,7 +35,10 @@ class Worker:
         self.watch = _watch_memory()
         with self.stage("import"):
             self.side = Side(request.arm)
-            self.program = make_program(self.side, request, self.config.division)
+            inputs = request.inputs if isinstance(request, InputsRequest) else None
+            self.program = make_program(
+                self.side, request.arm, inputs, self.config.division
+            )
             self.device = self.side.device.set_up(self.config)
         self.one_pass = PassWatch(
             self.config.batch_size, self.side.device.peak_device_mib, on_batch
@@ -63,7 +69,7 @@ class Worker:
 
     def describe(self, data: ImageData) -> tuple[Description, Arrays]:
         """Description of the classifier to train, and the first values given to it."""
-        weights = read_weights(self.request.weights)
+        weights = read_weights(self.request.inputs.weights)
         description = Description(
             config=self.config,
             classes=data.classes,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from bench.processes.agreed import NUM_FEW, NUM_IMAGES, places_of_few
+from bench.processes.request import ClimbLadder
 from bench.worker.job import Worker
 from bench.worker.side import Side
 from shared.data.dataset import Split, open_cached
@@ -221,9 +222,9 @@ class EpochLog:
                 self.arrays |= name_head(self._side, self._model, rung_and_epoch)
 
 
-def climb_ladder(worker: Worker) -> dict:
+def climb_ladder(worker: Worker[ClimbLadder]) -> dict:
     """Compute and store every array that the parity ladder compares."""
-    data = open_cached(worker.request.data)
+    data = open_cached(worker.request.inputs.data)
     with worker.stage("build"):
         description, arrays = worker.describe(data)
     path = worker.request.scratch / "rungs.npz"

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from bench.processes.arms import ARMS
-from bench.processes.request import Request
+from bench.processes.request import ProbeDifferences, Request
 from bench.processes.worker_process import ENVIRONMENT, GLIBC, Environment, run_worker
 from bench.worker.job import Worker
 from shared.data.dataset import open_cached
@@ -22,7 +22,7 @@ FREED_MEMORY, DEPTHWISE = "D21", "D35"
 CHILD_LIMIT_S = 600
 
 
-def probe_differences(worker: Worker) -> dict:
+def probe_differences(worker: Worker[ProbeDifferences]) -> dict:
     """Store what this side does by itself at each difference that is asked for."""
     sample, probes = _make_sample(worker), _import_probes(worker.request)
     found: Arrays = {}
@@ -38,7 +38,7 @@ def probe_differences(worker: Worker) -> dict:
     return _store(worker.request, found)
 
 
-def probe_alone(worker: Worker) -> dict:
+def probe_alone(worker: Worker[ProbeDifferences]) -> dict:
     """Store the arrays of one difference, in a process started for it."""
     (difference,) = worker.request.differences
     probe = _import_probes(worker.request)[difference]
@@ -83,10 +83,10 @@ def _probe_in_child(
 def _make_sample(worker: Worker) -> Sample:
     """A few test images and their files, spread over the classes."""
     request = worker.request
-    data = open_cached(request.data)
+    data = open_cached(request.inputs.data)
     description, arrays = worker.describe(data)
     images = spread(data.splits["test"], NUM_IMAGES)
-    files = [request.folders / "test" / name for name in images.files]
+    files = [request.inputs.folders / "test" / name for name in images.files]
     photos = [file for file in files if is_upright_photo(file)]
     return Sample(
         images=images.images,

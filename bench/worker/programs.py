@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.processes.arms import PLAIN_SUFFIXES, SUFFIXES, side_of
-from bench.processes.request import Request
+from bench.processes.request import Inputs
 from bench.worker.side import PlainSide, Side
 from shared.config import Config
 from shared.data.dataset import ImageData
@@ -29,9 +29,9 @@ OnEpoch = Callable[..., None]  # gets an epoch's record, and in one division its
 class MatchedProgram:
     """The same program on both sides, on the same decoded images."""
 
-    def __init__(self, side: Side, request: Request) -> None:
+    def __init__(self, side: Side, arm: str) -> None:
         self.side = side
-        self.suffix = SUFFIXES[side_of(request.arm)]
+        self.suffix = SUFFIXES[side_of(arm)]
         self.build_model = side.model.build_model
         self.train = side.training.train
         self.load_checkpoint = side.checkpoint.load_checkpoint
@@ -64,15 +64,20 @@ class MatchedProgram:
 class PlainProgram:
     """The program at the root of a package, from folders of image files."""
 
-    def __init__(self, side: Side, request: Request) -> None:
-        self.side, self.request = side, request
-        self.code = PlainSide(request.arm)
-        self.suffix = PLAIN_SUFFIXES[side_of(request.arm)]
+    def __init__(self, side: Side, arm: str, inputs: Inputs | None) -> None:
+        """Import the program.
+
+        Args:
+            inputs: None where nothing but checkpoints is read.
+        """
+        self.side, self.arm, self.inputs = side, arm, inputs
+        self.code = PlainSide(arm)
+        self.suffix = PLAIN_SUFFIXES[side_of(arm)]
 
     def build_model(self, _arrays: Arrays, description: Description):
         """Build the classifier from the run's weights file; its backbone is frozen."""
         config, model = description.config, self.code.model
-        network, _, _ = model.load_pretrained(self.request.weights)
+        network, _, _ = model.load_pretrained(self.inputs.weights)
         num_classes = len(description.classes)
         return self._place(
             model.build_model(network, num_classes, config.inner_size, config.dropout),
@@ -91,7 +96,7 @@ class PlainProgram:
         Raises:
             UserError: the framework's own loader would leave out a file.
         """
-        folder, dataset = self.request.folders / split, self.code.dataset
+        folder, dataset = self.inputs.folders / split, self.code.dataset
         require_readable(folder, dataset.ENDINGS)
         scaling = Scaling(description.mean, description.std)
         augment = description.config.augment
@@ -154,7 +159,7 @@ class PlainProgram:
 
     def _place(self, model, config: Config):
         # [D19] PyTorch is told where to compute; a Keras model is there already.
-        if self.request.arm == "pytorch":
+        if self.arm == "pytorch":
             model.to(self.side.device.find_device(config))
         return model
 
@@ -162,10 +167,11 @@ class PlainProgram:
 Program = MatchedProgram | PlainProgram
 
 
-def make_program(side: Side, request: Request, division: str) -> Program:
+def make_program(side: Side, arm: str, inputs: Inputs | None, division: str) -> Program:
     """Return the functions of a division."""
-    program = {"matched": MatchedProgram, "plain": PlainProgram}[division]
-    return program(side, request)
+    if division == "plain":
+        return PlainProgram(side, arm, inputs)
+    return MatchedProgram(side, arm)
 
 
 class _EpochLines(io.TextIOBase):

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from bench.processes.agreed import EPOCHS, LADDER_EPOCHS
+from bench.processes.request import Time, TimeEpoch
 from bench.worker.job import Worker
 from bench.worker.timer import Timer
 from shared.clock import now
@@ -19,19 +20,19 @@ from shared.sampling import TIMING, stream
 ONNX_BATCHES = (1, 32)
 
 
-def time_cold(worker: Worker) -> dict:
+def time_cold(worker: Worker[Time]) -> dict:
     """Milliseconds of what happens once in a process, up to the first training step."""
     return _result(worker, Stopwatch(worker))
 
 
-def time_briefly(worker: Worker) -> dict:
+def time_briefly(worker: Worker[Time]) -> dict:
     """The same and, in the same process, steady training steps."""
     watch = Stopwatch(worker)
     watch.time_steps()
     return _result(worker, watch)
 
 
-def time_steady(worker: Worker) -> dict:
+def time_steady(worker: Worker[Time]) -> dict:
     """Milliseconds of everything that repeats, in turns with the other arms."""
     watch = Stopwatch(worker, worker.take_turn)
     watch.phases.clear()  # other processes are there: the cold phases are not alone
@@ -89,7 +90,7 @@ class Stopwatch:
         )
         self.num_images: dict[str, int] = {}
         self.cut_short: list[str] = []
-        self.data = shorten(open_cached(worker.request.data))
+        self.data = shorten(open_cached(worker.request.inputs.data))
         self.program = worker.program
         with worker.stage("weights"):
             self.description, arrays = worker.describe(self.data)
@@ -161,14 +162,14 @@ def _as_arrays(part: object) -> np.ndarray | tuple[np.ndarray, ...]:
     return np.asarray(part)
 
 
-def time_epoch(worker: Worker) -> dict:
+def time_epoch(worker: Worker[TimeEpoch]) -> dict:
     """Milliseconds of a training epoch on a share of the images.
 
     On images it is warmed up. Where features are computed once, everything is shared
     out among the epochs, what happens for the first time included.
     """
     config = worker.config
-    data = shorten(open_cached(worker.request.data))
+    data = shorten(open_cached(worker.request.inputs.data))
     program = worker.program
     description, arrays = worker.describe(data)
     model = program.build_model(arrays, description)

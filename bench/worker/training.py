@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.processes.request import Train
 from bench.records import ArmRecord
 from bench.worker.channel import emit, on_batch
 from bench.worker.job import Worker
@@ -17,9 +18,9 @@ NUM_MISTAKES = 8
 THUMBNAIL_PX = 112
 
 
-def train(worker: Worker) -> dict:
+def train(worker: Worker[Train]) -> dict:
     """Train, keep the best checkpoint, and evaluate it on the test split once."""
-    data = open_cached(worker.request.data)
+    data = open_cached(worker.request.inputs.data)
     splits, side, program = data.splits, worker.side, worker.program
     with worker.stage("build"):
         description, arrays = worker.describe(data)

@@ -18,4 +18,4 @@ def run(few_photos, tmp_path) -> Run:
     data = prepare(str(few_photos), config, cache=tmp_path / "cache")
     options = Options(config=config, arms=("pytorch",), output=tmp_path / "out")
     display = Display(Console(file=io.StringIO()))
-    return Run(options, display, tmp_path / "scratch", data, None, None)
+    return Run(options, display, tmp_path / "scratch", data, None, tmp_path / "weights")

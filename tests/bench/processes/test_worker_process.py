@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.processes.request import Request
+from bench.processes.request import Load, Request
 from bench.processes.worker_process import (
     ENVIRONMENT,
     GLIBC,
@@ -23,13 +23,13 @@ from shared.config import make_config
 ROOT = Path(__file__).parents[3]
 
 
-def request(folder: Path, job: str = "probe", arm: str = "pytorch") -> Request:
-    return Request(job=job, arm=arm, config=make_config(), scratch=folder)
+def request(folder: Path, arm: str = "pytorch") -> Request:
+    return Load(arm=arm, config=make_config(), scratch=folder)
 
 
 def test_crash_comes_back_as_a_reason(tmp_path):
     with pytest.raises(ArmFailed, match="nonsense"):
-        run_worker(request(tmp_path, job="nonsense"), lambda _: None, 60)
+        run_worker(request(tmp_path, arm="nonsense"), lambda _: None, 60)
 
 
 def test_time_limit_kills_the_worker(tmp_path):
@@ -142,7 +142,7 @@ def test_a_failure_stops_what_runs_beside_it(tmp_path):
 def test_a_stale_result_is_not_taken_for_a_new_one(tmp_path):
     (tmp_path / "result.json").write_text('{"device": "stale"}')
     with pytest.raises(ArmFailed):
-        run_worker(request(tmp_path, job="nonsense"), lambda _: None, 60)
+        run_worker(request(tmp_path, arm="nonsense"), lambda _: None, 60)
 
 
 def test_worker_dies_with_its_runner(tmp_path):

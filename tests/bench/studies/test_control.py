@@ -31,11 +31,11 @@ def control(run, monkeypatch, tmp_path):
     random = np.random.default_rng(0)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
-    def work(run, job, arm, scratch, **more):  # noqa: ARG001
-        assert arm == "pytorch"
-        if job == "time_cold":
+    def work(run, request, on_turn):  # noqa: ARG001
+        assert request.arm == "pytorch"
+        if request.job == "time_cold":
             return answer({"build": [30.0]})
-        assert job == "time_steady"
+        assert request.job == "time_steady"
         samples = 100 * random.normal(1, 0.002, size=(len(CONTROL_PHASES), 6))
         return answer(dict(zip(CONTROL_PHASES, samples.tolist(), strict=True)))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.processes.arms import ARMS, PAIR
-from bench.processes.request import Request
+from bench.processes.request import Inputs, ProbeDifferences
 from bench.processes.worker_process import run_worker
 from bench.studies.difference_sizes import PROBES, measure
 from shared.config import make_config
@@ -110,14 +110,15 @@ def probed(real_images, real_weights, tmp_path_factory) -> dict[str, Arrays]:
     """What both workers store for all probes."""
     found = {}
     for arm in PAIR:
-        request = Request(
-            job="probe_differences",
+        request = ProbeDifferences(
             arm=arm,
             config=make_config(),
             scratch=tmp_path_factory.mktemp(arm),
-            data=real_images.folder,
-            weights=real_weights,
-            folders=link_images(real_images, tmp_path_factory.mktemp("images")),
+            inputs=Inputs(
+                data=real_images.folder,
+                weights=real_weights,
+                folders=link_images(real_images, tmp_path_factory.mktemp("images")),
+            ),
         )
         done = run_worker(request, lambda event: None, LIMIT_S)  # noqa: ARG005
         found[arm] = dict(np.load(done["path"]))

@@ -33,14 +33,15 @@ class FakeWorkers:
         environment = ENVIRONMENT if idiom.keeps_memory else GLIBC
         return tuple(sorted(idiom.changes.items())), tuple(environment.values())
 
-    def __call__(self, run, job, arm, scratch, environment=ENVIRONMENT, **more):  # noqa: ARG002
+    def __call__(self, run, request, environment=ENVIRONMENT):  # noqa: ARG002
+        job = request.job
         if job == "time_cold":
             phases = {"start": [500.0], "import": [4000.0], "build": [500.0]}
             return {"device": "cpu", "phases": phases}
         if job == "time_steady":
             phases = {"onnx_batch_32": [90.0, 100.0, 110.0]}
             return {"device": "cpu", "phases": phases, "images": {"onnx_batch_32": 32}}
-        config = more["config"].model_dump()
+        config = request.config.model_dump()
         known = make_config().model_dump() | {"augment": config["augment"]}
         changes = {n: v for n, v in config.items() if v != known[n]}
         key = tuple(sorted(changes.items())), tuple(environment.values())
