@@ -11,6 +11,11 @@ COMMANDS = {
     "parity": "Show rung by rung that both sides compute the same; exit status 1 if "
     "not.",
     "timing": "Time every phase of each arm in fresh processes, and compare the arms.",
+    "control": "Time each arm against itself: what this machine makes of no "
+    "difference.",
+    "speedups": "What each speed-up buys, from the program as usually written to the "
+    "fastest.",
+    "scaling": "Train on 1, 2, 4, 8 and 10 times the images: how time and memory grow.",
     "differences": "Measure each difference between the frameworks, and what it does "
     "to accuracy.",
     "prepare": "Find, check and decode the images, and fetch the weights.",

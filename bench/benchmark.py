@@ -34,7 +34,7 @@ from bench.studies.parity import (
     write_parity,
 )
 from bench.studies.scaling import measure_scaling
-from bench.studies.speedups import climb_idioms
+from bench.studies.speedups import measure_speedups
 from bench.studies.timing import measure_times
 from shared.data.folders import link_images
 from shared.errors import UserError
@@ -129,8 +129,8 @@ def _do_everything(run: Run) -> None:
         run_control(run)
     elif run.options.timing == "scaling":
         measure_scaling(run)
-    elif run.options.timing == "ladder":
-        climb_idioms(run)
+    elif run.options.timing == "speedups":
+        measure_speedups(run)
     elif run.options.timing:
         measure_times(run, thorough=run.options.timing == "thorough")
     if run.options.differences:

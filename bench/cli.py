@@ -14,7 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
@@ -25,6 +25,9 @@ from bench.processes.worker_process import ON_CPU, ArmFailed, run_worker
 from bench.run.display import Display
 from shared.config import Config, make_config
 from shared.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.run.state import Options
 
 MAX_MINUTES = 60 * 24 * 30
 DONE, CHECK_FAILED, USER_ERROR, ARM_NOT_RUN, INTERRUPTED = 0, 1, 2, 3, 130
@@ -78,7 +81,7 @@ class Train:
 
     def execute(self, console: Console) -> int:
         untimed = dataclasses.replace(self.settings, timing_rounds=0)
-        return _run(self.inputs, untimed, console, climb=False)
+        return _run(_options(self.inputs, untimed).only(train=True), console)
 
 
 @dataclass(frozen=True)
@@ -87,28 +90,59 @@ class Timing:
 
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
-    control: bool = False
+
+    def execute(self, console: Console) -> int:
+        if self.settings.timing_rounds < 1:
+            raise UserError("--timing-rounds 0: timing needs at least one round.")
+        options = _options(self.inputs, self.settings)
+        return _run(options.only(timing="thorough"), console)
+
+
+@dataclass(frozen=True)
+class Control:
     """Time each arm against itself: what this machine makes of no difference."""
-    ladder: bool = False
-    """What each idiom buys, from the program as usually written to the fastest."""
-    scaling: bool = False
-    """Train on 1, 2, 4, 8 and 10 times the images: how time and memory grow."""
+
+    inputs: OmitArgPrefixes[Inputs]
+    settings: OmitArgPrefixes[Settings]
 
     def execute(self, console: Console) -> int:
         from bench.judging.intervals import MIN_ROUNDS
 
+        if self.settings.timing_rounds < MIN_ROUNDS:
+            raise UserError(
+                f"--timing-rounds {self.settings.timing_rounds}: control needs "
+                f"{MIN_ROUNDS} rounds or more."
+            )
+        options = _options(self.inputs, self.settings)
+        return _run(options.only(timing="control"), console)
+
+
+@dataclass(frozen=True)
+class Speedups:
+    """What each speed-up buys, from the program as usually written to the fastest."""
+
+    inputs: OmitArgPrefixes[Inputs]
+    settings: OmitArgPrefixes[Settings]
+
+    def execute(self, console: Console) -> int:
         if self.settings.timing_rounds < 1:
-            raise UserError("--timing-rounds 0: timing needs at least one round.")
-        asked = [name for name in ("control", "ladder", "scaling") if vars(self)[name]]
-        if len(asked) > 1:
-            raise UserError(f"timing: give one of --{', --'.join(asked)}, not both.")
-        if asked in (["ladder"], ["scaling"]):
-            _require_matched(f"timing --{asked[0]}", self.settings)
-        if self.control and self.settings.timing_rounds < MIN_ROUNDS:
-            raise UserError(f"timing --control: it needs {MIN_ROUNDS} rounds or more.")
-        what = asked[0] if asked else "thorough"
-        parts = {"train": False, "climb": False, "timing": what}
-        return _run(self.inputs, self.settings, console, **parts)
+            raise UserError("--timing-rounds 0: speedups needs at least one round.")
+        _require_matched("speedups", self.settings)
+        options = _options(self.inputs, self.settings)
+        return _run(options.only(timing="speedups"), console)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Train on 1, 2, 4, 8 and 10 times the images: how time and memory grow."""
+
+    inputs: OmitArgPrefixes[Inputs]
+    settings: OmitArgPrefixes[Settings]
+
+    def execute(self, console: Console) -> int:
+        _require_matched("scaling", self.settings)
+        options = _options(self.inputs, self.settings)
+        return _run(options.only(timing="scaling"), console)
 
 
 @dataclass(frozen=True)
@@ -121,8 +155,9 @@ class All:
     """Climb the parity ladder too, in the matched division."""
 
     def execute(self, console: Console) -> int:
+        options = _options(self.inputs, self.settings)
         climb = self.parity and self.settings.division == "matched"
-        return _run(self.inputs, self.settings, console, climb=climb)
+        return _run(options.only(train=True, climb=climb, timing="short"), console)
 
 
 @dataclass(frozen=True)
@@ -147,8 +182,8 @@ class Parity:
                     f"--switch {switch}: give an arm and a difference, such as "
                     "keras:D02; docs/differences.md lists them."
                 )
-        parts = {"train": False, "timing": None, "switches": self.switch}
-        return _run(self.inputs, self.settings, console, **parts)
+        options = _options(self.inputs, self.settings)
+        return _run(options.only(climb=True, switches=self.switch), console)
 
 
 @dataclass(frozen=True)
@@ -175,12 +210,10 @@ class Differences:
             )
         if self.update_document and self.numbers:
             raise UserError("--update-document: it takes all differences; name none.")
-        parts = {"train": False, "climb": False, "timing": None}
-        parts |= {"differences": numbers}
-        inputs = dataclasses.replace(self.inputs, output=_output(self.inputs))
-        status = _run(inputs, self.settings, console, **parts)
+        options = _options(self.inputs, self.settings).only(differences=numbers)
+        status = _run(options, console)
         if self.update_document and status == DONE:
-            write_document(read_results(inputs.output / "results.json"))
+            write_document(read_results(options.output / "results.json"))
         return status
 
 
@@ -320,7 +353,7 @@ class Doctor:
 
 
 COMMANDS = (
-    *(All, Parity, Timing, Differences),
+    *(All, Parity, Timing, Control, Speedups, Scaling, Differences),
     *(Prepare, Train, Export, Convert, Predict, Report, Doctor),
 )
 
@@ -345,7 +378,7 @@ def execute(name: str, arguments: list[str]) -> int:
         return INTERRUPTED
 
 
-def _options(inputs: Inputs, settings: Settings, **parts: object):
+def _options(inputs: Inputs, settings: Settings) -> "Options":
     from bench.run.state import Options
 
     config, arms = make_config(**vars(settings)), _parse_arms(inputs.arms)
@@ -363,7 +396,6 @@ def _options(inputs: Inputs, settings: Settings, **parts: object):
         weights=inputs.weights,
         skip_bad_images=inputs.skip_bad_images,
         time_limit_s=_seconds(inputs.time_limit_minutes),
-        **parts,
     )
 
 
@@ -379,10 +411,9 @@ def _output(inputs: Inputs) -> Path:
     return inputs.output or Path("reports", f"{datetime.now():%Y%m%d-%H%M%S}")
 
 
-def _run(inputs: Inputs, settings: Settings, console: Console, **parts: object) -> int:
+def _run(options: "Options", console: Console) -> int:
     from bench.benchmark import Interrupted, run_benchmark
 
-    options = _options(inputs, settings, **parts)
     output = options.output
     try:
         with Display(console) as display:

@@ -239,8 +239,8 @@ class ScalingRecord(Record):
         return {arm: [p for p in self.points if p.arm == arm] for arm in arms}
 
 
-class IdiomRecord(Record):
-    """One rung of the optimisation ladder of one arm."""
+class VersionRecord(Record):
+    """One version of the program of one arm, each with one speed-up more."""
 
     name: str
     what: str
@@ -249,13 +249,15 @@ class IdiomRecord(Record):
     stages: dict[str, float]  # seconds of a whole training
     memory: MemoryRecord
     test_accuracy: float
-    difference: float  # of test accuracy, from what the ladder's `compared_with` says
+    difference: float  # of test accuracy, from the version before
     difference_interval: Interval  # exact, of the images that one alone gets right
     difference_confidence: float = 0.95  # of the interval
-    mcnemar_p: float | None = None  # with Holm's correction over the rungs of the arm
+    mcnemar_p: float | None = (
+        None  # with Holm's correction over the versions of the arm
+    )
     epoch: TimingRecord | None = None  # of a share of the images; features amortised
     augmented: TimingRecord | None = None  # the same with augmentation
-    gain: TimingComparison | None = None  # times of the rung before over this one's
+    gain: TimingComparison | None = None  # times of the version before over this one's
 
     @property
     def seconds(self) -> float:
@@ -263,26 +265,21 @@ class IdiomRecord(Record):
         return whole_training_s(self.stages)
 
 
-class IdiomsRecord(Record):
-    """The optimisation ladder: what each idiom buys."""
+class SpeedupsRecord(Record):
+    """What each speed-up buys, from the usual program to the fastest."""
 
     epochs: int
     seed: int
     decoding_s: float = 0.0  # into an empty decode cache
-    arms: dict[str, list[IdiomRecord]] = {}
-    order: dict[str, list[list[str]]] = {}  # of the rungs in each round, by arm
+    arms: dict[str, list[VersionRecord]] = {}
+    order: dict[str, list[list[str]]] = {}  # of the versions in each round, by arm
     before: MachineState | None = None
     after: MachineState | None = None
     floor_s: dict[str, float] = {}  # start-up, and a pass at onnxruntime's rate
 
-    @property
-    def compared_with(self) -> str:
-        """What `difference` is from; records without an order are older ones."""
-        return "the rung before" if self.order else "the first rung"
-
-    def shortest(self, arm: str) -> IdiomRecord:
-        """The rung whose whole training takes the least time."""
-        return min(self.arms[arm], key=lambda rung: rung.seconds)
+    def shortest(self, arm: str) -> VersionRecord:
+        """The version whose whole training takes the least time."""
+        return min(self.arms[arm], key=lambda version: version.seconds)
 
 
 class OnnxCross(Record):
@@ -426,7 +423,7 @@ class Results(Record):
     ledger: LedgerRecord | None = None
     timing: TimingRunRecord | None = None
     scaling: ScalingRecord | None = None
-    idioms: IdiomsRecord | None = None
+    speedups: SpeedupsRecord | None = None
     photos: list[Photo] = []  # a few test images, as bench/run/photos.py chooses them
     checks: list[Check] = []
     not_run: list[str] = []  # each: what, and why

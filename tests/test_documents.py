@@ -38,7 +38,7 @@ RUN = {
     # On a backbone that amplifies rounding, where the ladder has to hold as well.
     "python -m bench parity": (*QUICK, "--weights", "random"),
     "python -m bench differences D01 D07": (*QUICK, "--image-size-px", "96"),
-    "python -m bench timing --scaling": (*QUICK, "--arms", "pytorch"),
+    "python -m bench scaling": (*QUICK, "--arms", "pytorch"),
 }
 # Run by other tests, since a whole one takes longer than all of the above.
 RUN_ELSEWHERE = {
@@ -47,10 +47,10 @@ RUN_ELSEWHERE = {
     "python -m bench timing": "bench/test_arms.py::test_timing_measures_every_phase",
     "python -m bench timing --arms pytorch,keras,keras-jax,keras-torch": "bench/"
     "test_arms.py::test_what_onnxruntime_can_join_goes_by_the_backend",
-    "python -m bench timing --control": "bench/studies/test_control.py::"
+    "python -m bench control": "bench/studies/test_control.py::"
     "test_an_arm_is_measured_twice_in_each_round",
-    "python -m bench timing --ladder": "bench/studies/test_speedups.py::"
-    "test_every_rung_is_trained_once_and_timed_in_five_rounds",
+    "python -m bench speedups": "bench/studies/test_speedups.py::"
+    "test_every_version_is_trained_once_and_timed_in_five_rounds",
 }
 NOT_RUN = {
     "make bench": "the set-up, and then `python -m bench all`",
@@ -59,8 +59,8 @@ NOT_RUN = {
     "make test-oldest": "tests/test_install.py has its set-up; then as `make test`",
     "make clean": "tests/test_install.py runs it on a copy",
     "python -m bench all --device cuda --output reports/gpu": "needs a GPU",
-    "python -m bench timing --ladder --device cuda --output reports/gpu-ladder": ""
-    "needs a GPU",
+    "python -m bench speedups --device cuda --output reports/gpu-speedups": "needs a "
+    "GPU",
 }
 
 

@@ -9,11 +9,11 @@ from bench.records import (
     Check,
     ComparisonRecord,
     ControlRecord,
-    IdiomsRecord,
     OnnxCross,
     OnnxParity,
     ParityRecord,
     ScalingRecord,
+    SpeedupsRecord,
     TimingRunRecord,
 )
 from shared.metrics import ROUNDING_OF_LOGITS
@@ -37,7 +37,7 @@ def make_checks(
     parity: ParityRecord | None = None,
     timing: TimingRunRecord | None = None,
     scaling: ScalingRecord | None = None,
-    idioms: IdiomsRecord | None = None,
+    speedups: SpeedupsRecord | None = None,
 ) -> list[Check]:
     """Everything about a run that passes or fails."""
     checks: list[Check] = []
@@ -66,8 +66,8 @@ def make_checks(
         checks += _control_checks(timing.control)
     if scaling:
         checks += _scaling_checks(scaling)
-    if idioms:
-        checks += _idiom_checks(idioms)
+    if speedups:
+        checks += _speedup_checks(speedups)
     return checks
 
 
@@ -112,7 +112,7 @@ def _scaling_checks(scaling: ScalingRecord) -> list[Check]:
     return checks
 
 
-def _idiom_checks(idioms: IdiomsRecord) -> list[Check]:
+def _speedup_checks(speedups: SpeedupsRecord) -> list[Check]:
     """No rung is shown to be less accurate than the one before."""
     return [
         Check(
@@ -121,7 +121,7 @@ def _idiom_checks(idioms: IdiomsRecord) -> list[Check]:
             limit=f">= {SIGNIFICANCE:g}",
             passed=rung.difference >= 0 or not is_shown(rung.difference_interval),
         )
-        for arm, rungs in idioms.arms.items()
+        for arm, rungs in speedups.arms.items()
         for rung in rungs[1:]
     ]
 

@@ -12,7 +12,7 @@ NUM_FEW = 3  # of them, for updates, and for all in float64, which is slow
 SEEDS = (0, 1, 2, 3, 4)
 # How steady phases are timed.
 IN_A_TURN = 1  # samples, after a call that is not kept
-LADDER_EPOCHS, EPOCHS = 1, 6  # whose times are kept, after those to warm up
+VERSION_EPOCHS, EPOCHS = 1, 6  # whose times are kept, after those to warm up
 # What a converted checkpoint's arrays are named after.
 MODEL, OPTIMIZER, STEPPED = "model/", "optimizer/", "one more step/"
 

@@ -28,7 +28,7 @@ CONTENT: dict[str, Callable[[Results], list[Block]]] = {
     "Most confident mistakes": outcome.mistakes,
     "Timing": times.timing,
     "A/A control": times.control,
-    "Optimisation ladder": speedups.idioms,
+    "Speed-ups": speedups.speedups,
     "More images": scaling.scaling,
     "Stages and memory": cost.stages,
     "ONNX export": cost.onnx,

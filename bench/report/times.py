@@ -152,7 +152,7 @@ def _control(control: ControlRecord | None) -> list[Block]:
         return [
             Text(
                 "No arm was timed against itself on this machine with these versions: "
-                "python -m bench timing --control does it."
+                "python -m bench control does it."
             )
         ]
     tables = [

@@ -4,10 +4,10 @@ from bench.judging.intervals import NO_DIFFERENCE, is_shown
 from bench.records import (
     ArmRecord,
     ComparisonRecord,
-    IdiomsRecord,
     Interval,
     LedgerRecord,
     Results,
+    SpeedupsRecord,
     TimingComparison,
 )
 from bench.report.division import BANNER, by_design, is_plain
@@ -85,8 +85,8 @@ GLOSSARY = {
 def title(results: Results) -> str:
     if not results.arms and results.ledger:
         return f"Differences between PyTorch and Keras on {results.data.name}"
-    if not results.arms and results.idioms:
-        return f"What each idiom buys, {', '.join(results.idioms.arms)}"
+    if not results.arms and results.speedups:
+        return f"What each speed-up buys, {', '.join(results.speedups.arms)}"
     if not results.arms and results.scaling:
         return f"More images, {', '.join(results.scaling.by_arm)}: {results.data.name}"
     if not results.arms and results.timing:
@@ -183,8 +183,8 @@ def shown_by(results: Results) -> list[str]:
         found.append(ladder_result(results))
     if results.ledger:
         found.append(_ledger(results.ledger))
-    if results.idioms:
-        found += _idioms(results.idioms)
+    if results.speedups:
+        found += _speedups(results.speedups)
     if results.comparison:
         found += [
             f"{difference(results.comparison)} {_judgement(results.comparison)}",
@@ -231,14 +231,14 @@ def _ledger(ledger: LedgerRecord) -> str:
     )
 
 
-def _idioms(idioms: IdiomsRecord) -> list[str]:
+def _speedups(speedups: SpeedupsRecord) -> list[str]:
     """The first and the shortest whole training of each arm."""
     found = []
-    for arm, rungs in idioms.arms.items():
+    for arm, rungs in speedups.arms.items():
         if len(rungs) > 1:
-            first, last = rungs[0], idioms.shortest(arm)
+            first, last = rungs[0], speedups.shortest(arm)
             found.append(
-                f"{arm}: {idioms.epochs} epochs, {first.name}, take "
+                f"{arm}: {speedups.epochs} epochs, {first.name}, take "
                 f"{fixed(first.seconds, 0)} s; {last.name} brings them to "
                 f"{fixed(last.seconds, 1)} s, {short(first.seconds / last.seconds)} "
                 f"times less. Test accuracy {percent(first.test_accuracy)} and "

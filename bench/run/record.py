@@ -60,11 +60,11 @@ def write_record(run: Run) -> Results:
         ledger=run.ledger,
         timing=run.timing,
         scaling=run.scaling,
-        idioms=run.idioms,
+        speedups=run.speedups,
         photos=make_photos(run),
         checks=make_checks(
             run.arms,
-            *(run.comparisons, run.parity, run.timing, run.scaling, run.idioms),
+            *(run.comparisons, run.parity, run.timing, run.scaling, run.speedups),
         ),
         not_run=run.not_run,
     )

@@ -1,7 +1,7 @@
 """A run under way: what was asked for, what it works on, what is finished."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -12,10 +12,10 @@ from bench.processes.worker_process import Environment, WorkerProcess, environme
 from bench.records import (
     ArmRecord,
     ComparisonRecord,
-    IdiomsRecord,
     LedgerRecord,
     ParityRecord,
     ScalingRecord,
+    SpeedupsRecord,
     TimingRunRecord,
 )
 from bench.run.display import Display
@@ -24,7 +24,7 @@ from shared.config import Config
 from shared.data.dataset import ImageData
 from shared.model.weights import Weights
 
-TimingPart = Literal["short", "thorough", "control", "scaling", "ladder"]
+TimingPart = Literal["short", "thorough", "control", "scaling", "speedups"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,24 @@ class Options:
     timing: TimingPart | None = "short"
     differences: tuple[str, ...] = ()  # of the ledger
     switches: tuple[str, ...] = ()  # e.g. "keras:D02", left in for the ladder
+
+    def only(
+        self,
+        train: bool = False,
+        climb: bool = False,
+        timing: TimingPart | None = None,
+        differences: tuple[str, ...] = (),
+        switches: tuple[str, ...] = (),
+    ) -> "Options":
+        """Return these options with nothing to do but what is named."""
+        return replace(
+            self,
+            train=train,
+            climb=climb,
+            timing=timing,
+            differences=differences,
+            switches=switches,
+        )
 
 
 @dataclass
@@ -66,7 +84,7 @@ class Run:
     ledger: LedgerRecord | None = None
     timing: TimingRunRecord | None = None
     scaling: ScalingRecord | None = None
-    idioms: IdiomsRecord | None = None
+    speedups: SpeedupsRecord | None = None
     measured: Measured = field(default_factory=Measured)
     images_in: dict[str, int] = field(default_factory=dict)  # by timed phase
     devices: dict[str, str] = field(default_factory=dict)  # of the timed arms
@@ -101,8 +119,8 @@ class Run:
     @property
     def has_results(self) -> bool:
         """Whether anything is finished that is worth keeping."""
-        ladders = self.parity, self.ledger, self.idioms
-        return any((self.finished, *ladders, self.timing, self.scaling))
+        studies = self.parity, self.ledger, self.speedups, self.timing, self.scaling
+        return any((self.finished, *studies))
 
     def miss(self, what: str) -> None:
         """Note what was asked for and has no result: the run is not complete."""

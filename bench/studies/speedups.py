@@ -1,6 +1,7 @@
-"""The optimisation ladder: what each idiom buys, one rung at a time.
+"""Speed-ups: versions of each program, from the usual one to the fastest.
 
-The lowest rung of each arm is the program as it is usually written, on image files.
+The first version of each arm is the plain program, on image files. Each further one has
+one speed-up more.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from bench.judging.intervals import (
 from bench.processes.request import Request, Time, TimeEpoch, Train
 from bench.processes.rounds import Measured, Phases, TakeTurn, measure_in_rounds
 from bench.processes.worker_process import ENVIRONMENT, GLIBC, ArmFailed
-from bench.records import ArmRecord, IdiomRecord, IdiomsRecord
+from bench.records import ArmRecord, SpeedupsRecord, VersionRecord
 from bench.run.environment import describe_state
 from bench.run.state import Run, work
 from shared.clock import now
@@ -32,13 +33,13 @@ from shared.sampling import TIMING, stream
 
 
 @dataclass(frozen=True)
-class Idiom:
-    """One rung: all of its settings, not only what sets it apart from the one below.
+class Version:
+    """A version of a program, with all of its settings.
 
     Attributes:
         changes: of the configuration.
         keeps_memory: freed memory stays with the process, as everywhere else. [D21]
-        device: "cpu" or "cuda" where it is a rung on that alone.
+        device: "cpu" or "cuda" where the version exists on that alone.
     """
 
     name: str
@@ -49,12 +50,12 @@ class Idiom:
 
     @property
     def sees_images(self) -> bool:
-        """In every epoch, and not only to compute features once."""
+        """Whether it passes images in every epoch, and not only to compute features."""
         return "division" in self.changes or "cache_features" in self.changes
 
 
 AUGMENTED = ", augmented"
-# What a rung does not name is as here, whatever the user's own settings are.
+# What a version does not name is as here, whatever the user's own settings are.
 DEFAULTS = {
     name: Config.model_fields[name].default
     for name in (
@@ -71,66 +72,132 @@ FOLDED = {"cache_features": False}  # decoded images, each in every epoch
 FROM_CACHE = FOLDED | {"fold_batch_norm": False}
 COMPILED = FOLDED | {"compile": True, "tf32": True}  # TF32 is of GPUs alone
 MIXED = {"precision": "bfloat16"}
-TF32 = Idiom("TF32", "[D22]", FOLDED | {"tf32": True}, device="cuda")
+TF32 = Version(
+    name="TF32", what="[D22]", changes=FOLDED | {"tf32": True}, device="cuda"
+)
 
-IDIOMS = {
+VERSIONS = {
     "pytorch": (
-        Idiom(
-            *("as usually written", "files in the Dataset, NCHW, eager"),
-            *(USUAL, False),
+        Version(
+            name="as usually written",
+            what="files in the Dataset, NCHW, eager",
+            changes=USUAL,
+            keeps_memory=False,
         ),
-        Idiom("freed memory kept", "and in huge pages [D21]", USUAL),
-        Idiom(
-            *("decode cache", "decoded once; batch norm frozen [D01]"),
-            FROM_CACHE | {"channels_last": False},
+        Version(
+            name="freed memory kept",
+            what="and in huge pages [D21]",
+            changes=USUAL,
         ),
-        Idiom("channels_last", "NHWC in memory [D30]", FROM_CACHE),
-        Idiom("batch norm folded", "into the frozen convolutions", FOLDED),
+        Version(
+            name="decode cache",
+            what="decoded once; batch norm frozen [D01]",
+            changes=FROM_CACHE | {"channels_last": False},
+        ),
+        Version(
+            name="channels_last",
+            what="NHWC in memory [D30]",
+            changes=FROM_CACHE,
+        ),
+        Version(
+            name="batch norm folded",
+            what="into the frozen convolutions",
+            changes=FOLDED,
+        ),
         TF32,
-        Idiom("compile", "torch.compile [D16]", COMPILED),
-        Idiom("bfloat16", "autocast", COMPILED | MIXED),
-        Idiom("features once", "float32: what `all` does"),
-        Idiom("features once, bfloat16", "the same under autocast", MIXED),
+        Version(
+            name="compile",
+            what="torch.compile [D16]",
+            changes=COMPILED,
+        ),
+        Version(
+            name="bfloat16",
+            what="autocast",
+            changes=COMPILED | MIXED,
+        ),
+        Version(
+            name="features once",
+            what="float32: what `all` does",
+        ),
+        Version(
+            name="features once, bfloat16",
+            what="the same under autocast",
+            changes=MIXED,
+        ),
     ),
     "keras": (
-        Idiom(
-            *("as usually written", "image_dataset_from_directory, compile, fit"),
-            *(USUAL, False),
+        Version(
+            name="as usually written",
+            what="image_dataset_from_directory, compile, fit",
+            changes=USUAL,
+            keeps_memory=False,
         ),
-        Idiom("freed memory kept", "and in huge pages [D21]", USUAL),
-        Idiom("decode cache", "decoded once; no tuner [D34]", FROM_CACHE),
-        Idiom("batch norm folded", "into the frozen convolutions", FOLDED),
+        Version(
+            name="freed memory kept",
+            what="and in huge pages [D21]",
+            changes=USUAL,
+        ),
+        Version(
+            name="decode cache",
+            what="decoded once; no tuner [D34]",
+            changes=FROM_CACHE,
+        ),
+        Version(
+            name="batch norm folded",
+            what="into the frozen convolutions",
+            changes=FOLDED,
+        ),
         TF32,
         # XLA's depthwise convolutions for a CPU are many times slower than oneDNN's.
-        Idiom("jit_compile", "XLA [D16]", COMPILED, device="cuda"),
-        Idiom(
-            "mixed_bfloat16 under XLA", "the policy", COMPILED | MIXED, device="cuda"
+        Version(
+            name="jit_compile",
+            what="XLA [D16]",
+            changes=COMPILED,
+            device="cuda",
         ),
-        Idiom("mixed_bfloat16", "without XLA", FOLDED | MIXED, device="cpu"),
-        Idiom("features once", "float32: what `all` does"),
-        Idiom("features once, mixed_bfloat16", "the same under the policy", MIXED),
+        Version(
+            name="mixed_bfloat16 under XLA",
+            what="the policy",
+            changes=COMPILED | MIXED,
+            device="cuda",
+        ),
+        Version(
+            name="mixed_bfloat16",
+            what="without XLA",
+            changes=FOLDED | MIXED,
+            device="cpu",
+        ),
+        Version(
+            name="features once",
+            what="float32: what `all` does",
+        ),
+        Version(
+            name="features once, mixed_bfloat16",
+            what="the same under the policy",
+            changes=MIXED,
+        ),
     ),
 }
 
 
-def climb_idioms(run: Run) -> None:
-    """Time every rung in rounds, then train each once, to the best checkpoint."""
+def measure_speedups(run: Run) -> None:
+    """Time every version in rounds, then train each once, to the best checkpoint."""
     run.folders = link_images(run.data, run.scratch / "images")
     config = run.options.config
-    record = run.idioms = IdiomsRecord(epochs=config.epochs, seed=config.seed)
+    record = run.speedups = SpeedupsRecord(epochs=config.epochs, seed=config.seed)
     record.before = describe_state()
     record.decoding_s = _time_decoding(run)
     for arm in run.options.arms:
-        if arm not in IDIOMS:
-            run.miss(f"optimisation ladder of {arm}: it has no rungs")
+        if arm not in VERSIONS:
+            run.miss(f"speed-ups of {arm}: it has no versions")
             continue
-        record.arms[arm] = []  # filled rung by rung, to be there if interrupted
-        _train_rungs(run, arm, record.arms[arm])
-        _time_rungs(run, arm, record)
+        record.arms[arm] = []  # filled version by version, to be there if interrupted
+        _train_versions(run, arm, record.arms[arm])
+        _time_versions(run, arm, record)
         try:
             record.floor_s |= _floor(run, arm)
         except ArmFailed as reason:
-            run.miss(f"optimisation ladder of {arm}: floor: {reason}")
+            run.miss(f"speed-ups of {arm}: floor: {reason}")
         record.after = describe_state()
 
 
@@ -147,30 +214,30 @@ def _time_decoding(run: Run) -> float:
     return now() - start
 
 
-def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
+def _train_versions(run: Run, arm: str, versions: list[VersionRecord]) -> None:
     labels, device = run.data.splits["test"].labels, None
-    correct: list[np.ndarray] = []  # by rung: which test images it gets right
-    for idiom in IDIOMS[arm]:
-        if idiom.device and device and idiom.device != _kind(device):
-            what = f"optimisation ladder of {arm}: {idiom.name}"
-            run.not_run.append(f"{what}, a rung for --device {idiom.device}")
+    correct: list[np.ndarray] = []  # by version: which test images it gets right
+    for version in VERSIONS[arm]:
+        if version.device and device and version.device != _kind(device):
+            what = f"speed-ups of {arm}: {version.name}"
+            run.not_run.append(f"{what}, a version for --device {version.device}")
             continue
-        run.display.say(f"optimisation ladder: {arm}, {idiom.name}")
-        scratch = run.scratch / f"{arm}-idiom"
+        run.display.say(f"speed-ups: {arm}, {version.name}")
+        scratch = run.scratch / f"{arm}-version"
         try:
-            done = _work(run, _train_request(run, arm, idiom, scratch), idiom)
+            done = _work(run, _train_request(run, arm, version, scratch), version)
         except ArmFailed as reason:
-            run.miss(f"optimisation ladder: {arm}, {idiom.name}: {reason}")
+            run.miss(f"speed-ups: {arm}, {version.name}: {reason}")
             continue
         trained = ArmRecord.model_validate(done["arm"])
         device = trained.device
         correct.append(np.array(trained.test.predictions) == labels)
-        rungs.append(
-            IdiomRecord(
-                name=idiom.name,
-                what=idiom.what,
-                changes=idiom.changes,
-                reads_cache=idiom.changes.get("division") != "plain",
+        versions.append(
+            VersionRecord(
+                name=version.name,
+                what=version.what,
+                changes=version.changes,
+                reads_cache=version.changes.get("division") != "plain",
                 stages=trained.stages,
                 memory=trained.memory,
                 test_accuracy=trained.test.accuracy,
@@ -178,18 +245,18 @@ def _train_rungs(run: Run, arm: str, rungs: list[IdiomRecord]) -> None:
                 difference_interval=(0.0, 0.0),
             )
         )
-        _judge_accuracies(rungs, correct)
+        _judge_accuracies(versions, correct)
 
 
-def _judge_accuracies(rungs: list[IdiomRecord], correct: list[np.ndarray]) -> None:
-    """Compare each rung with the one before; all rungs are judged together."""
+def _judge_accuracies(versions: list[VersionRecord], correct: list[np.ndarray]) -> None:
+    """Compare each version with the one before; all versions are judged together."""
     pairs = pairwise(correct)
     family = [accuracy_difference(this, before) for before, this in pairs]
-    for rung, found in zip(rungs[1:], decide(family), strict=True):
-        rung.difference = found.estimate
-        rung.difference_interval = found.interval
-        rung.difference_confidence = found.confidence
-        rung.mcnemar_p = found.p
+    for version, found in zip(versions[1:], decide(family), strict=True):
+        version.difference = found.estimate
+        version.difference_interval = found.interval
+        version.difference_confidence = found.confidence
+        version.mcnemar_p = found.p
 
 
 def _kind(device: str) -> str:
@@ -197,37 +264,37 @@ def _kind(device: str) -> str:
     return "cpu" if device == "cpu" else "cuda"
 
 
-def _time_rungs(run: Run, arm: str, record: IdiomsRecord) -> None:
-    """Images a second of each rung, and its gain over the rung before.
+def _time_versions(run: Run, arm: str, record: SpeedupsRecord) -> None:
+    """Images a second of each version, and its gain over the version before.
 
-    Rungs that see images in every epoch are timed with augmentation too.
+    Versions that see images in every epoch are timed with augmentation too.
     """
     config = run.options.config
-    idioms = {idiom.name: idiom for idiom in IDIOMS[arm]}
+    versions = {version.name: version for version in VERSIONS[arm]}
     few = link_images(shorten(run.data), run.scratch / f"{arm}-few")
     images: dict[str, int] = {}
 
-    # A dozen rungs at once may not fit into memory: none lets others have a turn.
+    # A dozen versions at once may not fit into memory: none lets others have a turn.
     def measure(name: str, number: int, _take_turn: TakeTurn) -> Phases:
         rounds = config.timing_rounds
-        run.display.say(f"ladder round {number}/{rounds}: {arm}, {name}")
-        idiom, augment = idioms[name.removesuffix(AUGMENTED)], AUGMENTED in name
+        run.display.say(f"speed-up round {number}/{rounds}: {arm}, {name}")
+        version, augment = versions[name.removesuffix(AUGMENTED)], AUGMENTED in name
         scratch = run.scratch / f"{arm}-round"
         request = TimeEpoch(
             arm=arm,
-            config=_config_of(run, idiom, augment),
+            config=_config_of(run, version, augment),
             scratch=scratch,
             inputs=run.inputs.model_copy(update={"folders": few}),
         )
-        done = _work(run, request, idiom)
+        done = _work(run, request, version)
         images[name] = done["images"]
         return {"epoch": done["milliseconds"]}
 
     def miss(name: str, number: int, reason: ArmFailed) -> None:
-        run.miss(f"ladder round {number} of {arm}, {name}: {reason}")
+        run.miss(f"speed-up round {number} of {arm}, {name}: {reason}")
 
-    names = [rung.name for rung in record.arms[arm]]
-    names += [n + AUGMENTED for n in names if idioms[n].sees_images]
+    names = [version.name for version in record.arms[arm]]
+    names += [n + AUGMENTED for n in names if versions[n].sees_images]
     random, measured = stream(config.seed, TIMING), Measured()
     record.order[arm] = measured.order  # the list itself, which is still filled
     try:
@@ -238,21 +305,21 @@ def _time_rungs(run: Run, arm: str, record: IdiomsRecord) -> None:
 
 
 def _summarise(
-    rungs: list[IdiomRecord], rounds: dict[str, Rounds], images: dict[str, int]
+    versions: list[VersionRecord], rounds: dict[str, Rounds], images: dict[str, int]
 ) -> None:
-    """Rates of all rungs, and their gains, which are judged together."""
-    for rung in rungs:
-        if found := rounds.get(rung.name):
-            rung.epoch = summarise(found, images[rung.name])
-        if moved := rounds.get(rung.name + AUGMENTED):
-            rung.augmented = summarise(moved, images[rung.name + AUGMENTED])
+    """Rates of all versions, and their gains, which are judged together."""
+    for version in versions:
+        if found := rounds.get(version.name):
+            version.epoch = summarise(found, images[version.name])
+        if moved := rounds.get(version.name + AUGMENTED):
+            version.augmented = summarise(moved, images[version.name + AUGMENTED])
     pairs = {
-        rung.name: (rounds.get(before.name, {}), rounds.get(rung.name, {}))
-        for before, rung in pairwise(rungs)
+        version.name: (rounds.get(before.name, {}), rounds.get(version.name, {}))
+        for before, version in pairwise(versions)
     }
-    gains = compare_times(pairs, ("the rung before", "this"))
-    for rung in rungs:
-        rung.gain = gains.get(rung.name)
+    gains = compare_times(pairs, ("the version before", "this"))
+    for version in versions:
+        version.gain = gains.get(version.name)
 
 
 def _floor(run: Run, arm: str) -> dict[str, float]:
@@ -260,7 +327,7 @@ def _floor(run: Run, arm: str) -> dict[str, float]:
 
     By arm; empty on a GPU, which onnxruntime does not use here.
     """
-    run.display.say(f"optimisation ladder: {arm}, floor")
+    run.display.say(f"speed-ups: {arm}, floor")
     config = run.options.config.model_copy(update=DEFAULTS)
     cold, done = (
         work(
@@ -285,20 +352,20 @@ def _floor(run: Run, arm: str) -> dict[str, float]:
     return {arm: float(start + one_pass) / 1000}
 
 
-def _train_request(run: Run, arm: str, idiom: Idiom, scratch: Path) -> Train:
+def _train_request(run: Run, arm: str, version: Version, scratch: Path) -> Train:
     return Train(
         arm=arm,
-        config=_config_of(run, idiom),
+        config=_config_of(run, version),
         scratch=scratch,
         inputs=run.inputs,
         models=run.models,
     )
 
 
-def _config_of(run: Run, idiom: Idiom, augment: bool = False) -> Config:
-    changes = DEFAULTS | idiom.changes | {"augment": augment}
+def _config_of(run: Run, version: Version, augment: bool = False) -> Config:
+    changes = DEFAULTS | version.changes | {"augment": augment}
     return run.options.config.model_copy(update=changes)
 
 
-def _work(run: Run, request: Request, idiom: Idiom) -> dict:
-    return work(run, request, ENVIRONMENT if idiom.keeps_memory else GLIBC)
+def _work(run: Run, request: Request, version: Version) -> dict:
+    return work(run, request, ENVIRONMENT if version.keeps_memory else GLIBC)

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from bench.processes.agreed import EPOCHS, LADDER_EPOCHS
+from bench.processes.agreed import EPOCHS, VERSION_EPOCHS
 from bench.processes.request import Time, TimeEpoch
 from bench.worker.job import Worker
 from bench.worker.timer import Timer
@@ -184,7 +184,7 @@ def time_epoch(worker: Worker[TimeEpoch]) -> dict:
         return {"images": images, "milliseconds": [share]}
     loaders = _make_loaders(program, data, description)
     what = program, model, loaders, description
-    epochs = _time_epochs(worker, *what, count=LADDER_EPOCHS)
+    epochs = _time_epochs(worker, *what, count=VERSION_EPOCHS)
     return {"images": images, "milliseconds": epochs}
 
 

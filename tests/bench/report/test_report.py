@@ -19,8 +19,6 @@ from bench.records import (
     Answer,
     ArmRecord,
     ControlRecord,
-    IdiomRecord,
-    IdiomsRecord,
     MachineState,
     MemoryRecord,
     OperationRecord,
@@ -30,9 +28,11 @@ from bench.records import (
     ScalingPoint,
     ScalingRecord,
     SkippedImage,
+    SpeedupsRecord,
     TimingComparison,
     TimingRecord,
     TimingRunRecord,
+    VersionRecord,
     read_results,
     whole_training_s,
 )
@@ -376,7 +376,7 @@ def test_differences_are_listed_with_their_titles(results, tmp_path):
     everything = plain(results, augment=True, dropout=0.2)
     everything.arms["keras"].device = "a GPU"
     listed = differences(everything)
-    assert len(listed) == 16
+    assert len(listed) == 15
     assert set(listed) <= set(headings)
     markdown, html = (path.read_text() for path in write_report(everything, tmp_path))
     for title in listed:
@@ -500,7 +500,7 @@ def make_control(results: Results) -> ControlRecord:
 def test_last_control_stands_beside_the_times(results, tmp_path):
     results.timing.control = None
     for page in pages(results, tmp_path):
-        assert "python -m bench timing --control" in page
+        assert "python -m bench control" in page
     results.timing.control = make_control(results)
     for page in pages(results, tmp_path):
         assert "keras against itself" in page
@@ -559,8 +559,10 @@ def test_operations_of_each_graph_stand_side_by_side(results, tmp_path):
     assert "Gemm" not in text
 
 
-def make_rung(name: str, seconds: float, interval: tuple[float, float]) -> IdiomRecord:
-    return IdiomRecord(
+def make_version(
+    name: str, seconds: float, interval: tuple[float, float]
+) -> VersionRecord:
+    return VersionRecord(
         name=name,
         what="what it is",
         changes={},
@@ -574,9 +576,12 @@ def make_rung(name: str, seconds: float, interval: tuple[float, float]) -> Idiom
 
 
 def test_optimisation_ladder_adds_the_cold_cache_where_it_is_read(results, tmp_path):
-    rungs = [make_rung("usual", 500, (0, 0)), make_rung("fast", 20, (-0.01, 0.02))]
-    rungs.append(make_rung("too fast", 10, (-0.08, -0.02)))
-    results.idioms = IdiomsRecord(
+    rungs = [
+        make_version("usual", 500, (0, 0)),
+        make_version("fast", 20, (-0.01, 0.02)),
+    ]
+    rungs.append(make_version("too fast", 10, (-0.08, -0.02)))
+    results.speedups = SpeedupsRecord(
         epochs=10, seed=0, decoding_s=5, arms={"keras": rungs}, floor_s={"keras": 8.0}
     )
     for rung, ms in zip(rungs, (100, 50, 20), strict=True):
@@ -598,12 +603,12 @@ def test_optimisation_ladder_adds_the_cold_cache_where_it_is_read(results, tmp_p
 
 def test_ladder_and_check_follow_one_rule():
     """A rung that gets more and more images wrong, which the one before gets right."""
-    before, this = (make_rung(name, 10, (0, 0)) for name in ("before", "this"))
-    record, said = IdiomsRecord(epochs=1, seed=0, arms={"keras": [before, this]}), []
+    before, this = (make_version(name, 10, (0, 0)) for name in ("before", "this"))
+    record, said = SpeedupsRecord(epochs=1, seed=0, arms={"keras": [before, this]}), []
     for mistakes in range(10):
         correct = [np.full(372, True), np.arange(372) >= mistakes]
         _judge_accuracies([before, this], correct)
-        (check,) = make_checks({}, idioms=record)
+        (check,) = make_checks({}, speedups=record)
         verdict = _whole(this, before, decoding_s=0)[-1]
         assert check.passed == (verdict == NO_DIFFERENCE) == (check.value >= 0.05)
         said.append(check.passed)

@@ -1,4 +1,4 @@
-"""The optimisation ladder on workers that answer at once."""
+"""The speed-ups on workers that answer at once."""
 
 from dataclasses import replace
 
@@ -13,25 +13,25 @@ from bench.studies import speedups
 from shared.config import make_config
 from shared.metrics import score
 
-SPEEDUP = 2.0  # of every rung over the one before
+SPEEDUP = 2.0  # of every version over the one before
 
 
 class FakeWorkers:
-    """Each rung takes half as long as the one before; keeps what it was asked."""
+    """Each version takes half as long as the one before; keeps what it was asked."""
 
     def __init__(self, run: Run, broken: str = "", mistaken: str = "") -> None:
         self.labels = run.data.splits["test"].labels
         self.asked: list[tuple] = []
         self.random = np.random.default_rng(0)
-        rungs = [i for i in speedups.IDIOMS["pytorch"] if i.device != "cuda"]
-        self.names = {self._key(i): i.name for i in rungs}
+        versions = [i for i in speedups.VERSIONS["pytorch"] if i.device != "cuda"]
+        self.names = {self._key(i): i.name for i in versions}
         self.places = list(self.names)
         self.broken, self.mistaken = broken, mistaken
 
     @staticmethod
-    def _key(idiom: speedups.Idiom) -> tuple:
-        environment = ENVIRONMENT if idiom.keeps_memory else GLIBC
-        return tuple(sorted(idiom.changes.items())), tuple(environment.values())
+    def _key(version: speedups.Version) -> tuple:
+        environment = ENVIRONMENT if version.keeps_memory else GLIBC
+        return tuple(sorted(version.changes.items())), tuple(environment.values())
 
     def __call__(self, run, request, environment=ENVIRONMENT):  # noqa: ARG002
         job = request.job
@@ -71,11 +71,11 @@ class FakeWorkers:
 def climb(run: Run, monkeypatch, **defects: str) -> FakeWorkers:
     workers = FakeWorkers(run, **defects)
     monkeypatch.setattr(speedups, "work", workers)
-    speedups.climb_idioms(run)
+    speedups.measure_speedups(run)
     return workers
 
 
-def test_every_rung_is_trained_once_and_timed_in_five_rounds(run, monkeypatch):
+def test_every_version_is_trained_once_and_timed_in_five_rounds(run, monkeypatch):
     workers = climb(run, monkeypatch)
     names = list(workers.names.values())
     trained = [name for job, name, _ in workers.asked if job == "train"]
@@ -83,63 +83,65 @@ def test_every_rung_is_trained_once_and_timed_in_five_rounds(run, monkeypatch):
     timed = [name for job, name, moved in workers.asked if job != "train" and not moved]
     assert sorted(timed) == sorted(names * 5)
     assert timed[: len(names)] != names  # shuffled
-    order = run.idioms.order["pytorch"]
+    order = run.speedups.order["pytorch"]
     assert [n for one in order for n in one if speedups.AUGMENTED not in n] == timed
 
 
-def test_gain_is_over_the_rung_before(run, monkeypatch):
+def test_gain_is_over_the_version_before(run, monkeypatch):
     climb(run, monkeypatch)
-    first, *others = run.idioms.arms["pytorch"]
+    first, *others = run.speedups.arms["pytorch"]
     assert first.gain is None
-    for rung in others:
-        assert rung.gain.ratio == pytest.approx(SPEEDUP, rel=0.03)
-        assert rung.gain.interval[0] > 1
+    for version in others:
+        assert version.gain.ratio == pytest.approx(SPEEDUP, rel=0.03)
+        assert version.gain.interval[0] > 1
     assert first.epoch.images_per_second == pytest.approx(40 / 100, rel=0.03)
     assert first.seconds == 103  # what comes after the best checkpoint does not count
 
 
-def test_rungs_on_images_are_timed_with_augmentation_too(run, monkeypatch):
+def test_versions_on_images_are_timed_with_augmentation_too(run, monkeypatch):
     climb(run, monkeypatch)
-    moved = {rung.name for rung in run.idioms.arms["pytorch"] if rung.augmented}
+    moved = {
+        version.name for version in run.speedups.arms["pytorch"] if version.augmented
+    }
     assert "as usually written" in moved
     assert "bfloat16" in moved
     assert not any("once" in name for name in moved)
 
 
-def test_a_rung_that_fails_does_not_lose_the_others(run, monkeypatch):
+def test_a_version_that_fails_does_not_lose_the_others(run, monkeypatch):
     workers = climb(run, monkeypatch, broken="compile")
-    names = [rung.name for rung in run.idioms.arms["pytorch"]]
+    names = [version.name for version in run.speedups.arms["pytorch"]]
     assert "compile" not in names
     assert len(names) == len(workers.names) - 1
     assert any("compile: out of memory" in reason for reason in run.not_run)
     assert run.failures == 1
 
 
-def test_a_rung_for_a_gpu_is_left_out_on_a_cpu(run, monkeypatch):
+def test_a_version_for_a_gpu_is_left_out_on_a_cpu(run, monkeypatch):
     climb(run, monkeypatch)
-    assert "TF32" not in [rung.name for rung in run.idioms.arms["pytorch"]]
-    reason = "optimisation ladder of pytorch: TF32, a rung for --device cuda"
+    assert "TF32" not in [version.name for version in run.speedups.arms["pytorch"]]
+    reason = "speed-ups of pytorch: TF32, a version for --device cuda"
     assert run.not_run == [reason]
     assert run.failures == 0
 
 
 @pytest.mark.parametrize("mistaken", ["", "compile"])
-def test_a_rung_that_loses_accuracy_fails_a_check(run, monkeypatch, mistaken):
+def test_a_version_that_loses_accuracy_fails_a_check(run, monkeypatch, mistaken):
     climb(run, monkeypatch, mistaken=mistaken)
-    checks = make_checks({}, idioms=run.idioms)
-    assert len(checks) == len(run.idioms.arms["pytorch"]) - 1
+    checks = make_checks({}, speedups=run.speedups)
+    assert len(checks) == len(run.speedups.arms["pytorch"]) - 1
     failed = [check.name.split(":")[0] for check in checks if not check.passed]
     assert failed == (["pytorch, compile"] if mistaken else [])
 
 
-def test_an_arm_without_rungs_is_missed(run, monkeypatch):
+def test_an_arm_without_versions_is_missed(run, monkeypatch):
     run.options = replace(run.options, arms=("keras-jax",))
     climb(run, monkeypatch)
-    assert run.not_run == ["optimisation ladder of keras-jax: it has no rungs"]
+    assert run.not_run == ["speed-ups of keras-jax: it has no versions"]
     assert run.failures == 1
 
 
 def test_floor_is_start_up_and_a_pass_at_onnxruntime_s_rate(run, monkeypatch):
     """5 s to start; 57 images at 32 in 100 ms."""
     climb(run, monkeypatch)
-    assert run.idioms.floor_s["pytorch"] == pytest.approx(5 + 57 / 320)
+    assert run.speedups.floor_s["pytorch"] == pytest.approx(5 + 57 / 320)
