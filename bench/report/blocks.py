@@ -58,24 +58,8 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Picture:
-    jpeg: str  # base64
-    file: str
-    label: str
-    predicted: str
-    probability: str
-
-
-@dataclass(frozen=True)
-class Gallery:
-    kind: ClassVar[str] = "gallery"
-    title: str
-    pictures: list[Picture]
-
-
-@dataclass(frozen=True)
 class Strip:
-    """Test images, each with the answers of all arms."""
+    """Test images, each with the answers of some arms."""
 
     kind: ClassVar[str] = "strip"
     arms: dict[str, str]  # with their colours
@@ -100,7 +84,7 @@ class Fold:
     is_open: bool = False
 
 
-Block = Text | Bullets | Entries | Code | Table | Plot | Gallery | Strip | Row | Fold
+Block = Text | Bullets | Entries | Code | Table | Plot | Strip | Row | Fold
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from bench.records import DataRecord, EnvironmentRecord, Results
 from bench.report.blocks import Block, Bullets, Code, Row, Table, Text
-from bench.report.numbers import DASH, fixed, tiny
+from bench.report.numbers import DASH, fixed
 from bench.report.words import GLOSSARY, checks_summary, missing
 from shared.config import ONE_DIVISION
 
@@ -16,19 +16,7 @@ def checks(results: Results) -> list[Block]:
     ]
     header = ["Check", "Value", "Limit", "Outcome"]
     table = [Table("", "lrrl", header, rows)] if rows else []
-    return [Text(checks_summary(results)), *table, *_backbones(results)]
-
-
-def _backbones(results: Results) -> list[Block]:
-    compared = [one for one in (results.comparison, *results.further) if one]
-    return [
-        Text(
-            f"Features of the validation images, {' against '.join(found.arms)}: "
-            f"max_scaled_diff {tiny(found.features_max_scaled_diff)}."
-        )
-        for found in compared
-        if found.features_max_scaled_diff is not None
-    ]
+    return [Text(checks_summary(results)), *table]
 
 
 def gaps(results: Results) -> list[Block]:

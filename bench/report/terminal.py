@@ -11,7 +11,7 @@ from bench.records import LedgerRecord, ParityRecord, Results
 from bench.report.ledger import ledger_cells
 from bench.report.opening import make_opening
 from bench.report.parity import HEADER, rung_cells
-from bench.report.words import accuracy_verdict, banners, difference, missing
+from bench.report.words import banners, difference, missing
 
 STYLES = {"proven": "bold green", "failed": "bold red", "open": "yellow"}
 
@@ -27,7 +27,7 @@ def print_summary(
     if results.ledger:
         console.print(_ledger(results.ledger))
     if found := results.comparison:
-        verdict = f"Verdict: {accuracy_verdict(found)}."
+        verdict = f"Verdict: {found.verdict}."
         console.print(Text(f"{difference(found)} {verdict}"))
     for gap in missing(results):
         console.print(Text(f"No result: {gap}", "yellow"))

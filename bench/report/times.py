@@ -13,7 +13,7 @@ from bench.report import plots
 from bench.report.blocks import Block, Row, Table, Text
 from bench.report.division import is_plain
 from bench.report.numbers import DASH, fixed, short
-from bench.report.words import PHASES, STEADY_PHASES, time_ratios, timing_verdict
+from bench.report.words import PHASES, STEADY_PHASES, time_ratios
 
 SHORTEST_MS = 0.1  # of operations that are shown
 
@@ -245,7 +245,7 @@ def _times(results: Results, phases: list[str]) -> Table:
 
 def _ratio_table(names: tuple[str, str], ratios: dict[str, TimingComparison]) -> Table:
     first, second = names
-    rows = [[*_ratio(p, one), timing_verdict(one, names)] for p, one in ratios.items()]
+    rows = [[*_ratio(p, one), one.verdict] for p, one in ratios.items()]
     header = ["Phase", f"{first} / {second}", "Interval", "Verdict"]
     title = (
         f"Ratio of times; above 1, {first} takes longer than {second}; the phases are "
