@@ -22,7 +22,7 @@ def _two_colours(
     return first + (second - first) * share.astype(np.float32)
 
 
-def make_fabric(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
+def _make_fabric(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
     """Two colours mixed by a repeating pattern at any angle."""
     period_px, angle = rng.uniform(7, 26), rng.uniform(0, math.pi)
     y, x = np.mgrid[:height, :width] * (2 * math.pi / period_px)
@@ -33,7 +33,7 @@ def make_fabric(width: int, height: int, rng: np.random.Generator) -> np.ndarray
     return _two_colours(share * rng.uniform(0.2, 0.8), rng, most_saturated=0.8)
 
 
-def make_backdrop(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
+def _make_backdrop(width: int, height: int, rng: np.random.Generator) -> np.ndarray:
     """A wall, planks, tiles, a rug, or things lying about, in muted colours."""
     y, x = np.mgrid[:height, :width]
     tile_px, plank_px = rng.integers(30, 80, 2)
@@ -85,8 +85,8 @@ def photograph(layers: np.ndarray, rng: np.random.Generator) -> Image.Image:
     """Colour the layers (4, H, W) of a garment, lay it somewhere, and light it."""
     fabric_share, trim_share, line_share, cover = layers
     height, width = cover.shape
-    backdrop = make_backdrop(width, height, rng)
-    fabric, trim = make_fabric(width, height, rng), _draw_colour(rng, 0.8)
+    backdrop = _make_backdrop(width, height, rng)
+    fabric, trim = _make_fabric(width, height, rng), _draw_colour(rng, 0.8)
     # Buttons must be seen on any fabric: dark ones on light cloth and the reverse.
     line = 0.85 if fabric.mean() < 0.45 else 0.15
     cloth = fabric_share * fabric + trim_share * trim + line_share * line
