@@ -11,7 +11,6 @@ from bench.records import (
     ControlRecord,
     IdiomsRecord,
     OnnxCross,
-    OnnxParity,
     ParityRecord,
     ScalingRecord,
     TimingRunRecord,
@@ -126,7 +125,7 @@ def _idiom_checks(idioms: IdiomsRecord) -> list[Check]:
     ]
 
 
-def _parity_checks(name: str, parity: OnnxParity | OnnxCross) -> list[Check]:
+def _parity_checks(name: str, parity: OnnxCross) -> list[Check]:
     return [
         _at_most(f"{name} max_scaled_diff", parity.max_scaled_diff, MAX_LOGIT_DIFF),
         _at_least(f"{name} top1_agreement", parity.top1_agreement, 1),

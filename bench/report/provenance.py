@@ -2,6 +2,7 @@
 
 from bench.records import DataRecord, EnvironmentRecord, Results
 from bench.report.blocks import Block, Bullets, Code, Row, Table, Text
+from bench.report.division import is_plain
 from bench.report.numbers import DASH, fixed
 from bench.report.words import GLOSSARY, checks_summary, missing
 from shared.config import ONE_DIVISION
@@ -42,13 +43,9 @@ def inputs(results: Results) -> list[Block]:
         ["Standard deviation per channel", _channels(weights.std)],
         ["Fingerprint", weights.fingerprint],
     ]
+    table = Table("Weights", "ll", ["Property", "Value"], facts)
     notices = [n for n in (results.data.notice, weights.notice) if n]
-    return [
-        *map(Text, notices),
-        Row(
-            [_data(results.data), Table("Weights", "ll", ["Property", "Value"], facts)]
-        ),
-    ]
+    return [*map(Text, notices), Row([_data(results.data), table])]
 
 
 def _data(data: DataRecord) -> Table:
@@ -68,21 +65,10 @@ def _channels(values: list[float]) -> str:
 
 
 def settings(results: Results) -> list[Block]:
-    unread = {
-        name
-        for division, names in ONE_DIVISION.items()
-        for name in names
-        if division != results.division
-    }
+    unread = ONE_DIVISION["matched" if is_plain(results) else "plain"]
     config = [[n, str(value)] for n, value in results.config.items() if n not in unread]
-    return [
-        Row(
-            [
-                Table("Configuration", "ll", ["Field", "Value"], config),
-                _environment(results.environment),
-            ]
-        )
-    ]
+    table = Table("Configuration", "ll", ["Field", "Value"], config)
+    return [Row([table, _environment(results.environment)])]
 
 
 def _environment(machine: EnvironmentRecord) -> Table:
@@ -101,15 +87,9 @@ def _environment(machine: EnvironmentRecord) -> Table:
 
 
 def reproduction(results: Results) -> list[Block]:
-    run = results.run
-    where = f"commit {results.environment.commit}" if results.environment.commit else ""
-    return [
-        Code(run.command),
-        Text(
-            f"Run {run.id}, seed {run.seed}, {run.seconds / 60:.1f} minutes"
-            + (f", {where}." if where else ".")
-        ),
-    ]
+    run, commit = results.run, results.environment.commit or "unknown"
+    facts = f"seed {run.seed}, {run.seconds / 60:.1f} minutes, commit {commit}"
+    return [Code(run.command), Text(f"Run {run.id}, {facts}.")]
 
 
 def glossary(_: Results) -> list[Block]:
