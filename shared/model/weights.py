@@ -230,16 +230,16 @@ def _three_numbers(text: str | None, path: Path, above: float) -> tuple | None:
     if text is None:
         return None
     try:
-        first, second, third = numbers = [float(part) for part in text.split(",")]
-        if not all(above < number < math.inf for number in numbers):
-            raise ValueError
-    except ValueError as error:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 3 or not all(above < number < math.inf for number in numbers):
         raise UserError(
             f"--weights {path}: mean and std in its metadata must be three numbers "
             "with commas between them, all finite and those of std above 0, found "
             f"{text!a}."
-        ) from error
-    return first, second, third
+        )
+    return numbers
 
 
 def _open_in_wheel(path: Path) -> BinaryIO:
