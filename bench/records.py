@@ -120,15 +120,20 @@ class PassMemory(Record):
         }
 
 
-class OnnxParity(Record):
-    """onnxruntime against the framework's own logits, all test images."""
+class OnnxCross(Record):
+    """PyTorch's trained classifier exported by both sides, graph against graph."""
 
     images: int
-    batch_sizes: list[int]
-    max_abs_diff: float
     max_scaled_diff: float  # max |a - b| / max |reference|
     top1_agreement: float
     logit_spread: float  # standard deviation of the reference logits
+
+
+class OnnxParity(OnnxCross):
+    """onnxruntime against the framework's own logits, all test images."""
+
+    batch_sizes: list[int]
+    max_abs_diff: float
 
 
 class OnnxRecord(Record):
@@ -280,15 +285,6 @@ class SpeedupsRecord(Record):
     def shortest(self, arm: str) -> VersionRecord:
         """The version whose whole training takes the least time."""
         return min(self.arms[arm], key=lambda version: version.seconds)
-
-
-class OnnxCross(Record):
-    """PyTorch's trained classifier exported by both sides, graph against graph."""
-
-    images: int
-    max_scaled_diff: float
-    top1_agreement: float
-    logit_spread: float
 
 
 class Check(Record):

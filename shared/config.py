@@ -36,113 +36,83 @@ MATCHED_ONLY = (
 class Config(BaseModel):
     """The resolved configuration of one run; stored with every result."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,  # they are the help texts of the command line
+    )
 
-    division: Literal["matched", "plain"] = Field(
-        "matched",
-        description="Same program on both sides, or each as its guide writes it.",
-    )
-    seed: int = Field(
-        0, ge=0, lt=2**31, description="Key of every random stream of the run."
-    )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="auto takes a GPU where there is one."
-    )
+    division: Literal["matched", "plain"] = "matched"
+    """Same program on both sides, or each as its guide writes it."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Key of every random stream of the run."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
 
     # Data
-    image_size_px: int = Field(
-        224, ge=32, le=512, multiple_of=32,
-        description="Side of the square input; the ImageNet weights saw 224.",
-    )  # fmt: skip
-    batch_size: int = Field(32, ge=1, le=1024, description="Images in a batch.")
+    image_size_px: int = Field(224, ge=32, le=512, multiple_of=32)
+    """Side of the square input; the ImageNet weights saw 224."""
+    batch_size: int = Field(32, ge=1, le=1024)
+    """Images in a batch."""
 
     # Augmentation of training images: the workshop's three
-    augment: bool = Field(
-        False, description="Rotate, crop and flip training images (slower)."
-    )
-    rotation_degrees: float = Field(
-        10.0, ge=0, le=180, description="Largest rotation to either side."
-    )
-    crop_scale_min: float = Field(
-        0.9, gt=0, le=1, description="Smallest share of the area that a crop keeps."
-    )
-    flip_probability: float = Field(
-        0.5, ge=0, le=1, description="Probability of a horizontal flip."
-    )
+    augment: bool = False
+    """Rotate, crop and flip training images (slower)."""
+    rotation_degrees: float = Field(10.0, ge=0, le=180)
+    """Largest rotation to either side."""
+    crop_scale_min: float = Field(0.9, gt=0, le=1)
+    """Smallest share of the area that a crop keeps."""
+    flip_probability: float = Field(0.5, ge=0, le=1)
+    """Probability of a horizontal flip."""
 
     # Model
-    batch_norm_epsilon: float = Field(
-        1e-5, gt=0, lt=1, description="Both sides take torchvision's; Keras has 1e-3."
-    )
-    batch_norm_momentum: float = Field(
-        0.1, ge=0, le=1,
-        description="Share of the new batch (Keras: one minus it); frozen here.",
-    )  # fmt: skip
-    inner_size: int = Field(
-        100, ge=1, le=65536, description="Units of the head's hidden layer."
-    )
-    dropout: float = Field(
-        0.2, ge=0, lt=1, description="Share of hidden units set to zero in training."
-    )
+    batch_norm_epsilon: float = Field(1e-5, gt=0, lt=1)
+    """Both sides take torchvision's; Keras has 1e-3."""
+    batch_norm_momentum: float = Field(0.1, ge=0, le=1)
+    """Share of the new batch (Keras: one minus it); frozen here."""
+    inner_size: int = Field(100, ge=1, le=65536)
+    """Units of the head's hidden layer."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """Share of hidden units set to zero in training."""
 
     # Training
-    precision: Literal["float32", "float64", "bfloat16"] = Field(
-        "float32",
-        description="bfloat16 computes most operations in 16 bits (other results, and "
-        "no ONNX file); float64 shows which differences are rounding (slow; of Keras's "
-        "backends TensorFlow alone).",
-    )
-    channels_last: bool = Field(
-        True, description="PyTorch's images as NHWC in memory, as Keras has them."
-    )
-    compile: bool = Field(
-        False, description="torch.compile, and XLA (jit_compile) on Keras's side."
-    )
-    tf32: bool = Field(
-        False, description="On GPUs: round factors to ten bits, in less time."
-    )
-    epochs: int = Field(10, ge=1, le=1000, description="Passes over the images.")
-    learning_rate: float = Field(
-        1e-3, gt=0, le=10, description="Adam's; the workshop's best of four."
-    )
-    schedule: Literal["constant", "cosine"] = Field(
-        "constant", description="Learning rate over the steps; cosine falls to 0."
-    )
-    adam_beta_1: float = Field(0.9, gt=0, lt=1, description="Decay of the gradient.")
-    adam_beta_2: float = Field(0.999, gt=0, lt=1, description="Decay of its square.")
-    weight_decay: float = Field(
-        0.0, ge=0, lt=1, description="Decoupled (AdamW), times the learning rate."
-    )
-    adam_epsilon: float = Field(
-        1e-8, gt=0, lt=1, description="Both sides take PyTorch's; Keras has 1e-7."
-    )
-    cache_features: bool = Field(
-        True, description="Compute the frozen backbone's features once; same result."
-    )
-    fold_batch_norm: bool = Field(
-        True,
-        description="Where training sees images: a frozen backbone's batch norm inside "
-        "its convolutions; same result, to rounding.",
-    )
+    precision: Literal["float32", "float64", "bfloat16"] = "float32"
+    """bfloat16 gives other results and no ONNX file; float64 is slow, hardly rounds."""
+    channels_last: bool = True
+    """PyTorch's images as NHWC in memory, as Keras has them."""
+    compile: bool = False
+    """torch.compile, and XLA (jit_compile) on Keras's side."""
+    tf32: bool = False
+    """On GPUs: round factors to ten bits, in less time."""
+    epochs: int = Field(10, ge=1, le=1000)
+    """Passes over the images."""
+    learning_rate: float = Field(1e-3, gt=0, le=10)
+    """Adam's; the workshop's best of four."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Learning rate over the steps; cosine falls to 0."""
+    adam_beta_1: float = Field(0.9, gt=0, lt=1)
+    """Decay of the gradient."""
+    adam_beta_2: float = Field(0.999, gt=0, lt=1)
+    """Decay of its square."""
+    weight_decay: float = Field(0.0, ge=0, lt=1)
+    """Decoupled (AdamW), times the learning rate."""
+    adam_epsilon: float = Field(1e-8, gt=0, lt=1)
+    """Both sides take PyTorch's; Keras has 1e-7."""
+    cache_features: bool = True
+    """Compute the frozen backbone's features once; same result."""
+    fold_batch_norm: bool = True
+    """Fold a frozen backbone's batch norm into its convolutions; same but rounding."""
 
     # Timing
-    timing_rounds: int = Field(
-        5, ge=0, le=100,
-        description="Fresh processes per arm; ratios need 5, and 0 measures nothing.",
-    )  # fmt: skip
-    timing_warmup_steps: int = Field(
-        20, ge=0, le=1000,
-        description="Steps until their times stand still, at most; not kept.",
-    )  # fmt: skip
-    timing_steps: int = Field(
-        6, ge=1, le=1000, description="Steady steps kept in each process."
-    )
-
-    timing_budget_s: float = Field(
-        3.0, gt=0, le=3600,
-        description="Seconds that a steady phase may take in each process, without its "
-        "first call.",
-    )  # fmt: skip
+    timing_rounds: int = Field(5, ge=0, le=100)
+    """Fresh processes per arm; ratios need 5, and 0 measures nothing."""
+    timing_warmup_steps: int = Field(20, ge=0, le=1000)
+    """Steps until their times stand still, at most; not kept."""
+    timing_steps: int = Field(6, ge=1, le=1000)
+    """Steady steps kept in each process."""
+    timing_budget_s: float = Field(3.0, gt=0, le=3600)
+    """Seconds that a steady phase may take in each process, without its first call."""
 
     @property
     def is_rounded(self) -> bool:

@@ -45,7 +45,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise _explained(error, path) from error
+        raise explained(error, path) from error
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -65,7 +65,7 @@ def require_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _explained(error, folder) from error
+        raise explained(error, folder) from error
 
 
 def require_free_space(folder: Path, needed_bytes: int) -> None:
@@ -85,8 +85,9 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _explained(error: OSError, path: Path) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+def explained(error: OSError, path: Path) -> Exception:
+    """UserError for what the user can mend; else the error itself."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         what = "no space is left on the disk"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         what = "no permission to write there"

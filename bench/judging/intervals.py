@@ -6,9 +6,8 @@ McNemar's exact test for two classifiers on the same images. Where several diffe
 are judged together, Holm's correction applies to both.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy import stats
@@ -32,24 +31,12 @@ def is_shown(interval: Interval, equal: float = 0.0) -> bool:
     return not interval[0] <= equal <= interval[1]
 
 
-class Difference(Protocol):
-    """A measured difference, whose test asks whether it could be 0."""
-
-    @property
-    def estimate(self) -> float:
-        """The difference itself."""
-
-    @property
-    def p(self) -> float:
-        """Two-sided p value of this difference alone."""
-
-    def interval(self, confidence: float) -> Interval:
-        """Interval that leaves out 0 exactly where p is below 1 - confidence."""
-
-
 @dataclass(frozen=True)
 class MeanDifference:
     """Mean of paired differences: Student's paired t test (Student, 1908).
+
+    `p` is two-sided, of this difference alone; `interval` leaves out 0 exactly where
+    `p` is below 1 - confidence.
 
     Attributes:
         values: the difference of each pair, (n,), of two pairs or more.
@@ -89,6 +76,7 @@ class AccuracyDifference:
     two is from one half. The interval does the same: Clopper and Pearson's (1934) for
     the first one's share of them, turned into a difference of accuracies. With no
     discordant image there is nothing to divide, so p is 1 and the interval (0, 0).
+    `p` and `interval` are as those of `MeanDifference`.
 
     Attributes:
         only_first, only_second: images that only one of the two gets right.
@@ -137,6 +125,9 @@ def accuracy_difference(
         only_second=int((second_correct & ~first_correct).sum()),
         images=len(first_correct),
     )
+
+
+Difference = MeanDifference | AccuracyDifference
 
 
 @dataclass(frozen=True)
@@ -226,16 +217,12 @@ def compare_times(
 
 def _log_ratios(first: Rounds, second: Rounds) -> np.ndarray:
     """Logarithm of the median ratio in each round that both arms have."""
-    return np.array(
-        [
-            np.median([np.log(a / b) for a, b in _pairs(first[number], second[number])])
-            for number in sorted(first.keys() & second.keys())
-        ]
-    )
-
-
-def _pairs(first: list[float], second: list[float]) -> Iterable[tuple[float, float]]:
-    return zip(first, second, strict=False)  # a budget may have cut one of them short
+    logs = []
+    for number in sorted(first.keys() & second.keys()):
+        # A budget may have cut one of the two short.
+        pairs = zip(first[number], second[number], strict=False)
+        logs.append(np.median([np.log(a / b) for a, b in pairs]))
+    return np.array(logs)
 
 
 def _describe_ratio(found: Decision, names: tuple[str, str]) -> TimingComparison:

@@ -1,46 +1,49 @@
 """What a report is made of. Both templates show the same blocks in the same order."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from markupsafe import Markup
 
 from bench.records import Photo
 
 
+class Block:
+    """One part of a section."""
+
+    @property
+    def kind(self) -> str:
+        """Which one, for the templates: "text", "table" and so on."""
+        return type(self).__name__.lower()
+
+
 @dataclass(frozen=True)
-class Text:
-    kind: ClassVar[str] = "text"
+class Text(Block):
     text: str
 
 
 @dataclass(frozen=True)
-class Bullets:
-    kind: ClassVar[str] = "bullets"
+class Bullets(Block):
     items: list[str]
 
 
 @dataclass(frozen=True)
-class Entries:
+class Entries(Block):
     """Entries of docs/differences.md by their titles.
 
     The HTML report holds what they say, since it may be kept anywhere; the Markdown
     report links to the document where both belong to one folder tree.
     """
 
-    kind: ClassVar[str] = "entries"
-    entries: dict[str, list["Block"]]
+    entries: dict[str, list[Block]]
 
 
 @dataclass(frozen=True)
-class Code:
-    kind: ClassVar[str] = "code"
+class Code(Block):
     code: str
 
 
 @dataclass(frozen=True)
-class Table:
-    kind: ClassVar[str] = "table"
+class Table(Block):
     title: str
     align: str  # one letter a column: l text, r number
     header: list[str]
@@ -48,59 +51,36 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Plot:
+class Plot(Block):
     """An inline SVG; the Markdown report leaves it out."""
 
-    kind: ClassVar[str] = "plot"
     svg: Markup
     caption: str
     wide: bool = False  # keeps its own size and scrolls where the page is narrower
 
 
 @dataclass(frozen=True)
-class Picture:
-    jpeg: str  # base64
-    file: str
-    label: str
-    predicted: str
-    probability: str
+class Strip(Block):
+    """Test images, each with the answers of some arms."""
 
-
-@dataclass(frozen=True)
-class Gallery:
-    kind: ClassVar[str] = "gallery"
-    title: str
-    pictures: list[Picture]
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Test images, each with the answers of all arms."""
-
-    kind: ClassVar[str] = "strip"
     arms: dict[str, str]  # with their colours
     photos: list[Photo]
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Block):
     """Blocks that stand side by side where there is room."""
 
-    kind: ClassVar[str] = "row"
-    blocks: list["Block"]
+    blocks: list[Block]
 
 
 @dataclass(frozen=True)
-class Fold:
+class Fold(Block):
     """Blocks that lie folded away under one line; the Markdown report shows them."""
 
-    kind: ClassVar[str] = "fold"
     summary: str
-    blocks: list["Block"]
+    blocks: list[Block]
     is_open: bool = False
-
-
-Block = Text | Bullets | Entries | Code | Table | Plot | Gallery | Strip | Row | Fold
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from bench.judging.checks import MAX_LOGIT_DIFF
 from bench.judging.intervals import accuracy_interval
 from bench.records import ArmRecord, Results, whole_training_s
 from bench.report.numbers import DASH, fixed, percent, short, tiny
-from bench.report.words import PHASES, accuracy_verdict, time_ratios, timing_verdict
+from bench.report.words import PHASES, time_ratios
 
 STEPS = {"train_step": "Step time", "image_step": "Step on full images"}
 SMALLEST_DIFF = 1e-8  # at the left end of its axis; at the right end is 1
@@ -118,7 +118,7 @@ def _accuracy(results: Results) -> Card:
         marks={name: _moved(one, start, 1.0) for name, one in marks.items()},
         meaning="share of the test images that the best checkpoint classifies "
         "correctly, with its 95% interval",
-        verdict=accuracy_verdict(found) if found and not results.further else "",
+        verdict=found.verdict if found and not results.further else "",
         is_bar=False,
         axis=(f"{100 * start:.0f}%", "100%"),
     )
@@ -152,11 +152,8 @@ def _step(results: Results, phase: str, title: str) -> Card:
         value = f"{short(record.median_ms / ms)} {unit}"
         return Mark(value, detail, record.median_ms, (float(low), float(high)))
 
-    verdicts = [
-        timing_verdict(ratios[phase], names)
-        for names, ratios in time_ratios(results).items()
-        if phase in ratios
-    ]
+    ratios = time_ratios(results).values()
+    verdicts = [found[phase].verdict for found in ratios if phase in found]
     return Card(
         title=title,
         marks=_from_zero(_marks(results, mark)),

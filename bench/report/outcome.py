@@ -5,29 +5,17 @@ from operator import itemgetter
 import numpy as np
 
 from bench.judging.intervals import accuracy_interval
-from bench.records import Results
+from bench.records import Answer, Photo, Results
 from bench.report import plots
-from bench.report.blocks import (
-    Block,
-    Bullets,
-    Entries,
-    Fold,
-    Gallery,
-    Picture,
-    Row,
-    Strip,
-    Table,
-    Text,
-)
+from bench.report.blocks import Block, Bullets, Entries, Fold, Row, Strip, Table, Text
 from bench.report.division import differences, is_plain
 from bench.report.figures import arm_styles
 from bench.report.numbers import DASH, fixed, percent
 from bench.report.titles import read_entry
-from bench.report.words import accuracy_verdict, difference, shown_by, tested_arms
+from bench.report.words import difference, shown_by, tested_arms
 from shared.metrics import Mistake, ScoreRecord
 
 MOST_CONFUSIONS = 8
-MOST_PICTURES = 12  # an arm; more would be scrolled past
 
 
 def findings(results: Results) -> list[Block]:
@@ -53,7 +41,7 @@ def accuracy(results: Results) -> list[Block]:
     header = ["Arm", "Split", "Images", "Accuracy", "95% interval", "Macro F1", "Loss"]
     blocks: list[Block] = [Table("", "llrrrrr", header, rows)]
     if found := results.comparison:
-        blocks.append(Text(f"{difference(found)} Verdict: {accuracy_verdict(found)}."))
+        blocks.append(Text(f"{difference(found)} Verdict: {found.verdict}."))
     return blocks
 
 
@@ -155,7 +143,7 @@ def classes(results: Results) -> list[Block]:
         f"Small classes move in large steps: “{smallest}” has {images} test images, "
         f"so one of them is {100 / max(images, 1):.1f} points of its recall."
     )
-    return [note, Row([plots.class_scores(results), table])]
+    return [note, table]
 
 
 def photos(results: Results) -> list[Block]:
@@ -175,22 +163,22 @@ def photos(results: Results) -> list[Block]:
 
 
 def mistakes(results: Results) -> list[Block]:
-    galleries = [
-        Gallery(name, [_picture(one) for one in score.mistakes[:MOST_PICTURES]])
+    styles = arm_styles(results.arms)
+    strips = [
+        Strip({name: styles[name].color}, [_photo(name, one) for one in score.mistakes])
         for name, score in tested_arms(results).items()
         if score.mistakes
     ]
-    if not galleries:
-        return []
-    lead = "Wrong answers on test images, the most confident first: label → prediction."
-    return [Text(lead), *galleries]
+    lead = "Wrong answers on test images, the most confident first."
+    return [Text(lead), *strips] if strips else []
 
 
-def _picture(mistake: Mistake) -> Picture:
-    return Picture(
-        mistake.thumbnail_jpeg,
-        mistake.file,
-        mistake.label,
-        mistake.predicted,
-        percent(mistake.probability),
+def _photo(arm: str, mistake: Mistake) -> Photo:
+    """A mistake as a photo with one answer."""
+    answer = Answer(predicted=mistake.predicted, probability=mistake.probability)
+    return Photo(
+        file=mistake.file,
+        label=mistake.label,
+        thumbnail_jpeg=mistake.thumbnail_jpeg,
+        answers={arm: answer},
     )

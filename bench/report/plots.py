@@ -10,9 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.records import ArmRecord, Results, TimingRecord
 from bench.report.blocks import Plot
-from bench.report.figures import FAINT, INK, PAPER, ArmStyle, arm_styles, clip, render
+from bench.report.figures import INK, PAPER, ArmStyle, arm_styles, clip, render
 from bench.report.words import tested_arms
-from shared.metrics import ScoreRecord
 
 WIDTH = 4.6  # inches; two fit side by side on a desk, one on a phone
 LOG_FROM = 20  # a phase whose slowest sample takes this many times its quickest
@@ -94,37 +93,6 @@ def _draw_matrix(
         ink = PAPER if shares[row, column] > 0.5 else INK
         place = {"ha": "center", "va": "center", "fontsize": 8}
         axes.text(column, row, str(counts[row, column]), color=ink, **place)
-
-
-def class_scores(results: Results) -> Plot:
-    """F1 of each class, one dot an arm, joined by a line."""
-    scores = tested_arms(results)
-    styles = arm_styles(results.arms)
-    classes = results.data.classes
-
-    def draw(figure: Figure) -> None:
-        axes = figure.add_subplot(xlabel="F1 on the test images")
-        axes.grid(axis="x")
-        _draw_class_range(axes, scores, classes)
-        for name, score in scores.items():
-            look = {"color": styles[name].color, "marker": styles[name].marker}
-            size = styles[name].marker_size
-            f1 = [score.per_class[label].f1 for label in classes]
-            axes.plot(f1, classes, **look, markersize=size, linestyle="", label=name)
-        axes.set_yticks(range(len(classes)), [clip(label) for label in classes])
-        axes.set_ylim(len(classes) - 0.5, -0.5)
-        figure.legend(loc="outside upper center", ncols=3)
-
-    caption = "F1 of each class. A small dot inside a large one: the same score."
-    height = 1.2 + 0.25 * len(classes)
-    return Plot(render(draw, "class-scores", caption, (WIDTH, height)), caption)
-
-
-def _draw_class_range(
-    axes: Axes, scores: dict[str, ScoreRecord], classes: list[str]
-) -> None:
-    f1 = [[score.per_class[label].f1 for label in classes] for score in scores.values()]
-    axes.hlines(classes, np.min(f1, axis=0), np.max(f1, axis=0), color=FAINT, lw=3)
 
 
 def timing(results: Results, phases: list[str], group: str) -> Plot:

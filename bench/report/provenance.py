@@ -3,7 +3,7 @@
 from bench.records import DataRecord, EnvironmentRecord, Results
 from bench.report.blocks import Block, Bullets, Code, Row, Table, Text
 from bench.report.division import is_plain
-from bench.report.numbers import DASH, fixed, tiny
+from bench.report.numbers import DASH, fixed
 from bench.report.words import GLOSSARY, checks_summary, missing
 from shared.config import MATCHED_ONLY
 
@@ -17,19 +17,7 @@ def checks(results: Results) -> list[Block]:
     ]
     header = ["Check", "Value", "Limit", "Outcome"]
     table = [Table("", "lrrl", header, rows)] if rows else []
-    return [Text(checks_summary(results)), *table, *_backbones(results)]
-
-
-def _backbones(results: Results) -> list[Block]:
-    compared = [one for one in (results.comparison, *results.further) if one]
-    return [
-        Text(
-            f"Features of the validation images, {' against '.join(found.arms)}: "
-            f"max_scaled_diff {tiny(found.features_max_scaled_diff)}."
-        )
-        for found in compared
-        if found.features_max_scaled_diff is not None
-    ]
+    return [Text(checks_summary(results)), *table]
 
 
 def gaps(results: Results) -> list[Block]:
@@ -55,13 +43,9 @@ def inputs(results: Results) -> list[Block]:
         ["Standard deviation per channel", _channels(weights.std)],
         ["Fingerprint", weights.fingerprint],
     ]
+    table = Table("Weights", "ll", ["Property", "Value"], facts)
     notices = [n for n in (results.data.notice, weights.notice) if n]
-    return [
-        *map(Text, notices),
-        Row(
-            [_data(results.data), Table("Weights", "ll", ["Property", "Value"], facts)]
-        ),
-    ]
+    return [*map(Text, notices), Row([_data(results.data), table])]
 
 
 def _data(data: DataRecord) -> Table:
@@ -83,14 +67,8 @@ def _channels(values: list[float]) -> str:
 def settings(results: Results) -> list[Block]:
     unread = MATCHED_ONLY if is_plain(results) else ()
     config = [[n, str(value)] for n, value in results.config.items() if n not in unread]
-    return [
-        Row(
-            [
-                Table("Configuration", "ll", ["Field", "Value"], config),
-                _environment(results.environment),
-            ]
-        )
-    ]
+    table = Table("Configuration", "ll", ["Field", "Value"], config)
+    return [Row([table, _environment(results.environment)])]
 
 
 def _environment(machine: EnvironmentRecord) -> Table:
@@ -109,15 +87,9 @@ def _environment(machine: EnvironmentRecord) -> Table:
 
 
 def reproduction(results: Results) -> list[Block]:
-    run = results.run
-    where = f"commit {results.environment.commit}" if results.environment.commit else ""
-    return [
-        Code(run.command),
-        Text(
-            f"Run {run.id}, seed {run.seed}, {run.seconds / 60:.1f} minutes"
-            + (f", {where}." if where else ".")
-        ),
-    ]
+    run, commit = results.run, results.environment.commit or "unknown"
+    facts = f"seed {run.seed}, {run.seconds / 60:.1f} minutes, commit {commit}"
+    return [Code(run.command), Text(f"Run {run.id}, {facts}.")]
 
 
 def glossary(_: Results) -> list[Block]:

@@ -7,11 +7,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.records import LedgerRecord, ParityRecord, Results
+from bench.records import LedgerRecord, Results
+from bench.report.ledger import HEADER as LEDGER_HEADER
 from bench.report.ledger import ledger_cells
 from bench.report.opening import make_opening
 from bench.report.parity import HEADER, rung_cells
-from bench.report.words import accuracy_verdict, banners, difference, missing
+from bench.report.words import banners, difference, missing
 
 STYLES = {"proven": "bold green", "failed": "bold red", "open": "yellow"}
 
@@ -23,11 +24,11 @@ def print_summary(
     for warning in banners(results):
         console.print(Text(warning, "bold yellow"))
     if results.parity and (results.parity.first_failed or not results.arms):
-        console.print(_ladder(results.parity))
+        console.print(_table(HEADER, list(map(rung_cells, results.parity.rungs))))
     if results.ledger:
         console.print(_ledger(results.ledger))
     if found := results.comparison:
-        verdict = f"Verdict: {accuracy_verdict(found)}."
+        verdict = f"Verdict: {found.verdict}."
         console.print(Text(f"{difference(found)} {verdict}"))
     for gap in missing(results):
         console.print(Text(f"No result: {gap}", "yellow"))
@@ -41,33 +42,31 @@ def _print_opening(results: Results, console: Console) -> None:
     """The first page of the report: its cards as a table, and what is proven."""
     opening = make_opening(results)
     if opening.cards:
-        title = Text(f"{results.data.name}, {results.division} division")
-        look = {"box": box.SIMPLE_HEAD, "pad_edge": False, "show_edge": False}
-        table = Table(title=title, title_justify="left", **look)
-        for name in ("", *opening.colors):
-            table.add_column(Text(name), overflow="fold")
         form = "{} ({})" if len(opening.colors) <= 2 else "{}\n{}"  # in 80 columns
-        for card in opening.cards:
-            table.add_row(card.title, *map(Text, card.cells(form)))
-        console.print(table)
+        rows = [[card.title, *card.cells(form)] for card in opening.cards]
+        console.print(Text(f"{results.data.name}, {results.division} division"))
+        console.print(_table(["", *opening.colors], rows))
     for claim in (opening.claim, opening.checks):
         if claim:
             console.print(Text(claim.text, STYLES[claim.state]))
 
 
-def _ladder(parity: ParityRecord) -> Table:
-    table = Table(*HEADER, box=box.SIMPLE_HEAD, pad_edge=False)
-    for rung in parity.rungs:
-        table.add_row(*map(Text, rung_cells(rung)))
-    return table
-
-
 def _ledger(ledger: LedgerRecord) -> Table:
     """What was left in and what that did; the report has the sizes as well."""
-    header = ("", "Left in", "Validation", "Test", "Verdict")
-    table = Table(*header, box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, record in ledger.differences.items():
-        if record.ablation:
-            _, *ablation = ledger_cells(record)
-            table.add_row(number, *map(Text, ablation))
+    return _table(
+        ["", *LEDGER_HEADER[3:]],
+        [
+            [number, *ledger_cells(record)[1:]]
+            for number, record in ledger.differences.items()
+            if record.ablation
+        ],
+    )
+
+
+def _table(header: list[str], rows: list[list[str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in header:
+        table.add_column(Text(name), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table

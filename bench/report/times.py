@@ -1,6 +1,5 @@
 """Times in a report: every phase of every arm, ratios, and what they rest on."""
 
-from bench.judging.intervals import is_shown
 from bench.records import (
     ControlRecord,
     MachineState,
@@ -13,7 +12,7 @@ from bench.report import plots
 from bench.report.blocks import Block, Row, Table, Text
 from bench.report.division import is_plain
 from bench.report.numbers import DASH, fixed, short
-from bench.report.words import PHASES, STEADY_PHASES, time_ratios, timing_verdict
+from bench.report.words import PHASES, STEADY_PHASES, time_ratios
 
 SHORTEST_MS = 0.1  # of operations that are shown
 
@@ -24,7 +23,15 @@ def timing(results: Results) -> list[Block]:
         return []
     figures = [plots.timing(results, names, group) for group, names in groups.items()]
     phases = [phase for names in groups.values() for phase in names]
-    ratios = [_ratio_table(*pair) for pair in time_ratios(results).items()]
+    ratios = [
+        _ratio_table(
+            f"Ratio of times; above 1, {first} takes longer than {second}; the phases "
+            "are judged together",
+            f"{first} / {second}",
+            found,
+        )
+        for (first, second), found in time_ratios(results).items()
+    ]
     return [
         Text(
             "Cold phases happen once in a process and are paid before the first useful "
@@ -156,12 +163,7 @@ def _control(control: ControlRecord | None) -> list[Block]:
             )
         ]
     tables = [
-        Table(
-            f"{arm} against itself",
-            "lrrl",
-            ["Phase", "Ratio", "Interval", ""],
-            [[*_ratio(p, one), _control_verdict(one)] for p, one in ratios.items()],
-        )
+        _ratio_table(f"{arm} against itself", "Ratio", ratios)
         for arm, ratios in control.arms.items()
     ]
     return [
@@ -173,10 +175,6 @@ def _control(control: ControlRecord | None) -> list[Block]:
         ),
         Row(tables),
     ]
-
-
-def _control_verdict(one: TimingComparison) -> str:
-    return "leaves 1 out" if is_shown(one.interval, equal=1) else "contains 1"
 
 
 def _what_steps_leave_out(results: Results) -> str:
@@ -243,19 +241,12 @@ def _times(results: Results, phases: list[str]) -> Table:
     return Table(title, "llrrrrl", header, rows)
 
 
-def _ratio_table(names: tuple[str, str], ratios: dict[str, TimingComparison]) -> Table:
-    first, second = names
-    rows = [[*_ratio(p, one), timing_verdict(one, names)] for p, one in ratios.items()]
-    header = ["Phase", f"{first} / {second}", "Interval", "Verdict"]
-    title = (
-        f"Ratio of times; above 1, {first} takes longer than {second}; the phases are "
-        "judged together"
-    )
-    return Table(title, "lrrl", header, rows)
-
-
-def _ratio(phase: str, one: TimingComparison) -> list[str]:
-    return [phase, short(one.ratio), " to ".join(map(short, one.interval))]
+def _ratio_table(title: str, name: str, ratios: dict[str, TimingComparison]) -> Table:
+    rows = [
+        [phase, short(one.ratio), " to ".join(map(short, one.interval)), one.verdict]
+        for phase, one in ratios.items()
+    ]
+    return Table(title, "lrrl", ["Phase", name, "Interval", "Verdict"], rows)
 
 
 def _meanings(phases: list[str]) -> Table:

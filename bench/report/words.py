@@ -1,10 +1,9 @@
-"""What the record says, in plain words. Noise has no winner: that rule lives here."""
+"""What the record says, in plain words."""
 
-from bench.judging.intervals import NO_DIFFERENCE, is_shown
+from bench.judging.intervals import NO_DIFFERENCE
 from bench.records import (
     ArmRecord,
     ComparisonRecord,
-    Interval,
     LedgerRecord,
     Results,
     SpeedupsRecord,
@@ -132,33 +131,12 @@ def tested_arms(results: Results) -> dict[str, ScoreRecord]:
     return {name: arm.test for name, arm in results.arms.items() if arm.test}
 
 
-def winner(arms: tuple[str, str], interval: Interval, equal: float) -> str | None:
-    """The arm with the larger value, or None where no difference is shown."""
-    if not is_shown(interval, equal):
-        return None
-    return arms[0] if interval[0] > equal else arms[1]
-
-
-def accuracy_verdict(comparison: ComparisonRecord) -> str:
-    shown = winner(comparison.arms, comparison.test_accuracy_interval, 0.0)
-    return comparison.verdict if shown else NO_DIFFERENCE
-
-
-def timing_verdict(comparison: TimingComparison, arms: tuple[str, str]) -> str:
-    shown = winner(arms, comparison.interval, 1.0)
-    return comparison.verdict if shown else NO_DIFFERENCE
-
-
 def time_ratios(results: Results) -> dict[tuple[str, str], dict]:
     """Ratios by phase, the first arm's times over those of each other arm."""
-    found = results.comparison
-    if not results.timing or not results.arms:  # ratios of older runs are there alone
-        return {found.arms: found.timing} if found and found.timing else {}
-    first, *others = [n for n, arm in results.arms.items() if arm.status == "ok"] or [
-        ""
-    ]
-    ratios = results.timing.ratios
-    return {(first, other): ratios[other] for other in others if other in ratios}
+    finished = [name for name, arm in results.arms.items() if arm.status == "ok"]
+    ratios = results.timing.ratios if results.timing else {}
+    others = [name for name in finished[1:] if name in ratios]
+    return {(finished[0], other): ratios[other] for other in others}
 
 
 def difference(comparison: ComparisonRecord) -> str:
@@ -269,32 +247,30 @@ def _accuracies(scores: dict[str, ScoreRecord]) -> str:
 
 
 def _judgement(comparison: ComparisonRecord) -> str:
-    best = winner(comparison.arms, comparison.test_accuracy_interval, 0.0)
-    if best is None:
+    if comparison.verdict == NO_DIFFERENCE:
         return (
             "The interval contains 0: no difference shown. That does not prove that "
             "the two are equal."
         )
     return (
-        f"The interval excludes 0: {best} is better on these images, in this one run "
-        f"with one seed. Verdict: {comparison.verdict}."
+        f"The interval excludes 0: {comparison.verdict} on these images, in this one "
+        "run with one seed."
     )
 
 
 def _timing(phase: str, timing: TimingComparison, arms: tuple[str, str]) -> str:
-    slow = winner(arms, timing.interval, 1.0)
-    low, high = timing.interval
+    ratio, (low, high) = timing.ratio, timing.interval
     interval = interval_name(timing.confidence)
-    if slow is None:
+    if timing.verdict == NO_DIFFERENCE:
         return (
-            f"{phase}: no difference shown; the ratio of times {arms[0]} / {arms[1]} "
-            f"is {short(timing.ratio)}, {interval} {short(low)} to {short(high)}."
+            f"{phase}: {timing.verdict}; the ratio of times {' / '.join(arms)} is "
+            f"{short(ratio)}, {interval} {short(low)} to {short(high)}."
         )
-    ratio, fast = timing.ratio, arms[1]
-    if slow == arms[1]:
-        ratio, low, high, fast = 1 / ratio, 1 / high, 1 / low, arms[0]
+    slow = arms[0]
+    if ratio < 1:
+        ratio, low, high, slow = 1 / ratio, 1 / high, 1 / low, arms[1]
     return (
-        f"{phase}: {fast} is faster on this machine, {slow} takes {short(ratio)} times "
+        f"{phase}: {timing.verdict} on this machine; {slow} takes {short(ratio)} times "
         f"as long ({interval} {short(low)} to {short(high)})."
     )
 

@@ -5,13 +5,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from bench.processes.arms import ARMS, SUFFIXES
-from bench.records import SCHEMA_VERSION, Results
+from bench.records import Results
 from shared.errors import UserError
 from shared.files import (
     UNFINISHED,
@@ -23,22 +22,6 @@ from shared.files import (
 RESULTS = "results.json"
 OUTPUT_BYTES = 200 * 2**20  # checkpoints, graphs and reports of one run
 ADVICE = "Nothing was changed. Give a new folder, or one of an earlier run."
-
-
-class _OlderResults(BaseModel):
-    """What results.json held in every earlier version of its schema."""
-
-    model_config = ConfigDict(strict=True)
-
-    schema_version: int = Field(ge=1, lt=SCHEMA_VERSION)
-    status: str
-    division: str
-    run: dict[str, Any]
-    environment: dict[str, Any]
-    data: dict[str, Any]
-    weights: dict[str, Any]
-    config: dict[str, Any]
-    arms: dict[str, Any]
 
 
 class Claim:
@@ -160,12 +143,11 @@ def _require_earlier_run(output: Path, folder: Path) -> None:
                     f"{found}, and not the {wanted} of an earlier run. {ADVICE}"
                 )
     try:
-        content = (folder / RESULTS).read_bytes()
-        TypeAdapter(Results | _OlderResults).validate_json(content)
+        Results.model_validate_json((folder / RESULTS).read_bytes())
     except (OSError, ValidationError) as error:
         raise UserError(
             f"--output {output}: the folder holds a {RESULTS} that is broken, or of "
-            f"another program, or of a later version of this one. {ADVICE}"
+            f"another program or version. {ADVICE}"
         ) from error
 
 

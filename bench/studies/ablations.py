@@ -95,20 +95,15 @@ class AblationScores:
         """What the difference does to the accuracy of a split.
 
         Raises:
-            ValueError: the two have not the same seeds, or one seed alone.
+            ValueError: the two have not the same seeds.
         """
-        seeds = [
-            [one.seed for one in of_run] for of_run in (self.matched, self.changed)
-        ]
-        if seeds[0] != seeds[1] or len(seeds[0]) < 2:
-            raise ValueError(
-                f"an ablation needs two or more seeds, the same on both sides; these "
-                f"have {seeds[0]} and {seeds[1]}"
-            )
-        pairs = zip(self.matched, self.changed, strict=True)
-        return MeanDifference(
-            np.array([getattr(b, split) - getattr(a, split) for a, b in pairs])
+        before, after = (
+            {one.seed: getattr(one, split) for one in scores}
+            for scores in (self.matched, self.changed)
         )
+        if list(before) != list(after):
+            raise ValueError("an ablation needs the same seeds on both sides")
+        return MeanDifference(np.array([after[seed] - before[seed] for seed in before]))
 
 
 def judge(ablated: Mapping[str, AblationScores]) -> dict[str, AblationRecord]:

@@ -82,10 +82,8 @@ class Conversion:
         return all(difference.passed for difference in self.differences)
 
 
-def convert(source: Path, images: Path, scratch: Path, ask: Ask) -> Conversion:
-    """Carry a checkpoint to the other side, and compare the two.
-
-    The other side's checkpoint is written, loaded again, and run on the same images.
+def give(source: Path, images: Path, scratch: Path, ask: Ask) -> Path:
+    """All that a checkpoint holds and does on its own side, as a file of arrays.
 
     Args:
         images: entry of the decode cache; some of its test images are used.
@@ -95,15 +93,6 @@ def convert(source: Path, images: Path, scratch: Path, ask: Ask) -> Conversion:
     Raises:
         UserError: the checkpoint cannot be used.
         ArmFailed: a side could not do its part.
-    """
-    return take(source, images, scratch, ask, give(source, images, scratch, ask))
-
-
-def give(source: Path, images: Path, scratch: Path, ask: Ask) -> Path:
-    """All that a checkpoint holds and does on its own side, as a file of arrays.
-
-    Raises:
-        UserError, ArmFailed: as `convert`.
     """
     giver = arm_of(source)
     request = HandOver(
@@ -121,7 +110,10 @@ def give(source: Path, images: Path, scratch: Path, ask: Ask) -> Path:
 def take(
     source: Path, images: Path, scratch: Path, ask: Ask, given: Path
 ) -> Conversion:
-    """Carry what `give` returned to the other side; the rest as `convert`."""
+    """Carry what `give` returned to the other side, and compare the two.
+
+    The other side's checkpoint is written, loaded again, and run on the same images.
+    """
     taker = {"pytorch": "keras", "keras": "pytorch"}[arm_of(source)]
     request = TakeOver(
         arm=taker,
@@ -231,7 +223,8 @@ def convert_file(
         return run_worker(request, listen, TIME_LIMIT_S, ON_CPU)
 
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        conversion = convert(source, images.folder, Path(scratch), ask)
+        what = source, images.folder, Path(scratch), ask
+        conversion = take(*what, give(*what))
         if conversion.passed:
             with atomic_path(destination) as temporary:
                 shutil.copyfile(conversion.checkpoint, temporary)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.processes.agreed import below
 from bench.processes.arms import PAIR
 from bench.records import ProbeRecord
 from shared.metrics import relative_distance
@@ -34,30 +35,20 @@ class Probe:
 
 
 def measure(
-    arrays_by_arm: dict[str, Arrays], differences: tuple[str, ...] = ()
+    arrays_by_arm: dict[str, Arrays], differences: tuple[str, ...]
 ) -> dict[str, ProbeRecord]:
     """Measure each difference from what both arms' `probe_differences` stored.
 
     Args:
         arrays_by_arm: arrays of "pytorch" and "keras", named "D01/name".
-        differences: which of them were probed; empty means all.
+        differences: those that were probed.
     """
-    return {
-        difference: _measure_one(difference, arrays_by_arm)
-        for difference in differences or tuple(PROBES)
-    }
+    return {number: _measure_one(number, arrays_by_arm) for number in differences}
 
 
 def _measure_one(difference: str, arrays_by_arm: dict[str, Arrays]) -> ProbeRecord:
-    probe, prefix = PROBES[difference], f"{difference}/"
-    sides = [
-        {
-            name.removeprefix(prefix): array
-            for name, array in arrays_by_arm[arm].items()
-            if name.startswith(prefix)
-        }
-        for arm in PAIR
-    ]
+    probe = PROBES[difference]
+    sides = [below(f"{difference}/", arrays_by_arm[arm]) for arm in PAIR]
     found = all(sides)
     if not found and not probe.needs:
         raise ValueError(f"{difference}: a side stored nothing to measure")

@@ -1,6 +1,5 @@
 """The decode cache: a data set decoded once, as arrays that any process can map."""
 
-import errno
 import hashlib
 import json
 import shutil
@@ -16,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from shared.data.images import BadImage, decode_image
 from shared.errors import UserError
-from shared.files import require_free_space, require_writable, sha256_of
+from shared.files import explained, require_free_space, require_writable, sha256_of
 from shared.machine import num_cores
 
 FORMAT_VERSION = 1  # goes up whenever decode_image or the layout of an entry changes
@@ -133,7 +132,7 @@ def build_folder(
             shutil.rmtree(folder, ignore_errors=True)  # damaged, or not there
             temporary.rename(folder)
         except OSError as error:
-            raise unwritable(folder.parent, error) from error
+            raise explained(error, folder.parent) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
@@ -152,14 +151,6 @@ def _only_builder(folder: Path, progress: Progress) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def unwritable(folder: Path, error: OSError) -> UserError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    what = "no space is left on the disk" if full else f"cannot write ({error})"
-    return UserError(
-        f"{folder}: {what}. Free some space, or choose another disk with BENCH_CACHE."
-    )
 
 
 def _is_sound(entry: Path) -> bool:

@@ -22,8 +22,6 @@ SPLIT_FOLDERS = {
     "test": ("test",),
 }
 
-Origin = Literal["path", "download", "synthetic"]
-
 
 @dataclass(frozen=True)
 class Split:
@@ -38,23 +36,16 @@ class Split:
 class ImageData:
     """A whole data set, decoded."""
 
-    name: str
-    source: Origin
     fingerprint: str  # SHA-256 over file names and bytes, whatever decodes them
     classes: tuple[str, ...]
     splits: dict[str, Split]  # train, validation, test
     skipped: tuple[tuple[str, str], ...]  # ('split/class/name.jpg', reason)
     folder: Path  # the cache entry, for open_cached
+    # Known to the run that found the data set, and not to its workers:
+    name: str = ""
+    source: Literal["path", "download", "synthetic"] = "path"
     notice: str | None = None  # why this is not the data set one would expect
     source_folder: Path | None = None  # where the image files lie
-
-
-@dataclass(frozen=True)
-class _Source:
-    folder: Path
-    name: str
-    origin: Origin
-    notice: str | None = None
 
 
 def prepare(
@@ -77,7 +68,7 @@ def prepare(
     """
     cache = cache or cache_folder()
     source = _find_source(data, cache, progress)
-    files = scan_folder(source.folder)
+    files = scan_folder(source["source_folder"])
     fingerprint = decode_cache.fingerprint(files, progress)
     entry = decode_cache.decode_files(
         files,
@@ -87,17 +78,11 @@ def prepare(
         skip_bad_images=skip_bad_images,
         progress=progress,
     )
-    found = open_cached(entry, source.name, source.origin, source.notice)
-    return replace(found, source_folder=source.folder)
+    return replace(open_cached(entry), **source)
 
 
-def open_cached(
-    folder: Path, name: str = "", source: Origin = "path", notice: str | None = None
-) -> ImageData:
+def open_cached(folder: Path) -> ImageData:
     """Map a cache entry that `prepare` made (its `folder`), without reading it.
-
-    The entry holds content alone: `name`, `source`, `notice` and `source_folder` are
-    facts of the run that found it, which a worker process does not report.
 
     Raises:
         UserError: the entry is missing or damaged.
@@ -118,14 +103,11 @@ def open_cached(
         for split in SPLIT_FOLDERS
     }
     return ImageData(
-        name=name,
-        source=source,
         fingerprint=index["fingerprint"],
         classes=tuple(index["classes"]),
         splits=splits,
         skipped=tuple((file, reason) for file, reason in index["skipped"]),
         folder=folder,
-        notice=notice,
     )
 
 
@@ -165,31 +147,39 @@ def scan_folder(folder: Path) -> Files:
     }
 
 
-def _find_source(data: str | None, cache: Path, progress: Progress) -> _Source:
+def _find_source(data: str | None, cache: Path, progress: Progress) -> dict:
+    """What `ImageData` says of where the images come from."""
     chosen = data or os.environ.get("BENCH_DATA")
     if chosen == "synthetic":
         return _synthetic(cache, progress)
     if chosen:
         folder = Path(chosen).expanduser().absolute()
-        return _Source(folder, folder.name, "path")
+        return {"name": folder.name, "source_folder": folder}
     try:
         folder = downloads.download_dataset(cache, progress)
-        return _Source(folder, downloads.DATASET_NAME, "download")
     except downloads.NoNetwork as error:
-        return _synthetic(
-            cache,
-            progress,
+        notice = (
             "These are drawn images, since the clothing photos could not be "
-            f"downloaded: {error}",
+            f"downloaded: {error}"
         )
+        return _synthetic(cache, progress) | {"notice": notice}
+    return {
+        "name": downloads.DATASET_NAME,
+        "source": "download",
+        "source_folder": folder,
+    }
 
 
-def _synthetic(cache: Path, progress: Progress, notice: str | None = None) -> _Source:
+def _synthetic(cache: Path, progress: Progress) -> dict:
     folder = cache / f"synthetic-v{SYNTHETIC_VERSION}"
     if not folder.is_dir():
         progress("Drawing the synthetic data set", 0, 0)
     decode_cache.build_folder(folder, write_dataset, progress)
-    return _Source(folder, "embedded synthetic clothing", "synthetic", notice)
+    return {
+        "name": "embedded synthetic clothing",
+        "source": "synthetic",
+        "source_folder": folder,
+    }
 
 
 def _visible(folder: Path, problems: list[str]) -> Iterator[Path]:

@@ -11,9 +11,9 @@ from typing import Literal
 import requests
 from filelock import FileLock
 
-from shared.data.cache import Files, Progress, build_folder, fingerprint, unwritable
+from shared.data.cache import Files, Progress, build_folder, fingerprint
 from shared.errors import UserError
-from shared.files import require_writable, sha256_of
+from shared.files import explained, require_writable, sha256_of
 
 CONNECT_S = 10  # to each address of a host
 READ_S = 30  # between two pieces of an answer
@@ -187,7 +187,7 @@ def _append(
     except requests.RequestException as error:  # an OSError too, hence first
         raise _Broken(error) from error
     except OSError as error:
-        raise unwritable(part.parent, error) from error
+        raise explained(error, part.parent) from error
 
 
 def _start_of(response: requests.Response, part: Path) -> int:
@@ -217,19 +217,20 @@ def _unpack(archive: Path, folder: Path, progress: Progress) -> None:
     """Unpack without the archive's outermost folder, and check the images.
 
     Raises:
-        UserError: no zip file, names that leave `folder`, more than
-            MAX_EXTRACTED_BYTES, or other images than the pinned ones.
+        UserError: no zip file, more than MAX_EXTRACTED_BYTES, or other images than the
+            pinned ones.
     """
+    progress(f"Unpacking {archive.name}", 0, 0)
+    whole = folder / "archive"
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = _safe_members(opened, folder)
-            for done, (info, target) in enumerate(members, 1):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(info) as source, target.open("wb") as out:
-                    shutil.copyfileobj(source, out)
-                progress(f"Unpacking {archive.name}", done, len(members))
+            _require_size(opened)
+            opened.extractall(whole)  # which lets no name lead out of the folder
     except zipfile.BadZipFile as error:
         raise UserError(f"{DATASET_URL}: no sound zip file ({error}).") from error
+    for path in list(whole.glob("*/*")):
+        path.rename(folder / path.name)
+    shutil.rmtree(whole)
     found = fingerprint(_images(folder), progress)
     if found != DATASET_FINGERPRINT:
         raise UserError(
@@ -238,25 +239,13 @@ def _unpack(archive: Path, folder: Path, progress: Progress) -> None:
         )
 
 
-def _safe_members(
-    opened: zipfile.ZipFile, folder: Path
-) -> list[tuple[zipfile.ZipInfo, Path]]:
-    """Pair each file in the archive with the path that it goes to."""
-    files = [info for info in opened.infolist() if not info.is_dir()]
-    size = sum(info.file_size for info in files)  # zipfile reads no more than this
+def _require_size(opened: zipfile.ZipFile) -> None:
+    size = sum(info.file_size for info in opened.infolist())  # no more is unpacked
     if size > MAX_EXTRACTED_BYTES:
         raise UserError(
             f"{DATASET_URL}: unpacks to {size / 2**20:.0f} MiB, "
             f"{MAX_EXTRACTED_BYTES / 2**20:.0f} MiB are allowed."
         )
-    root = folder.resolve()
-    members = []
-    for info in files:
-        target = root.joinpath(*PurePosixPath(info.filename).parts[1:])
-        if root not in target.resolve().parents:
-            raise UserError(f"{DATASET_URL}: unsafe name {info.filename!r} inside.")
-        members.append((info, target))
-    return members
 
 
 def _images(folder: Path) -> Files:

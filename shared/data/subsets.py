@@ -27,6 +27,5 @@ def shorten(data: ImageData) -> ImageData:
         step = -(-len(split.labels) // NUM_IMAGES)
         places = [np.flatnonzero(split.labels == c) for c in range(len(data.classes))]
         kept = np.concatenate([of_class[::step] for of_class in places])
-        files = tuple(split.files[i] for i in kept)
-        splits[name] = Split(split.images[kept], split.labels[kept], files)
+        splits[name] = pick(split, kept)
     return replace(data, splits=splits)

@@ -74,40 +74,32 @@ def _inverted_residual(
     block: int, channels: int, out_channels: int, expansion: int, stride: int
 ) -> list[ConvBatchNorm]:
     """Expand (1x1), depthwise (3x3), project (1x1, no ReLU)."""
-    torch_name = f"features.{block}.conv"
-    keras_name = f"block_{block - 1}_" if expansion > 1 else "expanded_conv_"
     hidden = channels * expansion
-
-    def layer(
-        torch_conv: str, torch_norm: str, part: str, shape: tuple, **options: object
-    ) -> ConvBatchNorm:
-        return ConvBatchNorm(
-            f"{torch_name}.{torch_conv}",
-            f"{torch_name}.{torch_norm}",
-            f"{keras_name}{part}",
-            f"{keras_name}{part}_BN",
-            shape,
-            block=block,
-            **options,
-        )
-
-    expand = [layer("0.0", "0.1", "expand", (hidden, channels, 1, 1))]
+    parts: dict[str, dict] = {
+        "expand": {"shape": (hidden, channels, 1, 1)},
+        "depthwise": {"shape": (hidden, 1, 3, 3), "stride": stride},
+        "project": {"shape": (out_channels, hidden, 1, 1), "relu6": False},
+    }
     if expansion == 1:
-        expand = []
-    place = len(expand)
-    return [
-        *expand,
-        layer(
-            *(f"{place}.0", f"{place}.1", "depthwise"),
-            (hidden, 1, 3, 3),
-            stride=stride,
-        ),
-        layer(
-            *(f"{place + 1}", f"{place + 2}", "project"),
-            (out_channels, hidden, 1, 1),
-            relu6=False,
-        ),
-    ]
+        del parts["expand"]
+    torch_name = f"features.{block}.conv"
+    keras_name = f"block_{block - 1}" if expansion > 1 else "expanded_conv"
+    layers = []
+    for place, (part, options) in enumerate(parts.items()):
+        conv, norm = f"{place}.0", f"{place}.1"
+        if part == "project":  # in torchvision it lies one level higher
+            conv, norm = f"{place}", f"{place + 1}"
+        layers.append(
+            ConvBatchNorm(
+                f"{torch_name}.{conv}",
+                f"{torch_name}.{norm}",
+                f"{keras_name}_{part}",
+                f"{keras_name}_{part}_BN",
+                block=block,
+                **options,
+            )
+        )
+    return layers
 
 
 def backbone_shapes() -> dict[str, tuple[int, ...]]:

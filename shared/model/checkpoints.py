@@ -4,7 +4,6 @@
 holds the SHA-256 of the weights, so a pair that a killed run left half-done is seen.
 """
 
-import json
 import shutil
 from pathlib import Path
 
@@ -61,13 +60,9 @@ def write_description(weights: Path, description: Description, epoch: int) -> No
     if description.config.is_rounded:  # the values are float32 all the same
         config = description.config.model_copy(update={"precision": "float32"})
         description = description.model_copy(update={"config": config})
-    record = {
-        "weights": weights.name,
-        "sha256": sha256_of(weights),
-        "epoch": epoch,
-        **description.model_dump(mode="json"),
-    }
-    write_atomically(record_file(weights), json.dumps(record, indent=1) + "\n")
+    seal = {"weights": weights.name, "sha256": sha256_of(weights), "epoch": epoch}
+    record = Record(**dict(description), **seal)
+    write_atomically(record_file(weights), record.model_dump_json(indent=1) + "\n")
 
 
 def copy_checkpoint(weights: Path, name: str) -> None:

@@ -3,6 +3,8 @@
 Slow and plain on purpose: each line is the definition that both frameworks implement.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from shared.model.architecture import ConvBatchNorm, conv_layers
@@ -13,17 +15,52 @@ from shared.sampling import BACKBONE, CALIBRATION, stream
 NUM_CALIBRATION_IMAGES = 32
 
 
-def compute_features(images: np.ndarray, arrays: Arrays) -> np.ndarray:
-    """Features (N, 1280) of normalised images (N, H, W, 3) float32."""
+def compute_features(
+    images: np.ndarray,
+    arrays: Arrays,
+    before_norm: Callable[[np.ndarray, ConvBatchNorm], None] | None = None,
+) -> np.ndarray:
+    """Features (N, 1280) of normalised images (N, H, W, 3) float32.
 
-    def normalise(values: np.ndarray, layer: ConvBatchNorm) -> np.ndarray:
-        norm = layer.torch_norm
-        return _batch_norm(
-            values, arrays, layer, arrays[f"{norm}.running_mean"],
-            arrays[f"{norm}.running_var"],
-        )  # fmt: skip
+    Args:
+        before_norm: called with the input of each batch norm, and its layer.
+    """
+    values, block_input, block = images, images, 0
+    for layer in conv_layers():
+        if layer.block != block:  # a new inverted residual begins
+            block, block_input = layer.block, values
+        values = _convolve(values, arrays[f"{layer.torch_conv}.weight"], layer)
+        if before_norm:
+            before_norm(values, layer)
+        values = _batch_norm(values, arrays, layer.torch_norm)
+        if layer.relu6:
+            values = np.clip(values, 0, 6)
+        elif values.shape == block_input.shape:
+            values = values + block_input  # the residual connection
+    return values.mean(axis=(1, 2))
 
-    return _forward(images, arrays, normalise)
+
+def _batch_norm(values: np.ndarray, arrays: Arrays, norm: str) -> np.ndarray:
+    variance = arrays[f"{norm}.running_var"]
+    scale = arrays[f"{norm}.weight"] / np.sqrt(variance + TORCH_EPSILON)
+    centred = values - arrays[f"{norm}.running_mean"]
+    return centred * scale + arrays[f"{norm}.bias"]
+
+
+def _convolve(values: np.ndarray, kernel: np.ndarray, layer) -> np.ndarray:
+    """Convolution of (N, H, W, C); [D03] symmetric padding of one for 3x3 kernels."""
+    if kernel.shape[2] == 1:
+        return values @ kernel[:, :, 0, 0].T
+    padded = np.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    height, width = values.shape[1:3]
+    total = 0
+    for row in range(3):
+        for column in range(3):
+            window = padded[:, row : row + height, column : column + width]
+            window = window[:, :: layer.stride, :: layer.stride]
+            tap = kernel[:, :, row, column]
+            total = total + (window * tap[:, 0] if layer.depthwise else window @ tap.T)
+    return total
 
 
 def random_weights(images: np.ndarray, seed: int) -> Weights:
@@ -47,54 +84,11 @@ def random_weights(images: np.ndarray, seed: int) -> Weights:
     chosen = stream(seed, CALIBRATION).choice(len(images), count, replace=False)
     pixels = scale_pixels(images[np.sort(chosen)], KERAS_MEAN, KERAS_STD)
 
-    def calibrate(values: np.ndarray, layer: ConvBatchNorm) -> np.ndarray:
-        mean = values.mean(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
-        variance = values.var(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
-        arrays[f"{layer.torch_norm}.running_mean"] = mean
-        arrays[f"{layer.torch_norm}.running_var"] = variance
-        return _batch_norm(values, arrays, layer, mean, variance)
+    def calibrate(values: np.ndarray, layer: ConvBatchNorm) -> None:
+        mean = values.mean(axis=(0, 1, 2), dtype=np.float64)
+        variance = values.var(axis=(0, 1, 2), dtype=np.float64)
+        arrays[f"{layer.torch_norm}.running_mean"] = mean.astype(np.float32)
+        arrays[f"{layer.torch_norm}.running_var"] = variance.astype(np.float32)
 
-    _forward(pixels, arrays, calibrate)
+    compute_features(pixels, arrays, calibrate)
     return Weights(arrays, KERAS_MEAN, KERAS_STD, "random", "not needed")
-
-
-def _batch_norm(
-    values: np.ndarray,
-    arrays: Arrays,
-    layer: ConvBatchNorm,
-    mean: np.ndarray,
-    variance: np.ndarray,
-) -> np.ndarray:
-    scale = arrays[f"{layer.torch_norm}.weight"] / np.sqrt(variance + TORCH_EPSILON)
-    return (values - mean) * scale + arrays[f"{layer.torch_norm}.bias"]
-
-
-def _forward(images, arrays: Arrays, normalise) -> np.ndarray:
-    """The whole backbone; `normalise(values, layer)` is the batch norm."""
-    values, block_input, block = images, images, 0
-    for layer in conv_layers():
-        if layer.block != block:  # a new inverted residual begins
-            block, block_input = layer.block, values
-        kernel = arrays[f"{layer.torch_conv}.weight"]
-        values = normalise(_convolve(values, kernel, layer), layer)
-        if layer.relu6:
-            values = np.clip(values, 0, 6)
-        elif values.shape == block_input.shape:
-            values = values + block_input  # the residual connection
-    return values.mean(axis=(1, 2))
-
-
-def _convolve(values: np.ndarray, kernel: np.ndarray, layer) -> np.ndarray:
-    """Convolution of (N, H, W, C); [D03] symmetric padding of one for 3x3 kernels."""
-    if kernel.shape[2] == 1:
-        return values @ kernel[:, :, 0, 0].T
-    padded = np.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    height, width = values.shape[1:3]
-    total = 0
-    for row in range(3):
-        for column in range(3):
-            window = padded[:, row : row + height, column : column + width]
-            window = window[:, :: layer.stride, :: layer.stride]
-            tap = kernel[:, :, row, column]
-            total = total + (window * tap[:, 0] if layer.depthwise else window @ tap.T)
-    return total

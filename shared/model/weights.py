@@ -230,16 +230,16 @@ def _three_numbers(text: str | None, path: Path, above: float) -> tuple | None:
     if text is None:
         return None
     try:
-        first, second, third = numbers = [float(part) for part in text.split(",")]
-        if not all(above < number < math.inf for number in numbers):
-            raise ValueError
-    except ValueError as error:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 3 or not all(above < number < math.inf for number in numbers):
         raise UserError(
             f"--weights {path}: mean and std in its metadata must be three numbers "
             "with commas between them, all finite and those of std above 0, found "
             f"{text!a}."
-        ) from error
-    return first, second, third
+        )
+    return numbers
 
 
 def _open_in_wheel(path: Path) -> BinaryIO:
@@ -291,27 +291,30 @@ def _from_keras(datasets: Arrays) -> Arrays:
         for name, array in datasets.items()
         if len(parts := name.split("/")) > 1
     }
-    state: Arrays = {}
+    state = {
+        name: to_torch_layout(name, named[place])
+        for name, place in _places_in_keras().items()
+        if place in named
+    }
+    for name in state:
+        if name.endswith("running_var"):
+            # [D02] The same function under torchvision's epsilon.
+            state[name] = state[name] + (KERAS_EPSILON - TORCH_EPSILON)
+    return state
+
+
+def _places_in_keras() -> dict[str, tuple[str, str]]:
+    """Layer and array in Keras, by torchvision's names."""
+    places = {
+        "classifier.1.weight": ("predictions", "kernel"),
+        "classifier.1.bias": ("predictions", "bias"),
+    }
     for layer in conv_layers():
         kernel = "depthwise_kernel" if layer.depthwise else "kernel"
-        if (layer.keras_conv, kernel) in named:
-            name = f"{layer.torch_conv}.weight"
-            state[name] = to_torch_layout(name, named[layer.keras_conv, kernel])
+        places[f"{layer.torch_conv}.weight"] = layer.keras_conv, kernel
         for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
-            if (layer.keras_norm, keras_name) in named:
-                state[f"{layer.torch_norm}.{torch_name}"] = named[
-                    layer.keras_norm, keras_name
-                ]
-        variance = f"{layer.torch_norm}.running_var"
-        if variance in state:
-            # [D02] The same function under torchvision's epsilon.
-            state[variance] = state[variance] + (KERAS_EPSILON - TORCH_EPSILON)
-    for array in ("kernel", "bias"):
-        if ("predictions", array) in named:
-            values = named["predictions", array]
-            name = f"classifier.1.{'weight' if array == 'kernel' else 'bias'}"
-            state[name] = to_torch_layout(name, values)
-    return state
+            places[f"{layer.torch_norm}.{torch_name}"] = layer.keras_norm, keras_name
+    return places
 
 
 def read_checkpoint_arrays(path: Path) -> tuple[Arrays, Description]:

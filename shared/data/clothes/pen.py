@@ -1,11 +1,10 @@
-"""A pen that draws garments from outlines, lines and discs.
+"""A pen that draws garments from outlines and lines.
 
 A garment is drawn in its own units: x to the right and y down, both about -1 to 1.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -16,62 +15,59 @@ Material = tuple[int, int, int, int]
 # A garment is drawn in materials, coloured afterwards: how much shows of the fabric, of
 # the trim and of the line colour, and whether the backdrop is covered; each of 255.
 FABRIC = (255, 0, 0, 255)
-SHADE = (165, 0, 0, 255)  # an edge or a fold
+SHADE = (155, 0, 0, 255)  # an edge or a fold
 INSIDE = (110, 0, 0, 255)  # seen through the neck opening
 TRIM = (0, 255, 0, 255)
-LINE = (60, 0, 195, 255)  # stitches, zips and laces
+LINE = (60, 0, 195, 255)  # buttons, zips and laces
 
 OVERSAMPLING = 2  # drawn this much larger, then averaged: Pillow draws jagged edges
-
-
-@dataclass
-class _Stroke:
-    points: np.ndarray  # (N, 2), garment units
-    material: Material
-    width: float | None = None  # garment units; None fills the outline
 
 
 class Sketch:
     """Strokes in the order they are drawn; later ones hide earlier ones."""
 
     def __init__(self) -> None:
-        self.strokes: list[_Stroke] = []
+        # Points, material, and the width of a line; None fills the outline.
+        self.strokes: list[tuple[np.ndarray, Material, float | None]] = []
 
-    def area(
-        self, outline: Points, material: Material = FABRIC, radius: float = 0.05
-    ) -> None:
-        """Fill a closed outline, corners rounded by `radius`, with a darker edge."""
-        curve = _rounded(outline, radius)
+    def area(self, outline: Points, material: Material = FABRIC) -> None:
+        """Fill a closed outline, with a darker edge."""
+        outline = np.asarray(outline, float)
         edge = (*(int(share * 0.6) for share in material[:3]), 255)
-        self.strokes.append(_Stroke(curve, material))
-        self.line(np.concatenate([curve, curve[:1]]), edge)
+        self.strokes.append((outline, material, None))
+        self.line([*outline, outline[0]], edge)
 
-    def symmetric(
-        self, right: Points, material: Material = FABRIC, radius: float = 0.05
-    ) -> None:
+    def symmetric(self, right: Points, material: Material = FABRIC) -> None:
         """Fill an outline whose right half is given from top to bottom."""
-        right = np.asarray(right, float)
-        outline = np.concatenate([right, right[::-1] * [-1, 1]])
-        self.area(outline, material, radius)
+        self.area([*right, *np.multiply(right, [-1, 1])[::-1]], material)
 
-    def pair(
-        self, outline: Points, material: Material = FABRIC, radius: float = 0.01
-    ) -> None:
+    def pair(self, outline: Points, material: Material = FABRIC) -> None:
         """Fill an outline on the left and again on the right."""
         for side in (-1, 1):
-            self.area(np.multiply(outline, [side, 1]), material, radius)
+            self.area(np.multiply(outline, [side, 1]), material)
 
     def line(
         self, points: Points, material: Material = SHADE, width: float = 0.012
     ) -> None:
-        self.strokes.append(_Stroke(np.asarray(points, float), material, width))
+        """Draw a line through the points."""
+        self.strokes.append((np.asarray(points, float), material, width))
 
-    def disc(
-        self, centre: tuple[float, float], radius: float, material: Material = LINE
-    ) -> None:
-        angles = np.linspace(0, 2 * math.pi, 16, endpoint=False)
-        circle = np.stack([np.cos(angles), np.sin(angles)], 1) * radius
-        self.strokes.append(_Stroke(circle + centre, material))
+    def button(self, x: float, y: float) -> None:
+        """Draw a small disc."""
+        self.area(arc(x, y, 0.035, 0.035), LINE)
+
+
+def arc(
+    x: float, y: float, across: float, down: float, start: float = 0, end: float = 1
+) -> np.ndarray:
+    """A part of an ellipse about (x, y), (N, 2).
+
+    Args:
+        across, down: its half axes.
+        start, end: in turns, clockwise from the right.
+    """
+    angles = 2 * math.pi * np.linspace(start, end, 24)
+    return np.stack([x + across * np.cos(angles), y + down * np.sin(angles)], axis=1)
 
 
 def render(
@@ -80,7 +76,7 @@ def render(
     """Pose and draw: (4, H, W) in [0, 1], the shares of each material and cover."""
     size = np.array([width, height]) * OVERSAMPLING
     bend_and_turn = _pose(rng)
-    outlines = [bend_and_turn(stroke.points) for stroke in sketch.strokes]
+    outlines = [bend_and_turn(points) for points, _, _ in sketch.strokes]
     corners = np.concatenate(outlines)
     low, extent = corners.min(0), np.ptp(corners, 0)
     # Every garment fills its photo alike, or the size would tell shorts from pants.
@@ -88,12 +84,12 @@ def render(
     offset = (size - scale * extent) * rng.uniform(0.2, 0.8, 2)
     canvas = Image.new("RGBA", tuple(size.tolist()))
     pen = ImageDraw.Draw(canvas)
-    for stroke, outline in zip(sketch.strokes, outlines, strict=True):
+    for outline, (_, material, line) in zip(outlines, sketch.strokes, strict=True):
         pixels = [tuple(point) for point in ((outline - low) * scale + offset).tolist()]
-        if stroke.width is None:
-            pen.polygon(pixels, fill=stroke.material)
+        if line is None:
+            pen.polygon(pixels, fill=material)
         else:
-            pen.line(pixels, stroke.material, max(2, round(stroke.width * scale)))
+            pen.line(pixels, material, max(2, round(line * scale)))
     layers = np.asarray(canvas.reduce(OVERSAMPLING), np.float32) / 255
     layers[..., :3] *= layers[..., 3:]  # Pillow divides by the cover
     return layers.transpose(2, 0, 1).copy()
@@ -110,27 +106,3 @@ def _pose(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
     return lambda points: (
         (points + bend * np.sin(3 * points[:, ::-1] + sway)) @ matrix.T
     )
-
-
-def _rounded(outline: Points, radius: float) -> np.ndarray:
-    """Replace each corner of a closed outline by a quadratic Bézier curve."""
-    corner = np.asarray(outline, float)
-    steps = np.linspace(0, 1, 6)[None, :, None]
-
-    def towards(neighbour: np.ndarray) -> np.ndarray:
-        way = neighbour - corner
-        length = np.linalg.norm(way, axis=1, keepdims=True) + 1e-9
-        return (corner + way * np.minimum(0.5, radius / length))[:, None]
-
-    start, end = towards(np.roll(corner, 1, 0)), towards(np.roll(corner, -1, 0))
-    control = corner[:, None]
-    curve = (
-        (1 - steps) ** 2 * start + 2 * steps * (1 - steps) * control + steps**2 * end
-    )
-    return curve.reshape(-1, 2)
-
-
-def sag(half_width: float, y: float, depth: float) -> np.ndarray:
-    """A curve from left to right that hangs `depth` below `y` in its middle."""
-    t = np.linspace(-1, 1, 13)
-    return np.stack([t * half_width, y + depth * (1 - t**2)], 1)

@@ -310,7 +310,8 @@ def test_conversion_as_a_function_of_an_older_checkpoint(
         asked.append(request.arm)
         return run_worker(request, lambda _event: None, 600)
 
-    conversion = convert.convert(source, images, tmp_path, ask)
+    what = source, images, tmp_path, ask
+    conversion = convert.take(*what, convert.give(*what))
     assert conversion.passed
     assert asked == ["keras", "pytorch"]
     rows = {row.name: row.value for row in conversion.differences}
