@@ -31,8 +31,8 @@ def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
         "sections": make_sections(results),
         "document": _path_to_document(folder),
     }
-    markdown = _environment(finalize=escape_markdown)
-    html = _environment(autoescape=True)
+    markdown = make_environment(finalize=escape_markdown)
+    html = make_environment(autoescape=True)
     paths = folder / "report.md", folder / "report.html"
     for path, environment in zip(paths, (markdown, html), strict=True):
         page = environment.get_template(f"{path.name}.j2").render(content)
@@ -52,7 +52,8 @@ def _path_to_document(folder: Path) -> str:
     return ""
 
 
-def _environment(**settings) -> Environment:
+def make_environment(**settings) -> Environment:
+    """Jinja2 with the templates of reports and their filters."""
     environment = Environment(
         loader=PackageLoader("bench.report"),
         trim_blocks=True,
