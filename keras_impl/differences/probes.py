@@ -18,7 +18,7 @@ from keras import layers, ops
 from keras_impl.matched.dataset import normalise
 from keras_impl.matched.device import synchronise
 from keras_impl.matched.model import build_model
-from keras_impl.matched.training import _Adam
+from keras_impl.matched.optimizer import _Adam
 from keras_impl.weights import load_arrays
 from shared.model.architecture import to_keras_layout, to_torch_layout
 from shared.model.weights import Arrays
