@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.records import Results, read_results
+from bench.report.division import anchor
 from bench.report.parity import rung_cells
 from bench.run.environment import describe_environment
 
@@ -202,3 +203,13 @@ def test_kept_reports_are_of_this_schema_and_history(folder):
     command = ["git", "merge-base", "--is-ancestor", commit, "HEAD"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0, f"{commit} is no ancestor of this commit"
+
+
+def test_every_difference_stands_in_the_contents():
+    text = (ROOT / "docs" / "differences.md").read_text()
+    contents = text[: text.index("<!-- measured -->")]
+    table = "".join(line for line in contents.splitlines(True) if line[0] == "|")
+    titles = re.findall(r"(?m)^## (D\d\d .+)$", text)
+    linked = re.findall(r"\[(D\d\d [^]]+)\]\(#([^)]+)\)", table)
+    assert sorted(title for title, _ in linked) == titles
+    assert all(anchor(title) == target for title, target in linked)

@@ -3,12 +3,15 @@
 import re
 from pathlib import Path
 
-from bench.records import DifferenceRecord, Results
+from bench.records import AblationRecord, DifferenceRecord, Results
+from bench.report.division import anchor
 from bench.report.ledger import ledger_cells
+from bench.report.numbers import with_interval
 from bench.report.titles import DOCUMENT, read_titles
 from shared.errors import UserError
 from shared.files import write_atomically
 
+NUM_LARGEST = 10
 OPEN, CLOSE = "<!-- measured -->", "<!-- end -->"
 BLOCK = re.compile(rf"\n{OPEN}\n.*?{CLOSE}\n", re.DOTALL)
 
@@ -31,7 +34,8 @@ def fill_in(text: str, results: Results) -> str:
         f"{entry.rstrip()}\n{_block(_sentences(differences[entry[3:6]]))}"
         for entry in entries
     ]
-    return f"{head.rstrip()}\n{_block([_origin(results)])}\n" + "\n".join(filled)
+    opening = _block([_origin(results), *_largest(results, read_titles(text))])
+    return f"{head.rstrip()}\n{opening}\n" + "\n".join(filled)
 
 
 def write_document(results: Results, path: Path = DOCUMENT) -> None:
@@ -53,6 +57,31 @@ def _origin(results: Results) -> str:
         "Changes of accuracy are in points, with the interval, paired by seed, that "
         "decides the verdict.\n"
     )
+
+
+def _largest(results: Results, titles: dict[str, str]) -> list[str]:
+    """A table of the differences that change test accuracy the most."""
+    changes = {
+        number: record.ablation
+        for number, record in results.ledger.differences.items()
+        if record.ablation
+    }
+    ranked = sorted(changes, key=lambda number: -abs(changes[number].test_change))
+    rows = [_row(titles[n], n, changes[n]) for n in ranked[:NUM_LARGEST]]
+    return [
+        f"The {NUM_LARGEST} differences that change test accuracy the most:",
+        "",
+        "| difference | what is left in | change of test accuracy | |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _row(title: str, number: str, record: AblationRecord) -> str:
+    link = f"[{number} {title}](#{anchor(f'{number} {title}')})"
+    change = with_interval(record.test_change, record.test_interval)
+    return f"| {link} | {record.what} | {change} | {record.verdict} |"
 
 
 def _sentences(record: DifferenceRecord) -> list[str]:
