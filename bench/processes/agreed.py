@@ -18,18 +18,18 @@ MODEL, OPTIMIZER, STEPPED = "model/", "optimizer/", "one more step/"
 
 
 def places_of_few() -> np.ndarray:
-    """Places in the sample of the images that both precisions see, (NUM_FEW,)."""
+    """Return which images of the sample both precisions see, (NUM_FEW,)."""
     return np.linspace(0, NUM_IMAGES - 1, NUM_FEW).astype(int)
 
 
 def as_matched(description: Description) -> Description:
-    """The same classifier in the matched division, whose networks both sides have."""
+    """Describe the same classifier as one of the matched division."""
     config = description.config.model_copy(update={"division": "matched"})
     return description.model_copy(update={"config": config})
 
 
 def below(prefix: str, arrays: Arrays) -> Arrays:
-    """The arrays whose names begin with `prefix`, without it."""
+    """Return the arrays whose names begin with `prefix`, without the prefix."""
     return {
         name.removeprefix(prefix): array
         for name, array in arrays.items()

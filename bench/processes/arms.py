@@ -24,12 +24,12 @@ KERAS_OF_FURTHER_ARMS = (3, 14)  # before, only TensorFlow exports any batch siz
 
 
 def side_of(arm: str) -> str:
-    """The arm of the pair that has the same code: "pytorch" or "keras"."""
+    """Return the arm of the pair that has the same code: "pytorch" or "keras"."""
     return "keras" if arm in BACKENDS else "pytorch"
 
 
 def arm_of(checkpoint: Path) -> str:
-    """The arm that reads a checkpoint, by its suffix.
+    """Return the arm that reads a checkpoint, which its suffix tells.
 
     Raises:
         UserError: it is of no arm.

@@ -18,33 +18,33 @@ Measure = Callable[[str, int, TakeTurn], Phases]
 
 @dataclass(frozen=True)
 class Measured:
-    """Samples by arm, phase and round, and the order in which the arms had them."""
+    """The samples by arm, phase and round, and the order of the arms."""
 
     order: list[list[str]] = field(default_factory=list)
     samples: dict[str, dict[str, Rounds]] = field(default_factory=dict)
 
 
 class Turns:
-    """One of several threads works, the others wait for their turn, always in order."""
+    """Lets one of several threads work at a time, always in the same order."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = deque(names)  # whose turn it is, and who comes next
         self._changed = threading.Condition()
 
     def wait(self, name: str) -> None:
-        """Come back when it is this one's turn."""
+        """Wait until it is this thread's turn."""
         with self._changed:
             self._changed.wait_for(lambda: self._names[0] == name)
 
     def take(self, name: str) -> None:
-        """Let all others have a turn."""
+        """Let each of the other threads have a turn, and wait for it."""
         with self._changed:
             self._names.rotate(-1)
             self._changed.notify_all()
         self.wait(name)
 
     def leave(self, name: str) -> None:
-        """Go on without this one, for good."""
+        """Take this thread out of the order for good."""
         with self._changed:
             self._names.remove(name)
             self._changed.notify_all()
@@ -58,7 +58,7 @@ def measure_in_rounds(
     measure: Measure,
     on_failure: Callable[[str, int, ArmFailed], None],
 ) -> None:
-    """Let every arm measure once in each round; in turns, if it asks for them.
+    """Let every arm measure once in each round, and in turns if it asks for them.
 
     What else the machine does then meets all arms, and none of them always first. A
     round in which an arm fails is lost for that arm alone.
@@ -86,7 +86,7 @@ def measure_in_rounds(
 def _measure_one(
     measured: Measured, name: str, number: int, turns: Turns, measure: Measure
 ) -> ArmFailed | None:
-    """Keep the samples of one arm in one round; comes back with why there are none."""
+    """Keep the samples of one arm in one round; return the reason if there are none."""
     turns.wait(name)
     try:
         if not stopping.is_set():

@@ -1,4 +1,4 @@
-"""Start workers, pass on their progress, and come back with a result or a reason."""
+"""Start workers, pass on their progress, and return what comes of their jobs."""
 
 import json
 import os
@@ -41,7 +41,7 @@ GLIBC: Environment = dict.fromkeys(ENVIRONMENT)
 
 
 def environment_of(config: Config) -> Environment:
-    """Variables of a worker: the plain division runs in an untouched environment."""
+    """Return a worker's variables; the plain division gets an untouched environment."""
     return ENVIRONMENT if config.division == "matched" else {}
 
 
@@ -49,7 +49,7 @@ ON_CPU = ENVIRONMENT | {"CUDA_VISIBLE_DEVICES": ""}  # whatever a checkpoint say
 
 
 class ArmFailed(Exception):
-    """A worker did not finish; the message is the reason."""
+    """A worker did not finish. The message says why."""
 
 
 _running: set[subprocess.Popen] = set()
@@ -57,7 +57,7 @@ stopping = threading.Event()  # nothing more is to start
 
 
 def together(*calls: Callable[[], Any], at_once: int | None = None) -> list[Any]:
-    """Results of calls that run workers side by side; if one fails, all are stopped.
+    """Run calls side by side and return their results; if one fails, stop all workers.
 
     Args:
         at_once: how many may work at the same time; None for all of them.
@@ -79,7 +79,7 @@ def together(*calls: Callable[[], Any], at_once: int | None = None) -> list[Any]
 
 
 def together_by_name(calls: dict[str, Callable[[], Any]]) -> dict[str, Any]:
-    """Results of calls by name, side by side where the machine has room; `together`.
+    """Do the same as `together`, by name, and one call at a time if memory is short.
 
     Each needs memory, and two cores: on fewer, two frameworks wait for each other's
     threads at every barrier, and take longer than one after the other.
@@ -90,7 +90,7 @@ def together_by_name(calls: dict[str, Callable[[], Any]]) -> dict[str, Any]:
 
 
 def share_cores(workers: int) -> dict[str, str]:
-    """Variables of a worker that shares the machine with others at work beside it.
+    """Return the variables of a worker that shares the machine with other workers.
 
     Two frameworks with a thread for every core wait for each other's at each barrier,
     and together they take longer than one after the other.
@@ -101,7 +101,7 @@ def share_cores(workers: int) -> dict[str, str]:
 
 
 class WorkerProcess:
-    """A process that works for one arm, one job after the other, until it is left.
+    """A process that does jobs of one arm, one after the other.
 
     What a job has loaded or compiled is there for the next one.
     """

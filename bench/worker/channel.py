@@ -20,7 +20,7 @@ def emit(event: str, **values: object) -> None:
 
 
 def on_batch(done: int, total: int) -> None:
-    """Progress within a stage."""
+    """Tell the runner how many batches of a stage are done."""
     emit("progress", done=done, total=total)
 
 
@@ -34,7 +34,7 @@ def open_channel() -> None:
 
 
 def follow_requests() -> Iterator[Path]:
-    """The files of the requests; a job is done when the next one is asked for."""
+    """Return the files of the requests; asking for the next one ends a job."""
     while True:
         path = _requests.get()
         _idle.clear()
@@ -50,7 +50,7 @@ def wait_for_turn() -> None:
 
 
 def _listen_to_runner() -> None:
-    """Pass on requests and turns; end with the runner, which asks for nothing more."""
+    """Pass on requests and turns; exit at the end of input: the runner is gone."""
     line = b""
     # sys.stdin would be locked while it reads, and a forked loader could not close it.
     while byte := os.read(0, 1):

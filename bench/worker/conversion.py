@@ -1,4 +1,4 @@
-"""What each side does in a conversion; runs in a worker, one side in each.
+"""What each side does in a conversion, each in a worker of its own.
 
 The arrays travel as one .npz file in torchvision's names and layout.
 """
@@ -52,7 +52,7 @@ def take_over(worker: Worker[TakeOver]) -> dict:
 def _examine(
     worker: Worker, program: Program, path: Path, features: np.ndarray | None = None
 ) -> Arrays:
-    """Arrays and optimizer state of a checkpoint, its logits, and one more step.
+    """Return a checkpoint's arrays and logits, and the head one step later.
 
     Args:
         program: of the division that the checkpoint belongs to.
@@ -81,7 +81,7 @@ def _examine(
 
 
 def _only_batch(side: Side, sample: Split, description: Description) -> np.ndarray:
-    """The sample's images, normalised, in this side's layout."""
+    """Return the sample's images, normalised, in this side's layout."""
     images, _ = next(iter(side.dataset.make_loader(sample, description)))
     return np.asarray(images)
 
@@ -93,7 +93,7 @@ def _take_step(
     state: Arrays,
     features: np.ndarray,
 ) -> Arrays:
-    """The head after one more training step."""
+    """Return the head after one more training step."""
     # Any labels will do for a step, and the images may be of other classes.
     labels = np.arange(len(features)) % len(description.classes)
     model = side.model.build_model(arrays, description)

@@ -1,4 +1,4 @@
-"""The jobs that read and write files, and those that only try the arm out."""
+"""The jobs that read and write files, and those that only try the arm."""
 
 from bench.processes.request import (
     ExportCheckpoint,
@@ -61,7 +61,7 @@ def read_pth(worker: Worker[ReadPth]) -> dict:
 
 
 def load(worker: Worker[Request]) -> dict:
-    """Prove that the framework loads; say what it runs on."""
+    """Prove that the framework loads, and return what it runs on."""
     return {"device": worker.device, "threads": worker.side.device.num_threads()}
 
 

@@ -31,7 +31,7 @@ class Study:
         self.weights = read_weights(worker.request.inputs.weights)
 
     def describe(self, changes: dict, seed: int | None = None) -> Description:
-        """The run's configuration with these changes; seeds the framework."""
+        """Describe a run with these changes of its settings, and seed the framework."""
         if seed is not None:
             changes = changes | {"seed": seed}
         config = self.worker.config.model_copy(update=changes)
@@ -44,19 +44,19 @@ class Study:
         )
 
     def build(self, description: Description):
-        """The classifier before training."""
+        """Build the classifier as it is before training."""
         head = initial_head(description.config, len(description.classes))
         return self.side.model.build_model(self.weights.arrays | head, description)
 
     def switched(self, task: Task) -> AbstractContextManager:
-        """The difference of a task, left in."""
+        """Leave the difference of a task in, until the end of the `with` block."""
         if task.switch is None:
             return nullcontext()
         return self.side.switches.switched_on(task.switch)
 
 
 def compute_features(worker: Worker[DoTasks]) -> dict:
-    """Features of all three splits for each task, as `<scratch>/<name>.npz`."""
+    """Store the features of all splits for each task, as `<scratch>/<name>.npz`."""
     study, paths = Study(worker), {}
     for task in worker.request.tasks:
         found = {}
@@ -73,7 +73,7 @@ def compute_features(worker: Worker[DoTasks]) -> dict:
 
 
 def _features(study: Study, task: Task, name: str) -> np.ndarray:
-    """(N, 1280) in the order of the split."""
+    """Return the features of one split, (N, 1280), in the order of the split."""
     side, split = study.side, study.data.splits[name]
     description = study.describe({"augment": False} | task.changes)
     if task.reader:
@@ -93,7 +93,7 @@ def _features(study: Study, task: Task, name: str) -> np.ndarray:
 
 
 def _read_again(study: Study, difference: str, name: str) -> Split:
-    """The split with its files decoded and resized in the framework's own way.
+    """Return the split with its files decoded and resized in the framework's own way.
 
     Files that are no upright colour JPEG stay as they are: they would differ by more
     than this one difference.
@@ -110,7 +110,7 @@ def _read_again(study: Study, difference: str, name: str) -> Split:
 
 
 def train_heads(worker: Worker[DoTasks]) -> dict:
-    """Every epoch of every seed for each task: accuracies, and the validation loss."""
+    """Train a head for each task and seed; return the figures of every epoch."""
     study, runs = Study(worker), {}
     for task in worker.request.tasks:
         runs[task.name] = []

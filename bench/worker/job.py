@@ -60,7 +60,7 @@ class Worker(Generic[R]):
         wait_for_turn()
 
     def memory(self) -> MemoryRecord:
-        """The most that this process has taken so far."""
+        """Return the largest memory that this process has taken so far."""
         return MemoryRecord(
             peak_rss_mib=peak_rss_mib(),
             peak_private_mib=self.watch.peak_mib,
@@ -68,7 +68,7 @@ class Worker(Generic[R]):
         )
 
     def describe(self, data: ImageData) -> tuple[Description, Arrays]:
-        """Description of the classifier to train, and the first values given to it."""
+        """Return the description of the classifier to train, and its first values."""
         weights = read_weights(self.request.inputs.weights)
         description = Description(
             config=self.config,
@@ -82,7 +82,7 @@ class Worker(Generic[R]):
     def make_feature_loaders(
         self, model, splits: dict[str, Split], description: Description
     ) -> tuple:
-        """Training and validation batches of features, computed once.
+        """Compute the features once; return loaders for training and validation.
 
         They stay in the scratch folder, where the runner compares those of the arms.
         """
@@ -103,5 +103,5 @@ class Worker(Generic[R]):
 
 @cache
 def _watch_memory() -> PrivateMemory:
-    """One thread for the whole process, however many jobs it does."""
+    """Start the thread that watches memory, once for the whole process."""
     return PrivateMemory()

@@ -16,7 +16,7 @@ STATM = Path("/proc/self/statm")
 
 
 def read_private_mib() -> float | None:
-    """Resident memory of this process that belongs to no file.
+    """Return the resident memory of this process that belongs to no file, MiB.
 
     Mapped files count as resident too, but the kernel drops their pages when another
     process needs the room, so they are no need of the program's.
@@ -74,7 +74,7 @@ class PassWatch:
         self._on_batch(done, total)
 
     def record(self) -> PassMemory | None:
-        """The readings; None where the pass had too few batches or did not end."""
+        """Return the readings, or None if the pass was too short or did not end."""
         if len(self._readings) < 2:
             return None
         first, last = self._readings
@@ -87,7 +87,7 @@ class PassWatch:
 
 
 def peak_rss_mib() -> float:
-    """MiB of the largest resident memory of this process so far."""
+    """Return the largest resident memory of this process so far, MiB."""
     # Where there is none, getrusage() tells our parent's peak if that was higher.
     status = Path("/proc/self/status")
     if status.is_file() and (

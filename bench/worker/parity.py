@@ -1,4 +1,4 @@
-"""What one side computes for each rung of the parity ladder; runs in a worker."""
+"""What one side computes for each rung of the parity ladder, in its worker."""
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Climber:
         self._model = None
 
     def build(self):
-        """The classifier as it is before training: one model, with its old values."""
+        """Return the classifier as it is before training."""
         if self._model is None:
             self._model = self.side.model.build_model(self.arrays, self.description)
         else:
@@ -51,40 +51,40 @@ class Climber:
         return self._model
 
     def configured(self, **changes: object) -> Description:
-        """The description with some fields of its configuration changed."""
+        """Return the description with some fields of its configuration changed."""
         config = self.description.config.model_copy(update=changes)
         return self.description.model_copy(update={"config": config})
 
     def images(self, split: Split, description: Description) -> np.ndarray:
-        """The images of a split in this side's layout, as predicted on."""
+        """Return a split's images in this side's layout, as prediction sees them."""
         loader = self.side.dataset.make_loader(split, description)
         return np.concatenate([images for images, _ in _batches(loader)])
 
     def training_batch(self, split: Split, description: Description) -> tuple:
-        """((images, kept), labels) of a split as its first epoch has them."""
+        """Return ((images, kept), labels) of a split as the first epoch has them."""
         loader = self.side.dataset.make_loader(split, description, training=True)
         inputs, labels = zip(*_batches(loader), strict=True)
         images, kept = zip(*inputs, strict=True)
         return (np.concatenate(images), np.concatenate(kept)), np.concatenate(labels)
 
     def head(self, model, rung: str) -> Arrays:
-        """The head's arrays, named for a rung."""
+        """Return the head's arrays, named for a rung."""
         return name_head(self.side, model, rung)
 
 
 def _batches(loader) -> list:
-    """Every batch of a loader, which in Keras has a length and no end."""
+    """Return every batch of a loader, which in Keras has a length but no end."""
     return [batch for _, batch in zip(range(len(loader)), loader, strict=False)]
 
 
 def name_head(side: Side, model, rung: str) -> Arrays:
-    """The head's arrays of a model, named for a rung."""
+    """Return the arrays of a model's head, named for a rung."""
     arrays = side.weights.read_arrays(model)
     return {f"{rung}/{n}": a for n, a in arrays.items() if n.startswith("head.")}
 
 
 def climb(climber: Climber, exact_rungs: bool) -> Arrays:
-    """Every array that the ladder compares before training, by rung and name.
+    """Return every array that the ladder compares before training, by rung and name.
 
     Args:
         exact_rungs: the updates too, which are judged in float64 where a side has it.
@@ -96,7 +96,7 @@ def climb(climber: Climber, exact_rungs: bool) -> Arrays:
 
 
 def see_inputs(climber: Climber) -> Arrays:
-    """Pixels, normalised images, augmented ones, all (N, H, W, 3); dropout's plan."""
+    """Return pixels, normalised and augmented images, and the dropout plan."""
     description, sample = climber.description, climber.sample
     plain = climber.images(sample, description)
     (shuffled, kept), _ = climber.training_batch(sample, description)
@@ -114,7 +114,7 @@ def see_inputs(climber: Climber) -> Arrays:
 
 
 def run_forward(climber: Climber) -> Arrays:
-    """Output of each block of the backbone, its features, and the logits."""
+    """Return the output of each block of the backbone, its features, and the logits."""
     inference, description = climber.side.inference, climber.description
     model = climber.build()
     images = climber.images(climber.sample, description)
@@ -128,7 +128,7 @@ def run_forward(climber: Climber) -> Arrays:
 
 
 def take_gradients(climber: Climber) -> Arrays:
-    """Loss of one batch, and its gradients with the backbone frozen and not.
+    """Return one batch's loss, and its gradients with and without a frozen backbone.
 
     And batch norm's buffers after the frozen pass.
     """
@@ -148,14 +148,14 @@ def take_gradients(climber: Climber) -> Arrays:
 
 
 def take_one_step(climber: Climber) -> Arrays:
-    """The head after one update from one batch."""
+    """Return the head after one update from one batch."""
     model = climber.build()
     _step(climber, model)
     return climber.head(model, "one optimizer step")
 
 
 def fine_tune(climber: Climber) -> Arrays:
-    """The whole network after one update in which batch norm learns too.
+    """Return the whole network after one update in which batch norm learns too.
 
     Some biases have no gradient but rounding errors of 1e-14. Divided by their size,
     but for Adam's epsilon, they would differ on each side by a share of the update.
@@ -168,7 +168,7 @@ def fine_tune(climber: Climber) -> Arrays:
 
 
 def train_with_schedule(climber: Climber) -> Arrays:
-    """The head after AdamW went down a whole cosine schedule on a few images."""
+    """Return the head after AdamW has followed a whole cosine schedule."""
     changed = climber.configured(schedule="cosine", weight_decay=DECAY)
     model, few = climber.build(), climber.few
     images = climber.images(few, climber.description)
@@ -190,28 +190,28 @@ def _step(climber: Climber, model, **changes: object) -> None:
 
 
 def _channels_last(climber: Climber, images: np.ndarray) -> np.ndarray:
-    """(N, H, W, 3) of images in this side's layout. [D04]"""
+    """Bring images in this side's layout to (N, H, W, 3). [D04]"""
     if climber.side.export.LAYOUT == "NCHW":
         return images.transpose(0, 2, 3, 1)
     return images
 
 
 class EpochLog:
-    """Keeps what the ladder compares of a training: losses, logits, and some heads.
+    """Keeps what the ladder compares of a training: its losses, logits, and some heads.
 
     Attributes:
         arrays: by rung and name; heads after one, half of, and all epochs.
     """
 
     def __init__(self, side: Side, model, epochs: int, steps: int) -> None:
-        """`steps` are those of an epoch."""
+        """Prepare the log; `steps` is the number of steps in an epoch."""
         self.arrays: Arrays = {}
         self._side, self._model, self._steps = side, model, steps
         self._marks = {"one epoch": 1, "half the epochs": max(1, round(epochs / 2))}
         self._marks["all epochs"] = epochs
 
     def __call__(self, record: EpochRecord, validation_logits: np.ndarray) -> None:
-        """What training calls at the end of each epoch."""
+        """Keep an epoch's figures; training calls this at the end of each epoch."""
         epoch = f"epoch {record.epoch}, step {record.epoch * self._steps}"
         losses = [record.train_loss, record.validation_loss]
         self.arrays[f"epoch losses/{epoch}"] = np.array(losses)

@@ -23,7 +23,7 @@ CHILD_LIMIT_S = 600
 
 
 def probe_differences(worker: Worker[ProbeDifferences]) -> dict:
-    """Store what this side does by itself at each difference that is asked for."""
+    """Store what this side does by itself at each difference that the request names."""
     sample, probes = _make_sample(worker), _import_probes(worker.request)
     found: Arrays = {}
     for difference in worker.request.differences or tuple(probes):
@@ -46,12 +46,12 @@ def probe_alone(worker: Worker[ProbeDifferences]) -> dict:
 
 
 def _import_probes(request: Request) -> dict[str, Callable[[Sample], Arrays]]:
-    """Here alone, so that no timed job waits for what only probes import."""
+    """Import the probes here alone, so that no timed job waits for their imports."""
     return importlib.import_module(f"{ARMS[request.arm]}.differences.probes").PROBES
 
 
 def _add_glibc(request: Request, arrays: Arrays) -> Arrays:
-    """The arrays of this process, and those of one where malloc is left alone."""
+    """Add the arrays of a process in which glibc's malloc is left alone."""
     if not GLIBC:
         return {}
     found = _probe_in_child(request, FREED_MEMORY, GLIBC)
@@ -59,7 +59,7 @@ def _add_glibc(request: Request, arrays: Arrays) -> Arrays:
 
 
 def _probe_on_jax(request: Request) -> Arrays:
-    """The arrays of a process with Keras on JAX, on the CPU."""
+    """Return the arrays of a process with Keras on JAX, on the CPU."""
     if not find_spec("jax"):
         return {}
     config = request.config.model_copy(update={"device": "cpu"})
@@ -81,7 +81,7 @@ def _probe_in_child(
 
 
 def _make_sample(worker: Worker) -> Sample:
-    """A few test images and their files, spread over the classes."""
+    """Return a few test images and their files, spread over the classes."""
     request = worker.request
     data = open_cached(request.inputs.data)
     description, arrays = worker.describe(data)

@@ -175,7 +175,7 @@ def make_program(side: Side, arm: str, inputs: Inputs | None, division: str) -> 
 
 
 class _EpochLines(io.TextIOBase):
-    """Standard output of a plain program: tells of each epoch that is printed."""
+    """Stands in for standard output while a plain program trains."""
 
     def __init__(self, report: Callable[[], None]) -> None:
         self.report = report

@@ -47,7 +47,7 @@ class Timer:
         self._take_turn = take_turn
 
     def once(self, call: Callable[[], object]) -> float:
-        """Milliseconds of one call, its work on the device included.
+        """Return the milliseconds of one call, with its work on the device.
 
         By the wall clock on every arm: TensorFlow and JAX offer no CUDA events.
         """
@@ -58,7 +58,7 @@ class Timer:
         return (self._clock() - start) * 1000
 
     def steady(self, call: Callable[[], object]) -> list[float]:
-        """Samples of a call whose times stand still after a warm-up.
+        """Warm a call up until its times are steady; return the samples' milliseconds.
 
         At least one; fewer than asked for where the calls took all of the budget. The
         first call, which may trace and compile, and the other arms' turns do not count.
@@ -82,19 +82,19 @@ class Timer:
         return kept
 
     def after_one(self, call: Callable[[], object]) -> float:
-        """Milliseconds of a long call after one to warm up."""
+        """Return the milliseconds of a long call, after one call to warm up."""
         call()
         if self._take_turn:
             self._take_turn()
         return self.once(call)
 
     def overhead(self) -> float:
-        """Milliseconds that timing adds to a call: the median of empty ones."""
+        """Return the milliseconds that timing adds to a call, by empty calls."""
         return float(np.median([self.once(lambda: None) for _ in range(EMPTY_CALLS)]))
 
 
 def is_steady(milliseconds: list[float]) -> bool:
-    """Whether the last calls took as long as the same number of calls before them."""
+    """Return whether the last calls took as long as the calls before them."""
     windows = [milliseconds[-2 * WINDOW : -WINDOW], milliseconds[-WINDOW:]]
     if len(windows[0]) < WINDOW:
         return False

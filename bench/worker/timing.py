@@ -21,19 +21,19 @@ ONNX_BATCHES = (1, 32)
 
 
 def time_cold(worker: Worker[Time]) -> dict:
-    """Milliseconds of what happens once in a process, up to the first training step."""
+    """Return milliseconds of what happens once, up to the first training step."""
     return _result(worker, Stopwatch(worker))
 
 
 def time_briefly(worker: Worker[Time]) -> dict:
-    """The same and, in the same process, steady training steps."""
+    """Return the same and, from the same process, those of steady training steps."""
     watch = Stopwatch(worker)
     watch.time_steps()
     return _result(worker, watch)
 
 
 def time_steady(worker: Worker[Time]) -> dict:
-    """Milliseconds of everything that repeats, in turns with the other arms."""
+    """Return milliseconds of all that repeats, in turns with the other arms."""
     watch = Stopwatch(worker, worker.take_turn)
     watch.phases.clear()  # other processes are there: the cold phases are not alone
     watch.time_steps()
@@ -116,7 +116,7 @@ class Stopwatch:
         self.images, *self._kept = inputs if has_plan else (inputs,)
 
     def _make_step(self, on_features: bool) -> Callable[[], float]:
-        """A training step on one batch, of features or of images."""
+        """Return a function that takes a training step on features or images."""
         inputs = self.images
         if on_features:
             # A step takes as long on any features, and these cost no forward pass.
@@ -147,7 +147,7 @@ class Stopwatch:
             self.cut_short.append(name)
 
     def time_steps(self) -> None:
-        """A step of this run's training; if that is on features, one on images too."""
+        """Time a step of this run's training, and one on images if it is not."""
         batch_size = len(self._labels)
         self.steady("train_step", self._step, batch_size)
         if self.config.features_are_cached:
@@ -156,14 +156,14 @@ class Stopwatch:
 
 
 def _as_arrays(part: object) -> np.ndarray | tuple[np.ndarray, ...]:
-    """A loader's tensors, or pair of them, as arrays."""
+    """Return a loader's tensors, or pair of tensors, as arrays."""
     if isinstance(part, list | tuple):
         return tuple(map(np.asarray, part))
     return np.asarray(part)
 
 
 def time_epoch(worker: Worker[TimeEpoch]) -> dict:
-    """Milliseconds of a training epoch on a share of the images.
+    """Return milliseconds of a training epoch on a share of the images.
 
     On images it is warmed up. Where features are computed once, everything is shared
     out among the epochs, what happens for the first time included.
@@ -191,7 +191,7 @@ def time_epoch(worker: Worker[TimeEpoch]) -> dict:
 def _time_epochs(
     worker: Worker, program, model, loaders: dict, description: Description, count: int
 ) -> list[float]:
-    """Milliseconds of epochs on images, after those to warm up."""
+    """Return milliseconds of epochs on images, without the epochs that warm up."""
     # A CUDA graph of the last, smaller batch is recorded when it comes again.
     warm_up = 2 if worker.config.compile and worker.device != "cpu" else 1
     changes = {"cache_features": False, "epochs": warm_up + count}
@@ -213,7 +213,7 @@ def _train(
     description: Description,
     **changes: object,
 ) -> list[float]:
-    """Milliseconds of each epoch."""
+    """Train, and return the milliseconds of each epoch."""
     config = description.config.model_copy(update=changes)
     history = program.train(
         *(model, loaders["train"], loaders["validation"]),
@@ -224,7 +224,7 @@ def _train(
 
 
 def _time_passes(watch: Stopwatch) -> None:
-    """Passes over images: to score them, to load them, and to train on them."""
+    """Time passes over images: to score them, to load them, and to train on them."""
     worker, description = watch.worker, watch.description
     loaders = _make_loaders(watch.program, watch.data, description)
     worker.announce("passes")
@@ -249,7 +249,7 @@ def _time_passes(watch: Stopwatch) -> None:
 
 
 def _time_checkpoint(watch: Stopwatch) -> None:
-    """Writing a checkpoint; the plain programs do so within their training alone."""
+    """Time writing a checkpoint, which the plain programs do only while they train."""
     side, config, scratch = (
         watch.worker.side,
         watch.config,
@@ -263,7 +263,7 @@ def _time_checkpoint(watch: Stopwatch) -> None:
 
 
 def _time_files(watch: Stopwatch) -> dict:
-    """Writing the classifier in both forms, and running the exported one.
+    """Time writing the classifier in both forms, and running the exported file.
 
     Returns:
         What onnxruntime does for a batch, by kind of operation.

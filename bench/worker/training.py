@@ -66,7 +66,7 @@ def train(worker: Worker[Train]) -> dict:
 def _evaluate(
     worker: Worker, checkpoint: Path, data: ImageData, validation_loader
 ) -> tuple:
-    """Logits of both splits by the best classifier, as loaded from its file.
+    """Return the best classifier's logits of both splits, loaded from its file.
 
     Stored for the ONNX check are those of the decoded test images, which onnxruntime
     is given too; the plain loaders decode and resize for themselves. [D18]
@@ -86,7 +86,7 @@ def _evaluate(
 
 
 def _score_test(logits: np.ndarray, split: Split, classes: list[str]) -> ScoreRecord:
-    """Scores of the test split and the mistakes that the arm is most sure of."""
+    """Return the scores of the test split and the arm's most confident mistakes."""
     record = score(logits, split.labels, classes)
     predictions, probabilities = logits.argmax(axis=1), softmax(logits).max(axis=1)
     wrong = np.flatnonzero(predictions != split.labels)

@@ -24,7 +24,7 @@ def make_train_step(
     optimizer_state: Arrays | None = None,
     on_features: bool = False,
 ) -> TrainStep:
-    """A function that does one update from one batch and returns the batch's loss.
+    """Return a function that does one update from a batch and returns the loss.
 
     It takes inputs and labels as a loader for training has them: a pair of images and
     the dropout plan's factors, and (N,) int64.
@@ -42,7 +42,7 @@ def make_train_step(
 
 
 def make_plain_train_step(model: keras.Model, learning_rate: float) -> TrainStep:
-    """As `make_train_step`, for the plain program: its inputs are images alone."""
+    """Return such a function for the plain program, whose inputs are images alone."""
     optimizer = keras.optimizers.Adam(learning_rate)
     model.compile(optimizer=optimizer, loss=training.make_loss(), metrics=["accuracy"])
     return _make_train_step(model)
@@ -59,7 +59,7 @@ def _make_train_step(network: keras.Model) -> TrainStep:
 def compute_gradients(
     model: Classifier, inputs: Inputs, labels: np.ndarray
 ) -> tuple[float, Arrays]:
-    """Loss of one batch of images and its gradients, in torchvision's layout.
+    """Return one batch's loss and its gradients, in torchvision's layout.
 
     Only what is not frozen has a gradient. The inputs are those of a training step.
     """

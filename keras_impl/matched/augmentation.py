@@ -29,7 +29,7 @@ def augment(
 
 
 def _to_pixels(matrices: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Matrices (N, 2, 3) in units of -1 to 1 to Keras's transforms (N, 8) in pixels."""
+    """Turn matrices (N, 2, 3) in units of -1 to 1 into transforms (N, 8) in pixels."""
     half_x, half_y = (width - 1) / 2, (height - 1) / 2
     to_unit = np.array([[1 / half_x, 0, -1], [0, 1 / half_y, -1], [0, 0, 1]])
     to_pixel = np.array([[half_x, 0, half_x], [0, half_y, half_y]])

@@ -1,4 +1,4 @@
-"""Save and load a trained classifier as .weights.h5: no pickle, whole or absent."""
+"""Save and load a trained classifier as .weights.h5, which holds no code."""
 
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Description]:
 
 
 def _stored_shapes(file: h5py.File, model: Classifier) -> Shapes:
-    """Shapes of the arrays in a file, in torchvision's names and layout.
+    """Return the shapes of the arrays in a file, in torchvision's names and layout.
 
     Keras numbers the arrays of a layer and keeps its name as an attribute.
     """
@@ -97,7 +97,7 @@ def _stored_shapes(file: h5py.File, model: Classifier) -> Shapes:
 
 
 def load_optimizer_state(path: Path) -> Arrays:
-    """The optimizer's state in a checkpoint, for `optimizer.load_optimizer`.
+    """Return the optimizer's state in a checkpoint, for `optimizer.load_optimizer`.
 
     Returns:
         What was given to `save_checkpoint`; empty if the checkpoint holds none.

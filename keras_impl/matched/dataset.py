@@ -35,7 +35,7 @@ class _EpochDataset(keras.utils.PyDataset):
         return -(-len(self.labels) // self.description.config.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """The order of an epoch, counted from 1; PyTorch: the training loop sets it.
+        """Choose the order of an epoch, counted from 1. PyTorch's loop does so too.
 
         fit() calls on_epoch_begin() of a data set, but on JAX once more than there are
         epochs, to build the model from a batch.
@@ -47,7 +47,7 @@ class _EpochDataset(keras.utils.PyDataset):
             self.order = epoch_order(len(self.labels), seed, epoch)
 
     def make_pipeline(self) -> "keras.utils.PyDataset | tf.data.Dataset":
-        """What fit() and predict() take the batches from.
+        """Return what fit() and predict() take the batches from.
 
         [D34] On TensorFlow they would put them into a tf.data pipeline whose tuner may
         keep an epoch from ending. PyTorch's loop takes them from the loader itself.
@@ -68,12 +68,12 @@ class _EpochDataset(keras.utils.PyDataset):
         return counted.prefetch(1).with_options(options)
 
     def indices(self, batch: int) -> np.ndarray:
-        """Which images stand in a batch of this epoch."""
+        """Return which images stand in a batch of this epoch."""
         size = self.description.config.batch_size
         return self.order[batch * size : (batch + 1) * size]
 
     def _make_batch(self, inputs: np.ndarray, indices: np.ndarray) -> tuple:
-        """Inputs and labels; for training, (inputs, factors) and labels."""
+        """Return inputs and labels; for training, (inputs, factors) and labels."""
         if self.training:
             config, count = self.description.config, len(self.labels)
             inputs = inputs, plan_dropout(config, count, self.epoch, indices)
@@ -116,7 +116,7 @@ def normalise(images: np.ndarray, description: Description) -> np.ndarray:
 def make_loader(
     split: Split, description: Description, training: bool = False
 ) -> ImageDataset:
-    """Batches of (images, labels), reordered every epoch where they are for training.
+    """Make batches of (images, labels), in a new order in every training epoch.
 
     Batches for training are ((images, kept), labels), with the dropout plan's factors
     (N, inner_size). The last, smaller batch is kept.
@@ -130,7 +130,7 @@ def make_feature_loader(
     description: Description,
     training: bool = False,
 ) -> keras.utils.PyDataset:
-    """Batches of (features, labels) in the order in which `make_loader` has images.
+    """Make batches of (features, labels) in the order of `make_loader`'s images.
 
     Args:
         features: the backbone's output for each image, (N, 1280) float32.

@@ -10,7 +10,7 @@ BACKEND = keras.backend.backend()  # chosen by KERAS_BACKEND before the import
 
 
 def set_up(config: Config) -> str:
-    """Seed the framework and choose its device; returns the device's name.
+    """Seed the framework, choose its device, and return the device's name.
 
     Raises:
         UserError: `device` is "cuda" and the framework finds no GPU.
@@ -30,7 +30,7 @@ def set_up(config: Config) -> str:
 
 
 def find_device(config: Config) -> str:
-    """ "cuda" where there is a GPU to use, else "cpu".
+    """Return "cuda" where there is a GPU to use, else "cpu".
 
     [D19] Keras takes a GPU by itself; PyTorch is told for each model and tensor.
     """
@@ -39,7 +39,7 @@ def find_device(config: Config) -> str:
 
 
 def peak_device_mib() -> float | None:
-    """Largest memory taken on the GPU so far, MiB; None without one."""
+    """Return the largest memory taken on the GPU so far, MiB; None without a GPU."""
     backend = BACKENDS[BACKEND]
     return (backend.peak_bytes() if backend.has_gpu() else 0) / 2**20 or None
 
@@ -50,5 +50,5 @@ def synchronise() -> None:
 
 
 def num_threads() -> int:
-    """Threads that one operation may use."""
+    """Return how many threads one operation may use."""
     return BACKENDS[BACKEND].num_threads()

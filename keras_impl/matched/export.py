@@ -1,4 +1,4 @@
-"""Export the classifier to ONNX: inference only, dynamic batch, one file."""
+"""Export the classifier to ONNX: one file, for inference, with batches of any size."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ def compute_features(
     on_batch: OnBatch = ignore,
     store: Path | None = None,
 ) -> np.ndarray:
-    """The backbone's features of all images, (N, 1280) float32, in loader order.
+    """Return the backbone's features of all images, (N, 1280), in loader order.
 
     Args:
         backbone: the classifier's, or what `fold_batch_norm` made of it.
@@ -30,7 +30,7 @@ def compute_features(
 def predict_logits(
     network: keras.Model, loader: keras.utils.PyDataset, on_batch: OnBatch = ignore
 ) -> np.ndarray:
-    """Logits of all samples, (N, classes) float32, in loader order; no dropout.
+    """Return the logits of all samples, (N, classes), in loader order.
 
     Args:
         network: the classifier, what `fold_classifier` made of it, or its head where
@@ -46,14 +46,14 @@ def predict_logits(
 
 
 def predict_batch(network: keras.Model, inputs: np.ndarray) -> np.ndarray:
-    """Outputs of one batch, in this framework's layout, inference mode."""
+    """Return the outputs of one batch, in inference mode and the framework's layout."""
     return network.predict_on_batch(inputs)
 
 
 def _batches(
     network: keras.Model, loader: keras.utils.PyDataset, on_batch: OnBatch
 ) -> Iterator[np.ndarray]:
-    """What predict() does, but it would keep all outputs in memory."""
+    """Do what predict() does without keeping all outputs in memory."""
     for number, (inputs, _) in enumerate(loader, 1):
         yield network.predict_on_batch(inputs).astype(keras.config.floatx())
         on_batch(number, len(loader))

@@ -1,4 +1,4 @@
-"""MobileNetV2 with a new head: frozen backbone, dense 100, dropout, dense to logits."""
+"""MobileNetV2 with a new head: a frozen backbone, and two dense layers with dropout."""
 
 import keras
 from keras import layers, ops
@@ -119,7 +119,7 @@ def set_backbone_trainable(
 
 
 def fold_batch_norm(model: Classifier) -> keras.Model:
-    """The frozen backbone for inference, batch norm folded into its convolutions.
+    """Return the frozen backbone with batch norm folded into its convolutions.
 
     With fixed statistics batch norm is a factor and a sum for each channel, which the
     convolution before it can do as well: equal features to rounding, in less time.
@@ -157,7 +157,7 @@ def _pass_batch_norm(layer: layers.Layer, inputs, *rest, **options):
 
 
 def fold_classifier(model: Classifier) -> keras.Model:
-    """The classifier's own head on its frozen backbone with batch norm folded.
+    """Return the classifier's own head on its frozen backbone with batch norm folded.
 
     Training it trains the classifier's head; images pass in less time.
     """

@@ -15,7 +15,7 @@ from shared.model.weights import Arrays
 def make_optimizer(
     network: keras.Model, config: Config, num_steps: int
 ) -> keras.optimizers.Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019) over what is not frozen.
+    """Make AdamW (Loshchilov and Hutter, 2019) for everything that is not frozen.
 
     With weight decay 0 it is Adam (Kingma and Ba, 2015).
 
@@ -59,7 +59,7 @@ class _Adam(keras.optimizers.Adam):
 
 
 def read_optimizer(model: Classifier, optimizer: keras.optimizers.Optimizer) -> Arrays:
-    """The optimizer's step and moments by the names of what it trains; copies.
+    """Return copies of the optimizer's step and moments, named after what it trains.
 
     Returns:
         `step`, and `exp_avg/<name>` and `exp_avg_sq/<name>` in torchvision's names and
@@ -74,7 +74,7 @@ def read_optimizer(model: Classifier, optimizer: keras.optimizers.Optimizer) -> 
 def load_optimizer(
     model: Classifier, optimizer: keras.optimizers.Optimizer, arrays: Arrays
 ) -> None:
-    """Let the optimizer go on from where `read_optimizer` of either side read it.
+    """Set the optimizer to the state that `read_optimizer` of either side has read.
 
     Raises:
         UserError: the state is of another optimizer or model.
@@ -95,7 +95,7 @@ def load_optimizer(
 def _moments(
     model: Classifier, optimizer: keras.optimizers.Optimizer
 ) -> dict[str, tuple[str, keras.Variable]]:
-    """Name of each array that is trained, and its moment, by the moment's name."""
+    """Return each trained array's name and moment, by the moment's name."""
     found = {}
     for name, variable in find_trained(model).items():
         index = optimizer._get_variable_index(variable)

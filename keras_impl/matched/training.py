@@ -56,7 +56,7 @@ def train(
 
 
 def _choose_network(model: Classifier, config: Config) -> keras.Model:
-    """What the batches pass through: of a frozen backbone, as little as will do."""
+    """Return the smallest network that the batches have to pass through."""
     if config.features_are_cached:
         return model.head
     frozen = not model.backbone.trainable_variables
@@ -64,7 +64,7 @@ def _choose_network(model: Classifier, config: Config) -> keras.Model:
 
 
 def add_dropout_plan(network: keras.Model, head: keras.Model) -> keras.Model:
-    """The same layers in a network with a second input: the dropout plan's factors.
+    """Return the same layers with a second input, the dropout plan's factors.
 
     [D17] PyTorch: a second argument of forward().
 

@@ -7,7 +7,7 @@ from pytorch_impl.matched.model import Classifier
 
 
 def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
-    """Output of each of the 19 blocks for one batch, as (N, H, W, C); inference mode.
+    """Return the output of each of the 19 blocks for one batch, (N, H, W, C).
 
     Args:
         images: normalised, in this framework's layout.

@@ -1,4 +1,4 @@
-"""Save and load a trained classifier as safetensors: no pickle, whole or absent."""
+"""Save and load a trained classifier as safetensors, which holds no code."""
 
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Description]:
 
 
 def load_optimizer_state(path: Path) -> Arrays:
-    """The optimizer's state in a checkpoint, for `optimizer.load_optimizer`.
+    """Return the optimizer's state in a checkpoint, for `optimizer.load_optimizer`.
 
     Returns:
         What was given to `save_checkpoint`; empty if the checkpoint holds none.

@@ -37,7 +37,7 @@ class ImageDataset(Dataset):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: list[int]) -> list[tuple]:
-        """The items of a batch at once, which a DataLoader asks for where it can."""
+        """Return the items of a batch at once; a DataLoader asks for them if it can."""
         images = torch.from_numpy(self.split.images[indices])
         images = images.permute(0, 3, 1, 2)  # [D04] (N, 3, H, W)
         images = images.to(torch.get_default_dtype())
@@ -50,7 +50,7 @@ class ImageDataset(Dataset):
 def _make_items(
     dataset: "ImageDataset | _FeatureDataset", inputs: torch.Tensor, indices: list[int]
 ) -> list[tuple]:
-    """Pairs of input and label; for training, of (input, factors) and label."""
+    """Return pairs of input and label; for training, of (input, factors) and label."""
     labels = dataset.labels[indices].tolist()
     if dataset.training:
         config, count = dataset.description.config, len(dataset)
@@ -73,7 +73,7 @@ def normalise(images: torch.Tensor, description: Description) -> torch.Tensor:
 def make_loader(
     split: Split, description: Description, training: bool = False
 ) -> DataLoader:
-    """Batches of (images, labels), reordered every epoch where they are for training.
+    """Make batches of (images, labels), in a new order in every training epoch.
 
     Batches for training are ((images, kept), labels), with the dropout plan's factors
     (N, inner_size). The last, smaller batch is kept.
@@ -88,7 +88,7 @@ def make_feature_loader(
     description: Description,
     training: bool = False,
 ) -> DataLoader:
-    """Batches of (features, labels) in the order in which `make_loader` has images.
+    """Make batches of (features, labels) in the order of `make_loader`'s images.
 
     Args:
         features: the backbone's output for each image, (N, 1280) float32.

@@ -7,7 +7,7 @@ from shared.errors import UserError
 
 
 def set_up(config: Config) -> str:
-    """Seed the framework and choose its device; returns the device's name.
+    """Seed the framework, choose its device, and return the device's name.
 
     Raises:
         UserError: `device` is "cuda" and the framework finds no GPU.
@@ -33,7 +33,7 @@ def set_up(config: Config) -> str:
 
 
 def find_device(config: Config) -> str:
-    """ "cuda" where there is a GPU to use, else "cpu".
+    """Return "cuda" where there is a GPU to use, else "cpu".
 
     [D19] PyTorch is told for each model and tensor; Keras takes a GPU by itself.
     """
@@ -41,7 +41,7 @@ def find_device(config: Config) -> str:
 
 
 def peak_device_mib() -> float | None:
-    """Largest memory taken on the GPU so far, MiB; None without one."""
+    """Return the largest memory taken on the GPU so far, MiB; None without a GPU."""
     return torch.cuda.max_memory_allocated() / 2**20 or None
 
 
@@ -52,5 +52,5 @@ def synchronise() -> None:
 
 
 def num_threads() -> int:
-    """Threads that one operation may use."""
+    """Return how many threads one operation may use."""
     return torch.get_num_threads()

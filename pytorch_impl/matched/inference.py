@@ -18,7 +18,7 @@ def compute_features(
     on_batch: OnBatch = ignore,
     store: Path | None = None,
 ) -> np.ndarray:
-    """The backbone's features of all images, (N, 1280) float32, in loader order.
+    """Return the backbone's features of all images, (N, 1280), in loader order.
 
     Args:
         backbone: the classifier's, or what `fold_batch_norm` made of it.
@@ -32,7 +32,7 @@ def compute_features(
 def predict_logits(
     network: nn.Module, loader: DataLoader, on_batch: OnBatch = ignore
 ) -> np.ndarray:
-    """Logits of all samples, (N, classes) float32, in loader order; no dropout.
+    """Return the logits of all samples, (N, classes), in loader order.
 
     Args:
         network: the classifier, what `fold_classifier` made of it, or its head where
@@ -42,7 +42,7 @@ def predict_logits(
 
 
 def predict_batch(network: nn.Module, inputs: np.ndarray) -> np.ndarray:
-    """Outputs of one batch, in this framework's layout, inference mode."""
+    """Return the outputs of one batch, in inference mode and the framework's layout."""
     network.eval()  # Keras: predict() always runs in inference mode
     device = next(network.parameters()).device
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""MobileNetV2 with a new head: frozen backbone, dense 100, dropout, dense to logits."""
+"""MobileNetV2 with a new head: a frozen backbone, and two dense layers with dropout."""
 
 import copy
 from collections import OrderedDict
@@ -108,7 +108,7 @@ def set_backbone_trainable(
 
 
 def fold_batch_norm(model: Classifier) -> nn.Module:
-    """The frozen backbone for inference, batch norm folded into its convolutions.
+    """Return the frozen backbone with batch norm folded into its convolutions.
 
     With fixed statistics batch norm is a factor and a sum for each channel, which the
     convolution before it can do as well: equal features to rounding, in less time.
@@ -120,7 +120,7 @@ def fold_batch_norm(model: Classifier) -> nn.Module:
 
 
 def fold_classifier(model: Classifier) -> nn.Module:
-    """The classifier's own head on its frozen backbone with batch norm folded.
+    """Return the classifier's own head on its frozen backbone with batch norm folded.
 
     Training it trains the classifier's head; images pass in less time.
     """

@@ -15,7 +15,7 @@ from shared.model.weights import Arrays
 def make_optimizer(
     network: nn.Module, config: Config, num_steps: int
 ) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019) over what is not frozen.
+    """Make AdamW (Loshchilov and Hutter, 2019) for everything that is not frozen.
 
     With weight decay 0 it is Adam (Kingma and Ba, 2015).
 
@@ -42,7 +42,7 @@ def make_optimizer(
 
 
 def read_optimizer(model: Classifier, optimizer: torch.optim.Optimizer) -> Arrays:
-    """The optimizer's step and moments by the names of what it trains; copies.
+    """Return copies of the optimizer's step and moments, named after what it trains.
 
     Returns:
         `step`, and `exp_avg/<name>` and `exp_avg_sq/<name>` in torchvision's names and
@@ -61,7 +61,7 @@ def read_optimizer(model: Classifier, optimizer: torch.optim.Optimizer) -> Array
 def load_optimizer(
     model: Classifier, optimizer: torch.optim.Optimizer, arrays: Arrays
 ) -> None:
-    """Let the optimizer go on from where `read_optimizer` of either side read it.
+    """Set the optimizer to the state that `read_optimizer` of either side has read.
 
     Raises:
         UserError: the state is of another optimizer or model.

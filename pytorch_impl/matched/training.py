@@ -58,7 +58,7 @@ def train(
 
 
 def _choose_network(model: Classifier, config: Config) -> nn.Module:
-    """What the batches pass through: of a frozen backbone, as little as will do."""
+    """Return the smallest network that the batches have to pass through."""
     if config.features_are_cached:
         return model.head
     frozen = not any(p.requires_grad for p in model.backbone.parameters())
@@ -84,7 +84,7 @@ def keep_checkpoints(
 def _train_epoch(
     network: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One pass over all batches; returns the logits seen and the labels, in order."""
+    """Learn from every batch once; return the logits and the labels in their order."""
     network.train()
     seen_logits, seen_labels = [], []
     for inputs, labels in loader:
@@ -101,7 +101,7 @@ def update(
     inputs: torch.Tensor | list[torch.Tensor],
     labels: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Forward, backward, step: what fit() does for each batch in Keras."""
+    """Go forward, backward, and take a step, as fit() does for each batch in Keras."""
     device = next(network.parameters()).device
     optimizer.zero_grad()
     parts = [inputs] if isinstance(inputs, torch.Tensor) else inputs
