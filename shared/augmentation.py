@@ -12,7 +12,7 @@ ASPECT_RATIOS = (3 / 4, 4 / 3)  # torchvision's RandomResizedCrop
 
 
 def plan_matrix(config: Config, epoch: int, index: int) -> np.ndarray:
-    """Affine matrix (2, 3) float32 for training image `index` in epoch `epoch`.
+    """Return the affine matrix (2, 3) float32 of a training image in an epoch.
 
     It takes an output position (x, y, 1) to an input position, in units where the
     image spans -1 to 1 between the centres of its outermost pixels.

@@ -116,12 +116,12 @@ class Config(BaseModel):
 
     @property
     def is_rounded(self) -> bool:
-        """Computed in 16 bits: no comparison to float32's digits can hold."""
+        """Whether it computes in 16 bits: no comparison to float32's digits can hold."""
         return self.precision == "bfloat16"
 
     @property
     def features_are_cached(self) -> bool:
-        """Augmented images differ in every epoch, so their features do too.
+        """Whether features are computed once; augmented images differ in every epoch.
 
         The plain division trains on images: its backbones may drift. [D01]
         """

@@ -17,7 +17,7 @@ HIDDEN_LAYER = 0  # part of the key: the head has one layer with dropout
 def plan_dropout(
     config: Config, num_images: int, epoch: int, indices: Sequence[int]
 ) -> np.ndarray:
-    """Factors (n, inner_size) float32 for the hidden units of some training images.
+    """Return factors (n, inner_size) float32 for the hidden units of training images.
 
     A unit that is dropped has the factor 0, one that is kept 1 / (1 - rate), so that
     the expected sum stays the same (Srivastava et al., "Dropout", 2014, in the form
@@ -39,6 +39,6 @@ def plan_dropout(
 def _kept_units(
     seed: int, epoch: int, num_images: int, num_units: int, rate: float
 ) -> np.ndarray:
-    """Whether each unit is kept, (images, units) bool; rows do not depend on others."""
+    """Return whether each unit is kept, (images, units) bool."""
     random = stream(seed, DROPOUT, epoch, HIDDEN_LAYER)
     return random.random((num_images, num_units), np.float32) >= np.float32(rate)

@@ -1,4 +1,4 @@
-"""The one exception that means: the user can mend this."""
+"""The one exception for mistakes that the user can mend."""
 
 
 class UserError(Exception):

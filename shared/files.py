@@ -17,7 +17,7 @@ UNFINISHED = ".bench-unfinished-"  # what the names of files under way begin wit
 
 
 def cache_folder() -> Path:
-    """Folder for decoded images, downloads and converted weights ($BENCH_CACHE)."""
+    """Return the folder for decoded images, downloads and weights ($BENCH_CACHE)."""
     chosen = os.environ.get("BENCH_CACHE")
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("bench-suite"))
 
@@ -80,13 +80,13 @@ def require_free_space(folder: Path, needed_bytes: int) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def explained(error: OSError, path: Path) -> Exception:
-    """UserError for what the user can mend; else the error itself."""
+    """Return a UserError for what the user can mend, else the error itself."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         what = "no space is left on the disk"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -4,7 +4,7 @@ import os
 
 
 def num_cores() -> int:
-    """Cores that this process may run on, which a container makes fewer."""
+    """Return how many cores this process may run on; a container may allow fewer."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -54,14 +54,14 @@ ROUNDING_OF_LOGITS = 1e-4
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (N, classes) float64 of logits (N, classes)."""
+    """Return probabilities (N, classes) float64 of logits (N, classes)."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over samples of -log p(label), natural logarithm, float64.
+    """Return the mean over samples of -log p(label), natural logarithm, float64.
 
     [D10] A mean over samples, not a mean of batch means: the last, smaller batch
     would weigh too much.
@@ -72,7 +72,7 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Share of samples whose largest logit is the label's; ties go to the first."""
+    """Return the share of samples whose largest logit is the label's."""
     return float(np.mean(logits.argmax(axis=1) == labels))
 
 
@@ -82,7 +82,7 @@ def score_epoch(
     validation: tuple[np.ndarray, np.ndarray],
     seconds: float,
 ) -> EpochRecord:
-    """Loss and accuracy of an epoch from (logits, labels) of both splits.
+    """Return loss and accuracy of an epoch from (logits, labels) of both splits.
 
     Args:
         epoch: counted from 1.
@@ -101,7 +101,7 @@ def score_epoch(
 def confusion_matrix(
     labels: np.ndarray, predictions: np.ndarray, num_classes: int
 ) -> np.ndarray:
-    """Counts (classes, classes) int64, rows are labels, columns are predictions."""
+    """Return counts (classes, classes) int64; rows are labels, columns predictions."""
     cells = labels * num_classes + predictions
     return np.bincount(cells, minlength=num_classes**2).reshape(
         num_classes, num_classes
@@ -109,7 +109,7 @@ def confusion_matrix(
 
 
 def score(logits: np.ndarray, labels: np.ndarray, classes: list[str]) -> ScoreRecord:
-    """Every score of one split; `logits` (N, classes), `labels` (N,)."""
+    """Return every score of one split; `logits` (N, classes), `labels` (N,)."""
     predictions = logits.argmax(axis=1)
     confusion = confusion_matrix(labels, predictions, len(classes))
     hits = np.diag(confusion)
@@ -139,7 +139,7 @@ def score(logits: np.ndarray, labels: np.ndarray, classes: list[str]) -> ScoreRe
 def max_scaled_diff(
     values: np.ndarray, reference: np.ndarray, least_scale: float = 0.0
 ) -> float:
-    """max |values - reference| / max |reference|, in float64.
+    """Return max |values - reference| / max |reference|, in float64.
 
     Args:
         least_scale: the divisor where the reference is smaller than this.
@@ -180,7 +180,7 @@ def comparable(
     values: np.ndarray | None,
     reference: np.ndarray | None,
 ) -> float:
-    """A measure of two arrays; infinite where they cannot be compared.
+    """Return a measure of two arrays; infinite if they cannot be compared.
 
     Because one is missing, the shapes differ, a value is not finite, or `measure` finds
     nothing to compare.
@@ -196,12 +196,12 @@ def comparable(
 
 
 def top1_agreement(logits: np.ndarray, reference: np.ndarray) -> float:
-    """Share of samples for which both name the same class."""
+    """Return the share of samples for which both name the same class."""
     return float(np.mean(logits.argmax(axis=1) == reference.argmax(axis=1)))
 
 
 def near_tie(logits: np.ndarray) -> np.ndarray:
-    """Images whose two largest logits are so close that rounding can swap them.
+    """Return which images' two largest logits are so close that rounding can swap them.
 
     Closer than what two equal networks may differ by, ROUNDING_OF_LOGITS of the largest
     logit.

@@ -66,7 +66,7 @@ def _download(wheel: Path) -> None:
 
 
 def _reason(said: str) -> str:
-    """What pip says from its last ERROR on, in one line."""
+    """Return what pip says from its last ERROR on, in one line."""
     if "connection broken" in said:
         return "no connection to the package index"
     return " ".join(said.rpartition("ERROR: ")[2].split()) or "pip said nothing"

@@ -184,7 +184,7 @@ def find_images(
 
 
 def _choose(paths: dict[str, Path], limit: int, seed: int) -> dict[str, Path]:
-    """At most `limit` images, of every class the same share, at least one of each."""
+    """Choose at most `limit` images, the same share of every class, at least one each."""
     if limit >= len(paths):
         return paths
     by_class: dict[str, list[str]] = {}
@@ -208,7 +208,7 @@ def _choose(paths: dict[str, Path], limit: int, seed: int) -> dict[str, Path]:
 
 
 def _find_unusable(named: dict[str, Path], endings: tuple[str, ...]) -> list[str]:
-    """Names of images that would be left out, or cannot be decoded; with the reason."""
+    """Return the images that would be left out or cannot be decoded, with the reason."""
 
     def problem(path: Path) -> str | None:
         if path.suffix.lower() not in endings:
@@ -256,12 +256,12 @@ def open_image(source: str) -> BytesIO:
 
 
 def read_imagenet_classes() -> list[str]:
-    """Names of ImageNet's 1000 classes, in the order of the network's outputs."""
+    """Return ImageNet's 1000 class names, in the order of the network's outputs."""
     return IMAGENET_CLASSES.read_text().splitlines()
 
 
 def rank(probabilities: np.ndarray, classes: list[str], count: int) -> dict[str, float]:
-    """The `count` most probable classes of one image, most probable first."""
+    """Return the `count` most probable classes of one image, most probable first."""
     order = np.argsort(-probabilities)[:count]
     return {classes[i]: float(probabilities[i]) for i in order}
 

@@ -1,4 +1,4 @@
-"""How long work tells how far it is."""
+"""A callback by which long work says how far it is."""
 
 from collections.abc import Callable
 
@@ -6,4 +6,4 @@ OnBatch = Callable[[int, int], None]  # (batches done, batches in all)
 
 
 def ignore(done: int, total: int) -> None:
-    """The listener that nobody asked for."""
+    """Default callback: does nothing."""

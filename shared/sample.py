@@ -44,7 +44,7 @@ class Sample:
 
     @cached_property
     def ramp(self) -> np.ndarray:
-        """A picture whose values are its pixels' places: (H, W, 3) float32.
+        """Return a picture whose values are its pixels' places, (H, W, 3) float32.
 
         Channel 0 rises from 0 to 1 from left to right, channel 1 from top to bottom;
         upright, as most photos are.
@@ -54,7 +54,7 @@ class Sample:
 
     @cached_property
     def channels(self) -> np.ndarray:
-        """What the third block's depthwise convolution gets of a batch, by its shape.
+        """Return an array of the shape that the third block's depthwise convolution gets.
 
         (BATCH_SIZE, 56, 56, 144) float32, from the images' values.
         """
@@ -62,7 +62,7 @@ class Sample:
 
     @cached_property
     def endings(self) -> Path:
-        """A folder of classes, one, with a file for each ending that images have."""
+        """Make a folder with one class and a file for each ending that images have."""
         folder = self.folder / "endings" / "class"
         folder.mkdir(parents=True)
         for ending in ENDINGS:
@@ -72,7 +72,7 @@ class Sample:
 
     @cached_property
     def numbered(self) -> Path:
-        """A folder of classes, one, whose images of one pixel hold their number.
+        """Make a folder with one class, whose images of one pixel hold their number.
 
         The number is red * 256 + green: the order of a data set can be read off.
         """
@@ -85,7 +85,7 @@ class Sample:
 
 
 def seconds_of_a_call(call: Callable[[], object]) -> float:
-    """Median of a few calls after one to warm up; each must wait for its result."""
+    """Return the median seconds of a few calls after one to warm up."""
     seconds = []
     for _ in range(1 + NUM_CALLS):
         start = now()
@@ -95,14 +95,14 @@ def seconds_of_a_call(call: Callable[[], object]) -> float:
 
 
 def slow_batches() -> Iterator[int]:
-    """Batches that take as long as a training step."""
+    """Return batches that take as long to make as a training step takes."""
     for batch in range(SLOW_BATCHES):
         time.sleep(BATCH_S)
         yield batch
 
 
 def longest_wait(make_loader: Callable[[], Iterable]) -> float:
-    """Seconds from a loop's last batch to its end; of several passes the most."""
+    """Return the most seconds of several passes from the last batch to the end."""
     waits = []
     for _ in range(NUM_PASSES):
         last = 0.0

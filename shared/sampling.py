@@ -7,14 +7,14 @@ ORDER, AUGMENTATION, HEAD, BACKBONE, CALIBRATION, TIMING, DROPOUT, LIMIT = range
 
 
 def stream(seed: int, purpose: int, *key: int) -> np.random.Generator:
-    """Philox generator keyed by (seed, purpose, *key); equal keys, equal numbers."""
+    """Return a Philox generator; equal (seed, purpose, *key) give equal numbers."""
     return np.random.Generator(
         np.random.Philox(np.random.SeedSequence([seed, purpose, *key]))
     )
 
 
 def epoch_order(num_images: int, seed: int, epoch: int) -> np.ndarray:
-    """Order in which epoch `epoch` (from 1) visits the training images, (N,) int64.
+    """Return the order of the training images in an epoch (from 1), (N,) int64.
 
     [D14] A full permutation, as PyTorch's DataLoader draws; Keras's directory loader
     shuffles within a buffer only.

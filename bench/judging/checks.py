@@ -38,7 +38,7 @@ def make_checks(
     scaling: ScalingRecord | None = None,
     speedups: SpeedupsRecord | None = None,
 ) -> list[Check]:
-    """Everything about a run that passes or fails."""
+    """Make every statement about a run that passes or fails."""
     checks: list[Check] = []
     for name, arm in arms.items():
         if arm.onnx:
@@ -83,7 +83,7 @@ def _timing_checks(arms: dict[str, ArmRecord], timing: TimingRunRecord) -> list[
 
 
 def _control_checks(control: ControlRecord) -> list[Check]:
-    """An arm against itself: no ratio is shown, and steady phases are close to 1."""
+    """Check that no ratio of an arm to itself is shown, and that steady ones are near 1."""
     checks = []
     for arm, ratios in control.arms.items():
         out = [p for p, one in ratios.items() if is_shown(one.interval, equal=1)]
@@ -97,7 +97,7 @@ def _control_checks(control: ControlRecord) -> list[Check]:
 
 
 def _scaling_checks(scaling: ScalingRecord) -> list[Check]:
-    """Time is about linear in the number of images, and memory does not grow."""
+    """Check that time is about linear in the number of images, and memory constant."""
     checks = []
     for arm, points in scaling.by_arm.items():
         if len(points) >= 3:
@@ -112,7 +112,7 @@ def _scaling_checks(scaling: ScalingRecord) -> list[Check]:
 
 
 def _speedup_checks(speedups: SpeedupsRecord) -> list[Check]:
-    """No rung is shown to be less accurate than the one before."""
+    """Check that no version is shown to be less accurate than the version before."""
     return [
         Check(
             name=f"{arm}, {rung.name}: McNemar's p of a loss of test accuracy",

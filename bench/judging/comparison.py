@@ -22,7 +22,7 @@ MIN_PASS_IMAGES = 8000  # between the two readings
 def compare_arms(
     arms: dict[str, ArmRecord], labels: np.ndarray
 ) -> list[ComparisonRecord]:
-    """Compare what the first arm and each other one predict for the same test images.
+    """Compare the first arm's predictions for the test images with each other arm's.
 
     The differences in accuracy are judged together.
 
@@ -71,7 +71,7 @@ def compare_timing(
 
 
 def memory_growth(points: Sequence[ScalingPoint]) -> dict[str, float]:
-    """MiB that 1,000 images add in the pass over the most images, by kind of memory.
+    """Return the MiB that 1,000 images add in the largest pass, by kind of memory.
 
     Nothing where no pass over enough images was measured.
     """

@@ -23,7 +23,7 @@ MIN_ROUNDS = 5  # fewer processes say too little about the spread between them
 
 
 def is_shown(interval: Interval, equal: float = 0.0) -> bool:
-    """Whether a difference is shown: its interval leaves out `equal`.
+    """Return whether a difference is shown: its interval leaves out `equal`.
 
     Args:
         equal: the value that stands for no difference; 1 for a ratio.
@@ -115,7 +115,7 @@ class AccuracyDifference:
 def accuracy_difference(
     first_correct: np.ndarray, second_correct: np.ndarray
 ) -> AccuracyDifference:
-    """The first classifier's accuracy minus the second one's.
+    """Return the first classifier's accuracy minus the second classifier's.
 
     Args:
         first_correct, second_correct: whether each gets an image right, (N,) bool.
@@ -132,7 +132,7 @@ Difference = MeanDifference | AccuracyDifference
 
 @dataclass(frozen=True)
 class Decision:
-    """What is said of one difference.
+    """What the rule says of one difference.
 
     Attributes:
         interval: leaves out 0 exactly where `p` is below 0.05.
@@ -177,7 +177,7 @@ def decide(family: Sequence[Difference]) -> list[Decision]:
 
 
 def summarise(rounds: Rounds, images: int | None) -> TimingRecord:
-    """Median and interquartile range of all samples; `images` in one sample."""
+    """Return median and interquartile range of samples that pass `images` each."""
     samples = [sample for one_round in rounds.values() for sample in one_round]
     low, median, high = np.percentile(samples, [25, 50, 75])
     return TimingRecord(
@@ -192,7 +192,7 @@ def summarise(rounds: Rounds, images: int | None) -> TimingRecord:
 def compare_times(
     pairs: Mapping[str, tuple[Rounds, Rounds]], names: tuple[str, str]
 ) -> dict[str, TimingComparison]:
-    """Ratios of the typical times of two arms, judged together.
+    """Return ratios of the typical times of two arms, judged together.
 
     The first sample of both in a round is a pair, and so on: where arms work in turns,
     those met the same load. Samples of one process are not independent of each other,
@@ -216,7 +216,7 @@ def compare_times(
 
 
 def _log_ratios(first: Rounds, second: Rounds) -> np.ndarray:
-    """Logarithm of the median ratio in each round that both arms have."""
+    """Return the logarithm of the median ratio in each round that both arms have."""
     logs = []
     for number in sorted(first.keys() & second.keys()):
         # A budget may have cut one of the two short.
@@ -240,17 +240,17 @@ def _describe_ratio(found: Decision, names: tuple[str, str]) -> TimingComparison
 
 
 def accuracy_interval(accuracy: float, images: int) -> Interval:
-    """95 % interval of one classifier's accuracy, Wilson's (Wilson, 1927)."""
+    """Return the 95 % interval of one classifier's accuracy (Wilson, 1927)."""
     test = stats.binomtest(round(accuracy * images), images)
     low, high = test.proportion_ci(method="wilson")
     return float(low), float(high)
 
 
 def growth(images: Sequence[int], values: Sequence[float]) -> float:
-    """Exponent p of the power law images^p that fits best: 1 is linear, 0 constant."""
+    """Return the exponent p of the best power law images^p: 1 is linear, 0 constant."""
     return float(np.polyfit(np.log(images), np.log(values), 1)[0])
 
 
 def foretell(images: Sequence[int], values: Sequence[float], more_images: int) -> float:
-    """Value for a larger number of images: the least-squares line goes on."""
+    """Return the value of the least-squares line for a larger number of images."""
     return float(np.polyval(np.polyfit(images, values, 1), more_images))

@@ -42,7 +42,7 @@ def describe_environment(
 
 
 def describe_state() -> MachineState:
-    """Load, clocks and temperatures now."""
+    """Read load, clocks and temperatures now."""
     clock = psutil.cpu_freq()
     gpu = _output(
         "nvidia-smi",
@@ -60,7 +60,7 @@ def describe_state() -> MachineState:
 
 
 def _number(text: str) -> float | None:
-    """What nvidia-smi prints; None for "[N/A]", as it has it for a part of a GPU."""
+    """Return the number that nvidia-smi prints; None for "[N/A]", as on a part of a GPU."""
     try:
         return float(text)
     except ValueError:
@@ -68,7 +68,7 @@ def _number(text: str) -> float | None:
 
 
 def _cpu_celsius() -> float | None:
-    """The hottest sensor of the processor; None where the machine tells nothing."""
+    """Return the processor's hottest sensor, °C; None where the machine tells nothing."""
     if not hasattr(psutil, "sensors_temperatures"):  # macOS
         return None
     sensors = psutil.sensors_temperatures()
@@ -94,7 +94,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Commit of this project's checkout, marked where files differ from it."""
+    """Return the commit of this project's checkout, marked if files differ from it."""
     here = str(Path(__file__).parent.parent)
     commit = _output("git", "-C", here, "rev-parse", "HEAD")
     changed = _output("git", "-C", here, "status", "--porcelain", "-uno")
@@ -102,7 +102,7 @@ def _commit() -> str | None:
 
 
 def _output(*command: str) -> str | None:
-    """First line that a program prints; None where it is missing or fails."""
+    """Return the first line that a program prints; None if it is missing or fails."""
     if not shutil.which(command[0]):
         return None
     done = subprocess.run(command, capture_output=True, text=True, check=False)

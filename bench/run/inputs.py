@@ -81,7 +81,7 @@ def prepare_weights(
 
 
 def _fetch_first(config: Config, display: Display) -> Weights:
-    """The first published weights that can be reached."""
+    """Return the first published weights that can be reached."""
     reasons = []
     for name in PUBLISHED:
         try:

@@ -14,7 +14,7 @@ ONNX_LOGITS = "onnx_logits.npy"  # of all test images, beside those of the frame
 
 
 def check_onnx(run: Run, arm: str) -> OnnxRecord:
-    """Every test image through onnxruntime, against the framework's own logits."""
+    """Run every test image through onnxruntime; compare with the framework's logits."""
     run.display.show(f"{arm}: checking with onnxruntime")
     path = run.options.output / "models" / f"{arm}.onnx"
     graph, images = OnnxClassifier(path), run.data.splits["test"].images
@@ -31,7 +31,7 @@ def check_onnx(run: Run, arm: str) -> OnnxRecord:
 
 
 def compare_graphs(run: Run) -> None:
-    """PyTorch's trained classifier, exported by each side."""
+    """Compare the graphs of PyTorch's trained classifier that each side has exported."""
     images = run.data.splits["test"].images
     graph = OnnxClassifier(run.options.output / "models" / ACROSS)
     logits = graph.all_logits(images, ONNX_BATCH)

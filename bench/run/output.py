@@ -100,7 +100,7 @@ def claim_output(output: Path) -> Iterator[Claim]:
 
 
 def files_of_a_run(output: Path) -> dict[Path, list[str]]:
-    """Every name that a run may write, by folder, the innermost first."""
+    """Return every name that a run may write, by folder, the innermost first."""
     models = output / "models"
     files = {}
     for arm in ARMS:

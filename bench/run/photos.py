@@ -66,7 +66,7 @@ def choose_images(labels: np.ndarray, predictions: np.ndarray) -> list[int]:
 
 
 def _spread(images: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` of the images, at equal distances."""
+    """Return at most `count` of the images, at equal distances."""
     if len(images) <= count:
         return images
     return images[np.linspace(0, len(images) - 1, count).round().astype(int)]

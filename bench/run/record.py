@@ -73,7 +73,7 @@ def write_record(run: Run) -> Results:
 
 
 def _command(options: Options) -> str:
-    """The command as it can be pasted, inputs from the environment included."""
+    """Return the command as it can be pasted, with inputs from the environment."""
     given = {"BENCH_DATA": options.data, "BENCH_WEIGHTS": options.weights}
     used = [
         f"{name}={shlex.quote(os.environ[name])}"

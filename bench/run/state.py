@@ -108,17 +108,17 @@ class Run:
 
     @property
     def comparisons(self) -> list[ComparisonRecord]:
-        """All that were made, the first two arms' first."""
+        """Return all comparisons that were made, that of the first two arms first."""
         return [self.comparison, *self.further] if self.comparison else []
 
     @property
     def finished(self) -> list[str]:
-        """Arms that ran to their end."""
+        """Return the arms that ran to their end."""
         return [name for name, arm in self.arms.items() if arm.status == "ok"]
 
     @property
     def has_results(self) -> bool:
-        """Whether anything is finished that is worth keeping."""
+        """Return whether anything is finished that is worth keeping."""
         studies = self.parity, self.ledger, self.speedups, self.timing, self.scaling
         return any((self.finished, *studies))
 
@@ -129,7 +129,7 @@ class Run:
 
 
 def start_worker(run: Run, environment: Environment | None = None) -> WorkerProcess:
-    """A process for jobs of this run.
+    """Start a process for jobs of this run.
 
     Args:
         environment: variables of it; without them those of the run's division.
@@ -148,7 +148,7 @@ def ask(
     request: Request,
     on_turn: Callable[[], None] = lambda: None,
 ) -> dict:
-    """Let a process do a job of this run; returns its result.
+    """Let a process do a job of this run, and return its result.
 
     Args:
         on_turn: as `WorkerProcess.do`.

@@ -92,7 +92,7 @@ class AblationScores:
     changed: list[SeedScores]
 
     def changes(self, split: str) -> MeanDifference:
-        """What the difference does to the accuracy of a split.
+        """Return what the difference does to the accuracy of a split.
 
         Raises:
             ValueError: the two have not the same seeds.

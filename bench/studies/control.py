@@ -40,7 +40,7 @@ def run_control(run: Run) -> None:
 
 
 def read_control(run: Run) -> ControlRecord | None:
-    """The last control of this machine with these versions and this device."""
+    """Return the last control of this machine with these versions and this device."""
     try:
         control = ControlRecord.model_validate_json((cache_folder() / FILE).read_text())
     except (OSError, ValidationError):  # none yet, or one of another version
@@ -49,7 +49,7 @@ def read_control(run: Run) -> ControlRecord | None:
 
 
 def _machine(run: Run) -> dict:
-    """What a control holds for."""
+    """Return what a control holds for."""
     machine = describe_environment(run.threads)
     return {
         "cpu": machine.cpu,

@@ -83,7 +83,7 @@ class Conversion:
 
 
 def give(source: Path, images: Path, scratch: Path, ask: Ask) -> Path:
-    """All that a checkpoint holds and does on its own side, as a file of arrays.
+    """Store all that a checkpoint holds and does on its own side as a file of arrays.
 
     Args:
         images: entry of the decode cache; some of its test images are used.
@@ -138,7 +138,7 @@ def _config_of(source: Path) -> Config:
 
 
 def compare(found: Arrays, reference: Arrays) -> Iterator[Difference]:
-    """What the destination holds and does, against the source.
+    """Compare what the destination holds and does with the source.
 
     Args:
         found, reference: as `bench.worker.conversion` stores them.
@@ -163,7 +163,7 @@ def compare(found: Arrays, reference: Arrays) -> Iterator[Difference]:
 
 
 def _largest_change(values: np.ndarray, reference: np.ndarray) -> float:
-    """Largest difference of an element, which may well be of an array of zeros."""
+    """Return the largest difference of an element; the array may well be all zeros."""
     return float(np.abs(values - reference).max())
 
 
@@ -181,7 +181,7 @@ def _require_finite(source: Path, arrays: Arrays) -> None:
 
 
 def _count(arrays: Arrays) -> dict[str, int]:
-    """How many arrays of each part there are."""
+    """Return how many arrays of each part there are."""
     model = below(MODEL, arrays)
     head = sum(name.startswith("head.") for name in model)
     kernels = sum(array.ndim == 4 for array in model.values())

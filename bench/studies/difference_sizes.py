@@ -61,12 +61,12 @@ def _measure_one(difference: str, arrays_by_arm: dict[str, Arrays]) -> ProbeReco
 
 
 def _off(name: str) -> Measure:
-    """Percent by which Keras's array is off PyTorch's, Euclidean norms."""
+    """Return how far Keras's array is off PyTorch's, percent, by Euclidean norms."""
     return lambda pytorch, keras: 100 * relative_distance(keras[name], pytorch[name])
 
 
 def _head(pytorch: Arrays, keras: Arrays) -> float:
-    """The same over all arrays of the head."""
+    """Return the same over all arrays of the head."""
     values, reference = (
         np.concatenate([side[name].ravel() for name in sorted(pytorch)])
         for side in (keras, pytorch)
@@ -75,7 +75,7 @@ def _head(pytorch: Arrays, keras: Arrays) -> float:
 
 
 def _pixels(pytorch: Arrays, keras: Arrays) -> float:
-    """Mean absolute difference over the pixels of all images."""
+    """Return the mean absolute difference over the pixels of all images."""
     differences = [
         np.abs(keras[name] - pytorch[name].astype(np.float64)).ravel()
         for name in pytorch
@@ -84,18 +84,18 @@ def _pixels(pytorch: Arrays, keras: Arrays) -> float:
 
 
 def _gap(of: Callable[[Arrays], float]) -> Measure:
-    """How far apart the same number of both sides is."""
+    """Return how far apart the same number of both sides is."""
     return lambda pytorch, keras: float(abs(of(pytorch) - of(keras)))
 
 
 def _displacement(side: Arrays) -> float:
-    """Mean distance between an image's places in two epochs, percent of the epoch."""
+    """Return the mean distance of an image's places in two epochs, percent."""
     first, second = (np.argsort(order) for order in side["order"])
     return 100 * np.abs(first - second).mean() / len(first)
 
 
 def _area_seen(side: Arrays) -> float:
-    """Percent of a picture's area that is seen, from the slopes of `Sample.ramp`."""
+    """Return the percent of a picture's area that is seen, by `Sample.ramp`'s slopes."""
     height, width = side["ramp"].shape[:2]
     middle = side["ramp"][height // 4 : -height // 4, width // 4 : -width // 4]
     across = np.diff(middle[..., 0], axis=1).mean() * width
@@ -104,7 +104,7 @@ def _area_seen(side: Arrays) -> float:
 
 
 def _upside_down(side: Arrays) -> float:
-    """Percent of the ramps whose top was brighter than their bottom."""
+    """Return the percent of the ramps whose top was brighter than their bottom."""
     ramps = side["ramps"]  # (N, H, W, 3)
     return 100 * float(np.mean(ramps[:, 0, 0, 1] > ramps[:, -1, 0, 1]))
 

@@ -39,19 +39,19 @@ class HeadRun:
 
     @property
     def source(self) -> str:
-        """The arm that computes the features, or trains on images itself."""
+        """Return the arm that computes the features, or trains on images itself."""
         return self.features[0] if self.features else self.arm
 
     @property
     def name(self) -> str:
-        """Unique among the runs of a ledger, and good for a progress line."""
+        """Return a name that no other run of the ledger has, for a progress line."""
         changed = [f"{name}={value}" for name, value in self.changes]
         source = " ".join(self.features) if self.features else "images"
         return ", ".join([source, *([self.switch] if self.switch else []), *changed])
 
 
 def check_numbers(numbers: tuple[str, ...]) -> tuple[str, ...]:
-    """The differences to measure; all where none is named.
+    """Return the differences to measure: those named, or all.
 
     Raises:
         UserError: one is not in the ledger.
@@ -87,7 +87,7 @@ def keep_ledger(run: Run) -> LedgerRecord:
 
 
 def make_runs(number: str, ablation: Ablation) -> tuple[HeadRun, HeadRun]:
-    """The matched run of an ablation, and the one with the difference left in."""
+    """Return an ablation's matched run, and its run with the difference left in."""
     arm, base = ablation.arm, tuple(ablation.base.items())
     matched = HeadRun("pytorch", (arm, "matched"), None, base)
     if ablation.kind == "head":
@@ -109,7 +109,7 @@ def make_runs(number: str, ablation: Ablation) -> tuple[HeadRun, HeadRun]:
 
 
 def choose(seeds: list[list[dict]], by_loss: bool = False) -> list[SeedScores]:
-    """The epoch that each seed keeps: the first with the highest accuracy.
+    """Return the epoch that each seed keeps: the first with the highest accuracy.
 
     Args:
         seeds: validation and test accuracy and validation loss, by seed and epoch.
@@ -127,7 +127,7 @@ def choose(seeds: list[list[dict]], by_loss: bool = False) -> list[SeedScores]:
 
 
 def _on_both(call: Callable[[str], Any]) -> dict[str, Any]:
-    """What a call returns for each arm; they work side by side."""
+    """Return what a call returns for each arm, while both work side by side."""
     found = together(*(partial(call, arm) for arm in PAIR))
     return dict(zip(PAIR, found, strict=True))
 
@@ -148,11 +148,11 @@ def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
 
 
 def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
-    """Epochs by seed of every run, with the features that they need computed once."""
+    """Return every run's epochs by seed; the features are computed once."""
     needed = {one.features for one in runs if one.features}
 
     def work_from(source: str) -> dict[HeadRun, list]:
-        """Features of one side, then every head that is trained on them."""
+        """Compute one side's features, then train every head on them."""
         paths, found = _compute(run, source, needed), {}
         for arm in PAIR:
             own = [one for one in runs if (one.arm, one.source) == (arm, source)]
@@ -185,7 +185,7 @@ def _train_heads(
 
 
 def _compute(run: Run, arm: str, needed: set[Features]) -> dict[str, Path]:
-    """Features of one side, by name; the matched ones first, which others share."""
+    """Compute one side's features by name, the matched ones first."""
     own = sorted({name for side, name in needed if side == arm} - {"matched"})
     if not any(side == arm for side, _ in needed):
         return {}

@@ -63,12 +63,12 @@ class Rung:
 
     @property
     def precision(self) -> str:
-        """Of the run whose arrays are compared."""
+        """Return the precision of the run whose arrays are compared."""
         return "float64" if self.exact else "float32"
 
 
 def _across(prefix: str) -> Callable[[Sides], Iterator[Pair]]:
-    """Keras's arrays against PyTorch's of the same name."""
+    """Pair Keras's arrays with PyTorch's of the same name."""
 
     def pairs(sides: Sides) -> Iterator[Pair]:
         pytorch, keras = (sides[arm] for arm in PAIR)
@@ -80,7 +80,7 @@ def _across(prefix: str) -> Callable[[Sides], Iterator[Pair]]:
 
 
 def _predictions(sides: Sides) -> Iterator[Pair]:
-    """Predicted classes of each epoch; images whose two best logits tie are left out.
+    """Pair the predicted classes of each epoch, without images whose best logits tie.
 
     A tie is a distance that rounding can turn around; see `near_tie`.
     """
@@ -95,7 +95,7 @@ def _predictions(sides: Sides) -> Iterator[Pair]:
 
 
 def _buffers(sides: Sides) -> Iterator[Pair]:
-    """Each side's batch-norm buffers against their values before training."""
+    """Pair each side's batch-norm buffers with their values before training."""
     for arm in PAIR:
         for name, array in sides["start"].items():
             if "running" in name:
@@ -103,14 +103,14 @@ def _buffers(sides: Sides) -> Iterator[Pair]:
 
 
 def _checkpoints(sides: Sides) -> Iterator[Pair]:
-    """The other side's logits with a side's checkpoint, against its own."""
+    """Pair the other side's logits with a side's own, both by its checkpoint."""
     for arm in PAIR:
         found = sides[arm]
         yield f"{arm}'s checkpoint", found.get("crossed logits"), found.get("saved")
 
 
 def _graphs(sides: Sides) -> Iterator[Pair]:
-    """onnxruntime's logits against the framework's own, and graph against graph."""
+    """Pair onnxruntime's logits with the framework's, and one graph's with the other's."""
     for arm in PAIR:
         found = sides[arm]
         yield f"{arm}'s graph", found.get("ONNX logits"), found.get("trained logits")
@@ -169,7 +169,7 @@ RUNGS = (
 
 
 def ladder_arms(run: Run) -> dict[str, str]:
-    """The arm that stands for each side: PyTorch, and the first of Keras that ran."""
+    """Return the arm of each side: PyTorch, and the first of Keras's that ran."""
     arms = run.finished if run.options.train else run.options.arms
     keras = [arm for arm in arms if arm in BACKENDS]
     return {"pytorch": "pytorch", "keras": keras[0]} if keras else {}
@@ -227,7 +227,7 @@ def climb(run: Run, processes: Processes) -> ParityRecord:
 
 
 def ladder_config(config: Config) -> Config:
-    """What the ladder trains with: features, in float32, without augmentation."""
+    """Return the ladder's settings: features, in float32, without augmentation."""
     changes = {"augment": False, "cache_features": True, "precision": "float32"}
     return config.model_copy(update=changes)
 
@@ -267,7 +267,7 @@ def _climb_side(run: Run, arm: str, processes: Processes) -> Climbed:
 def _trained(
     run: Run, arm: str, process: WorkerProcess, scratch: Path
 ) -> tuple[Path, Path]:
-    """Folders of the arrays and of the models of the training that is compared."""
+    """Return the folders of arrays and models of the training that is compared."""
     config = run.options.config
     if arm in run.arms and config == ladder_config(config):
         return run.scratch / arm, run.options.output / "models"
@@ -292,7 +292,7 @@ def _trained(
 def _take_over(
     run: Run, taker: str, processes: Processes, giver: Climbed
 ) -> Conversion | None:
-    """A side's trained classifier in the other framework."""
+    """Carry a side's trained classifier to the other framework."""
     if giver.given is None:
         return None
     scratch = run.scratch / f"{taker}-ladder"
@@ -311,7 +311,7 @@ def _ask_for(run: Run, process: WorkerProcess, request: Request) -> dict:
 
 
 def switches_of(run: Run, arm: str) -> tuple[str, ...]:
-    """The differences to leave in on one side, e.g. "D02"."""
+    """Return the differences to leave in on one side, such as "D02"."""
     pairs = [switch.split(":") for switch in run.options.switches]
     return tuple(difference for side, difference in pairs if side == arm)
 
@@ -397,12 +397,12 @@ def _compare_rung(
 
 
 def _share_of_limit(one: _Compared) -> float:
-    """How much of what is allowed is used, for the array that comes closest to it."""
+    """Return which share of its limit the worst array uses."""
     return one.judged / one.limit if one.limit else one.judged
 
 
 def _rounding(name: str, sides: dict[str, Sides], measure: Callable) -> float:
-    """What float32 does to an array: a side against itself in float64, same images.
+    """Return what float32 does to an array: a side against itself in float64.
 
     Of both sides the smaller one counts, so that a side that rounds more than it should
     is not its own excuse; 0 where no side has both.

@@ -50,7 +50,7 @@ class Version:
 
     @property
     def sees_images(self) -> bool:
-        """Whether it passes images in every epoch, and not only to compute features."""
+        """Return whether it passes images in every epoch, not only for features."""
         return "division" in self.changes or "cache_features" in self.changes
 
 
@@ -202,7 +202,7 @@ def measure_speedups(run: Run) -> None:
 
 
 def _time_decoding(run: Run) -> float:
-    """Seconds to decode all images into an empty cache."""
+    """Return the seconds that decoding all images into an empty cache takes."""
     start = now()
     prepare(
         str(run.data.source_folder),
@@ -260,12 +260,12 @@ def _judge_accuracies(versions: list[VersionRecord], correct: list[np.ndarray]) 
 
 
 def _kind(device: str) -> str:
-    """ "cpu", or "cuda" for a GPU by its name."""
+    """Return "cpu", or "cuda" for a GPU's name."""
     return "cpu" if device == "cpu" else "cuda"
 
 
 def _time_versions(run: Run, arm: str, record: SpeedupsRecord) -> None:
-    """Images a second of each version, and its gain over the version before.
+    """Measure images a second of each version, and its gain over the version before.
 
     Versions that see images in every epoch are timed with augmentation too.
     """
@@ -307,7 +307,7 @@ def _time_versions(run: Run, arm: str, record: SpeedupsRecord) -> None:
 def _summarise(
     versions: list[VersionRecord], rounds: dict[str, Rounds], images: dict[str, int]
 ) -> None:
-    """Rates of all versions, and their gains, which are judged together."""
+    """Fill in the rates of all versions, and their gains, judged together."""
     for version in versions:
         if found := rounds.get(version.name):
             version.epoch = summarise(found, images[version.name])
@@ -323,7 +323,7 @@ def _summarise(
 
 
 def _floor(run: Run, arm: str) -> dict[str, float]:
-    """Seconds to start and to take one pass over the images at onnxruntime's rate.
+    """Return the seconds to start and to pass the images once at onnxruntime's rate.
 
     By arm; empty on a GPU, which onnxruntime does not use here.
     """

@@ -78,7 +78,7 @@ def time_arms(
 
 
 def _larger(one: MemoryRecord, other: MemoryRecord | None) -> MemoryRecord:
-    """The larger of each peak; None where neither has one."""
+    """Return the larger of each peak; None where neither has one."""
     peaks = [one.model_dump(), other.model_dump() if other else {}]
     names = MemoryRecord.model_fields
     known = {n: [p[n] for p in peaks if p.get(n) is not None] for n in names}

@@ -28,14 +28,14 @@ CHUNK = 32 * NUM_THREADS  # bounds the images in memory, and the wait after Ctrl
 
 
 def listed(lines: Iterable[str], most: int = 20) -> str:
-    """One indented line each; past `most` only their number."""
+    """Return one indented line for each; past `most`, only their number."""
     lines = list(lines)
     hidden = [f"and {len(lines) - most} more"] if len(lines) > most else []
     return "\n".join(f"  {line}" for line in lines[:most] + hidden)
 
 
 def fingerprint(files: Files, progress: Progress) -> str:
-    """SHA-256 over the names and bytes of all files, whatever decodes them."""
+    """Return the SHA-256 over the names and bytes of all files."""
     names = [f"{split}/{name}" for split in files for name in files[split]]
     paths = [path for split in files.values() for path in split.values()]
     digests = _in_threads(_digest, paths, partial(progress, "Reading images"))

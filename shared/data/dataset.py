@@ -148,7 +148,7 @@ def scan_folder(folder: Path) -> Files:
 
 
 def _find_source(data: str | None, cache: Path, progress: Progress) -> dict:
-    """What `ImageData` says of where the images come from."""
+    """Return what `ImageData` says of where the images come from."""
     chosen = data or os.environ.get("BENCH_DATA")
     if chosen == "synthetic":
         return _synthetic(cache, progress)

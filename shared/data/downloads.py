@@ -167,7 +167,7 @@ def _connect(url: str, part: Path) -> requests.Response:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason; the outer layers repeat the address."""
+    """Return the innermost reason; the outer layers repeat the address."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     return str(error)
@@ -191,7 +191,7 @@ def _append(
 
 
 def _start_of(response: requests.Response, part: Path) -> int:
-    """Position in the file where the answer begins; 0 if the server starts anew."""
+    """Return where in the file the answer begins; 0 if the server starts anew."""
     status = response.status_code
     start = part.stat().st_size if status == 206 else 0
     span = response.headers.get("Content-Range", "")

@@ -52,14 +52,14 @@ def decode_image(source: Path | BinaryIO, size_px: int) -> np.ndarray:
 
 
 def is_upright_photo(file: Path) -> bool:
-    """Whether it is a colour JPEG that no EXIF tag turns: any decoder sees the same."""
+    """Return whether it is a colour JPEG that no EXIF tag turns."""
     with file.open("rb") as content, _open(content) as image:
         upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
         return upright and (image.format, image.mode) == ("JPEG", "RGB")
 
 
 def encode_thumbnail(image: np.ndarray, size_px: int) -> str:
-    """Base64 JPEG of a uint8 (H, W, 3) image, its longer side at most `size_px`."""
+    """Return a uint8 (H, W, 3) image as base64 JPEG of at most `size_px` a side."""
     picture = Image.fromarray(image)
     picture.thumbnail((size_px, size_px))
     buffer = io.BytesIO()

@@ -10,18 +10,18 @@ NUM_IMAGES = 256  # that a pass takes at most; 8 batches of 32
 
 
 def spread(split: Split, count: int) -> Split:
-    """`count` images spread evenly over a split, and so over its classes."""
+    """Return `count` images spread evenly over a split, and so over its classes."""
     return pick(split, np.linspace(0, len(split.labels) - 1, count).astype(int))
 
 
 def pick(split: Split, chosen: np.ndarray) -> Split:
-    """The images of a split at these places."""
+    """Return the images of a split at these places."""
     files = tuple(split.files[i] for i in chosen)
     return Split(split.images[chosen], split.labels[chosen], files)
 
 
 def shorten(data: ImageData) -> ImageData:
-    """A share of each class in each split, at least one image."""
+    """Return a share of each class in each split, at least one image."""
     splits = {}
     for name, split in data.splits.items():
         step = -(-len(split.labels) // NUM_IMAGES)

@@ -64,7 +64,7 @@ def draw_image(class_name: str, rng: np.random.Generator) -> Image.Image:
 
 
 def _size(rng: np.random.Generator) -> tuple[int, int]:
-    """Width and height in pixels: mostly portrait, as photos of clothing are."""
+    """Return width and height in pixels, mostly portrait as photos of clothing are."""
     short = int(rng.integers(216, 265))
     long = int(short * rng.uniform(1.2, 1.45))
     return (short, long) if rng.random() < 0.8 else (long, short)

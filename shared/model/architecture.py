@@ -48,7 +48,7 @@ class ConvBatchNorm:
 
 
 def conv_layers() -> list[ConvBatchNorm]:
-    """The 52 convolutions of the backbone, in the order of the forward pass."""
+    """Return the 52 convolutions of the backbone, in the order of the forward pass."""
     layers = [
         ConvBatchNorm(
             *("features.0.0", "features.0.1", "Conv1", "bn_Conv1"),
@@ -103,7 +103,7 @@ def _inverted_residual(
 
 
 def backbone_shapes() -> dict[str, tuple[int, ...]]:
-    """Name and shape of every backbone array in torchvision's layout."""
+    """Return name and shape of every backbone array in torchvision's layout."""
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in conv_layers():
         shapes[f"{layer.torch_conv}.weight"] = layer.shape
@@ -116,7 +116,7 @@ DEPTHWISE = {f"{layer.torch_conv}.weight" for layer in conv_layers() if layer.de
 
 
 def to_keras_layout(name: str, array: np.ndarray) -> np.ndarray:
-    """The array called `name` in torchvision, from torch's layout to Keras's.
+    """Turn the array called `name` in torchvision from torch's layout into Keras's.
 
     [D05] Convolution (out, in, H, W) to (H, W, in, out); depthwise (channels, 1, H, W)
     to (H, W, channels, 1); dense (out, in) to (in, out).
@@ -127,7 +127,7 @@ def to_keras_layout(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def to_torch_layout(name: str, array: np.ndarray) -> np.ndarray:
-    """From Keras's layout to torch's, the inverse of `to_keras_layout`."""
+    """Turn an array from Keras's layout into torch's: the inverse of `to_keras_layout`."""
     if array.ndim < 4:
         return array.T
     return array.transpose((2, 3, 0, 1) if name in DEPTHWISE else (3, 2, 0, 1))

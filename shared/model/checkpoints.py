@@ -51,7 +51,7 @@ class Record(Description):
 
     @property
     def description(self) -> Description:
-        """Without the seal."""
+        """Return the description without the seal."""
         return Description(**self.model_dump(include=set(Description.model_fields)))
 
 
@@ -109,7 +109,7 @@ def read_description(weights: Path) -> Description:
 
 
 def record_file(weights: Path) -> Path:
-    """The .json file that belongs to a weights file."""
+    """Return the .json file that belongs to a weights file."""
     return weights.with_name(weights.name.split(".")[0] + ".json")
 
 

