@@ -116,7 +116,7 @@ class Config(BaseModel):
 
     @property
     def is_rounded(self) -> bool:
-        """Whether it computes in 16 bits: no comparison to float32's digits can hold."""
+        """Whether it computes in 16 bits, and has fewer digits than float32."""
         return self.precision == "bfloat16"
 
     @property

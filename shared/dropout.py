@@ -39,6 +39,9 @@ def plan_dropout(
 def _kept_units(
     seed: int, epoch: int, num_images: int, num_units: int, rate: float
 ) -> np.ndarray:
-    """Return whether each unit is kept, (images, units) bool."""
+    """Return whether each unit is kept, (images, units) bool.
+
+    A row depends on its own image alone.
+    """
     random = stream(seed, DROPOUT, epoch, HIDDEN_LAYER)
     return random.random((num_images, num_units), np.float32) >= np.float32(rate)

@@ -72,7 +72,10 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of samples whose largest logit is the label's."""
+    """Return the share of samples whose largest logit is the label's.
+
+    Where logits tie, the first one counts.
+    """
     return float(np.mean(logits.argmax(axis=1) == labels))
 
 

@@ -184,7 +184,7 @@ def find_images(
 
 
 def _choose(paths: dict[str, Path], limit: int, seed: int) -> dict[str, Path]:
-    """Choose at most `limit` images, the same share of every class, at least one each."""
+    """Choose at most `limit` images, and of every class the same share."""
     if limit >= len(paths):
         return paths
     by_class: dict[str, list[str]] = {}
@@ -208,7 +208,7 @@ def _choose(paths: dict[str, Path], limit: int, seed: int) -> dict[str, Path]:
 
 
 def _find_unusable(named: dict[str, Path], endings: tuple[str, ...]) -> list[str]:
-    """Return the images that would be left out or cannot be decoded, with the reason."""
+    """Return the images that cannot be used, with the reasons."""
 
     def problem(path: Path) -> str | None:
         if path.suffix.lower() not in endings:

@@ -54,7 +54,7 @@ class Sample:
 
     @cached_property
     def channels(self) -> np.ndarray:
-        """Return an array of the shape that the third block's depthwise convolution gets.
+        """Return an array of the shape that the third depthwise convolution gets.
 
         (BATCH_SIZE, 56, 56, 144) float32, from the images' values.
         """
@@ -85,7 +85,7 @@ class Sample:
 
 
 def seconds_of_a_call(call: Callable[[], object]) -> float:
-    """Return the median seconds of a few calls after one to warm up."""
+    """Return the median seconds of a few calls; each must wait for its result."""
     seconds = []
     for _ in range(1 + NUM_CALLS):
         start = now()

@@ -60,7 +60,7 @@ def describe_state() -> MachineState:
 
 
 def _number(text: str) -> float | None:
-    """Return the number that nvidia-smi prints; None for "[N/A]", as on a part of a GPU."""
+    """Return the number that nvidia-smi prints; None for its "[N/A]"."""
     try:
         return float(text)
     except ValueError:
@@ -68,7 +68,7 @@ def _number(text: str) -> float | None:
 
 
 def _cpu_celsius() -> float | None:
-    """Return the processor's hottest sensor, °C; None where the machine tells nothing."""
+    """Return the processor's hottest sensor, °C; None where there is none."""
     if not hasattr(psutil, "sensors_temperatures"):  # macOS
         return None
     sensors = psutil.sensors_temperatures()

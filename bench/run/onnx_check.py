@@ -31,7 +31,7 @@ def check_onnx(run: Run, arm: str) -> OnnxRecord:
 
 
 def compare_graphs(run: Run) -> None:
-    """Compare the graphs of PyTorch's trained classifier that each side has exported."""
+    """Compare PyTorch's trained classifier as each side has exported it."""
     images = run.data.splits["test"].images
     graph = OnnxClassifier(run.options.output / "models" / ACROSS)
     logits = graph.all_logits(images, ONNX_BATCH)

@@ -95,7 +95,7 @@ def _displacement(side: Arrays) -> float:
 
 
 def _area_seen(side: Arrays) -> float:
-    """Return the percent of a picture's area that is seen, by `Sample.ramp`'s slopes."""
+    """Return the percent of a picture that is seen, by `Sample.ramp`'s slopes."""
     height, width = side["ramp"].shape[:2]
     middle = side["ramp"][height // 4 : -height // 4, width // 4 : -width // 4]
     across = np.diff(middle[..., 0], axis=1).mean() * width

@@ -110,7 +110,7 @@ def _checkpoints(sides: Sides) -> Iterator[Pair]:
 
 
 def _graphs(sides: Sides) -> Iterator[Pair]:
-    """Pair onnxruntime's logits with the framework's, and one graph's with the other's."""
+    """Pair onnxruntime's logits with the framework's, and graph with graph."""
     for arm in PAIR:
         found = sides[arm]
         yield f"{arm}'s graph", found.get("ONNX logits"), found.get("trained logits")

@@ -127,7 +127,7 @@ def to_keras_layout(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def to_torch_layout(name: str, array: np.ndarray) -> np.ndarray:
-    """Turn an array from Keras's layout into torch's: the inverse of `to_keras_layout`."""
+    """Turn an array from Keras's layout into torch's."""
     if array.ndim < 4:
         return array.T
     return array.transpose((2, 3, 0, 1) if name in DEPTHWISE else (3, 2, 0, 1))

@@ -97,7 +97,7 @@ class Weights:
 
     @property
     def fingerprint(self) -> str:
-        """Return the SHA-256 over names, values and scaling."""
+        """Return the SHA-256 over names, values and scaling: equal for equal functions."""
         digest = hashlib.sha256(repr((self.mean, self.std)).encode())
         for name in sorted(self.arrays):
             digest.update(name.encode())
@@ -284,7 +284,7 @@ def _read_keras(file: Path | BinaryIO, path: Path, source: str) -> Weights:
 
 
 def _from_keras(datasets: Arrays) -> Arrays:
-    """Return the backbone's arrays in torchvision's names and layout, without a head."""
+    """Return the backbone's arrays in torchvision's names and layout."""
     # "Conv1/Conv1/kernel:0" in Keras's published files.
     named = {
         (parts[-2], parts[-1].removesuffix(":0")): array
