@@ -97,7 +97,7 @@ class Weights:
 
     @property
     def fingerprint(self) -> str:
-        """Return the SHA-256 over names, values and scaling: equal for equal functions."""
+        """Return the SHA-256 over names, values and scaling of the weights."""
         digest = hashlib.sha256(repr((self.mean, self.std)).encode())
         for name in sorted(self.arrays):
             digest.update(name.encode())
