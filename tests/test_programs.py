@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,32 @@ from shared.model.weights import Weights, read_weights
 from shared.program import Epoch, find_images, read_options, start_history
 
 SIDES = ("pytorch", "keras")
-# What a program may not import: the other framework, and the laboratory.
-FOREIGN = {
-    "pytorch": ("keras", "tensorflow", "jax", "bench", "keras_impl"),
-    "keras": ("torch", "torchvision", "jax", "bench", "pytorch_impl"),
-}
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+# Modules under another name than their package.
+MODULES = {"pillow": "PIL"}
+
+
+def names(requirements: list) -> set[str]:
+    """Packages that a list of requirements names."""
+    return {re.match(r"[\w-]+", one)[0] for one in requirements if isinstance(one, str)}
+
+
+def find_foreign(side: str) -> list[str]:
+    """Modules that a program may not import: what its group of packages leaves out."""
+    groups = PROJECT["dependency-groups"]
+    own = names(groups[side]) | names(groups["shared"])
+    others = names(PROJECT["project"]["dependencies"]) - own
+    other_side = {"pytorch": "keras_impl", "keras": "pytorch_impl"}[side]
+    return [*(MODULES.get(name, name) for name in others), "jax", "bench", other_side]
+
+
+def test_groups_ask_for_what_the_project_asks_for():
+    for group in PROJECT["dependency-groups"].values():
+        versions = {one for one in group if isinstance(one, str)}
+        assert versions <= set(PROJECT["project"]["dependencies"])
+
+
 ENDINGS = (".jpg", ".png")
 LINE = re.compile(
     r"Epoch (\d+)/\d+: train loss \d+\.\d{4}, accuracy [01]\.\d{4}; "
@@ -33,13 +55,13 @@ LINE = re.compile(
 def call(side: str, *arguments: object) -> subprocess.CompletedProcess:
     """Run a program where nothing foreign to it can be imported."""
     code = (
-        f"import sys; sys.modules.update(dict.fromkeys({FOREIGN[side]!r}));"
+        f"import sys; sys.modules.update(dict.fromkeys({find_foreign(side)!r}));"
         f"from shared.program import run; from {side}_impl.__main__ import main;"
         "run(main)"
     )
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
