@@ -241,7 +241,8 @@ class Export:
     """Export a checkpoint of either side to ONNX."""
 
     checkpoint: Positional[Path]
-    """best.safetensors (PyTorch) or best.weights.h5 (Keras) of a run."""
+    """best.safetensors (PyTorch) or best.weights.h5 (Keras) of a run; in the plain
+    division best.pt or best.keras."""
     output: Path = Path("model.onnx")
     """The file to write."""
 

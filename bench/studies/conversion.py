@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.processes.agreed import MODEL, OPTIMIZER, STEPPED, as_matched, below
-from bench.processes.arms import arm_of
+from bench.processes.arms import SUFFIXES, arm_of
 from bench.processes.request import HandOver, Request, TakeOver
 from bench.processes.worker_process import ON_CPU, run_worker
 from bench.run.display import Display
@@ -213,6 +213,11 @@ def convert_file(
         raise UserError(
             f"{source} and {destination} are of the same kind. Give a .safetensors and "
             "a .weights.h5 file; to keep a second one, copy it with its .json file."
+        )
+    if not destination.name.endswith(suffix := SUFFIXES[arm_of(destination)]):
+        raise UserError(
+            f"{destination}: a checkpoint of the matched division is written. Give it "
+            f"a name such as moved{suffix}."
         )
     description = as_matched(_read_convertible(source))
     require_replaceable(destination, description)

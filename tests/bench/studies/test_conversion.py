@@ -219,10 +219,11 @@ def test_source_that_is_no_whole_checkpoint(bench, run, arm, tmp_path):
 def test_names_of_other_kinds(bench, run, tmp_path):
     source = run / "pytorch" / FILES["pytorch"]
     for name in ("x.pth", "x.h5", "x"):
-        words = (name, ".safetensors (pytorch)", ".weights.h5 (keras)")
+        words = (name, "*.safetensors", "*.weights.h5")
         refused(bench, source, tmp_path / name, *words)
         refused(bench, tmp_path / name, tmp_path / "x.weights.h5", *words)
     refused(bench, source, tmp_path / "x.safetensors", "same kind")
+    refused(bench, source, tmp_path / "x.keras", "x.keras", "moved.weights.h5")
 
 
 @pytest.mark.parametrize(
