@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.run.output import files_of_a_run
 from shared.config import make_config
 from shared.data.dataset import ImageData, prepare
 from shared.data.folders import link_images
@@ -225,6 +226,14 @@ def test_best_epoch_is_the_checkpoint_s(run):
         best = json.loads((run["folder"] / "models" / name / "best.json").read_text())
         assert arm["best_epoch"] == best["epoch"]
         assert best["config"]["division"] == "plain"
+
+
+@pytest.mark.slow
+def test_next_run_knows_every_file_of_this_one(run):
+    known = files_of_a_run(run["folder"])
+    for path in run["folder"].rglob("*"):
+        if path.is_file():
+            assert path.name in known[path.parent], path
 
 
 def test_parity_is_the_matched_division_s(bench, few_photos, tmp_path):

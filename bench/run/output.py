@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from bench.processes.arms import ARMS, SUFFIXES
+from bench.processes.arms import ARMS, PLAIN_SUFFIXES, SUFFIXES, side_of
 from bench.records import Results
 from shared.errors import UserError
 from shared.files import (
@@ -18,6 +18,7 @@ from shared.files import (
     require_free_space,
     require_writable,
 )
+from shared.program import HISTORY
 
 RESULTS = "results.json"
 OUTPUT_BYTES = 200 * 2**20  # checkpoints, graphs and reports of one run
@@ -104,11 +105,10 @@ def files_of_a_run(output: Path) -> dict[Path, list[str]]:
     models = output / "models"
     files = {}
     for arm in ARMS:
-        suffix = SUFFIXES.get(arm, SUFFIXES["keras"])  # all of Keras's arms have one
-        files[models / arm] = [
-            *(f"best{suffix}", "best.json"),
-            *(f"last{suffix}", "last.json"),
-        ]
+        side = side_of(arm)
+        suffixes = SUFFIXES[side], PLAIN_SUFFIXES[side], ".json"
+        kept = [f"{name}{s}" for name in ("best", "last") for s in suffixes]
+        files[models / arm] = [*kept, HISTORY]
     files[models] = [f"{name}.onnx" for name in (*ARMS, "pytorch-in-keras")]
     files[output] = [RESULTS, "parity.json", "report.md", "report.html", "log.jsonl"]
     return files
