@@ -54,8 +54,8 @@ def _origin(results: Results) -> str:
         f"{results.run.started_at[:10]}, commit {machine.commit}: {results.data.name}, "
         f"{counts['train']} images to train on, {counts['validation']} to validate and "
         f"{counts['test']} to test with; {len(results.ledger.seeds)} seeds.\n"
-        "Changes of accuracy are in points, with the interval, paired by seed, that "
-        "decides the verdict.\n"
+        "A change of accuracy is the mean over the seeds, in points, with the interval "
+        "of Student's paired t, which decides the verdict.\n"
     )
 
 
@@ -68,10 +68,12 @@ def _largest(results: Results, titles: dict[str, str]) -> list[str]:
     }
     ranked = sorted(changes, key=lambda number: -abs(changes[number].test_change))
     rows = [_row(titles[n], n, changes[n]) for n in ranked[:NUM_LARGEST]]
+    shown = sum(changes[n].verdict == "shown" for n in ranked[:NUM_LARGEST])
     return [
-        f"The {NUM_LARGEST} differences that change test accuracy the most:",
+        f"{shown} of these {len(rows)} changes are shown. The intervals of the others "
+        "contain 0: these seeds cannot tell them from no change.",
         "",
-        "| difference | what is left in | change of test accuracy | |",
+        "| difference | what is left in | change of test accuracy, points | |",
         "|---|---|---|---|",
         *rows,
         "",
@@ -88,7 +90,10 @@ def _sentences(record: DifferenceRecord) -> list[str]:
     size, what, validation, test, verdict = ledger_cells(record)
     lines = [f"- Measured: {size}."]
     if record.ablation:
+        shown = "The" if verdict == "shown" else "No"
         lines.append(
-            f"- Accuracy with {what}: validation {validation}, test {test}; {verdict}."
+            f"- With {what}, accuracy changes by {validation} points on the validation "
+            f"images and by {test} points on the test images. {shown} change on the "
+            "test images is shown."
         )
     return [*lines, ""]

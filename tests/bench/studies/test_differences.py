@@ -138,9 +138,23 @@ def test_document_has_the_numbers_of_the_stored_run(stored):
 
 def test_number_changed_by_hand_is_found(stored):
     text = DOCUMENT.read_text()
-    planted = re.sub(r"(?<=validation )[-+]\d+\.\d", "+9.9", text, count=1)
+    planted = re.sub(r"(?<=changes by )[-+]\d+\.\d", "+9.9", text, count=1)
     assert planted != text
     assert fill_in(planted, stored) != planted
+
+
+def test_document_tells_which_verdicts_change_if_judged_together(stored):
+    records = stored.ledger.differences.items()
+    alone = {number: record.ablation for number, record in records if record.ablation}
+    together = judge(
+        {
+            number: AblationScores(ABLATIONS[number], one.matched, one.changed)
+            for number, one in alone.items()
+        }
+    )
+    changed = [n for n, one in alone.items() if one.verdict != together[n].verdict]
+    text = " ".join(DOCUMENT.read_text().split())
+    assert re.findall(r"the change of (D\d\d) is no longer shown", text) == changed
 
 
 def test_document_needs_every_difference(stored):
