@@ -22,7 +22,8 @@ def findings(results: Results) -> list[Block]:
     blocks: list[Block] = [Bullets(shown_by(results))]
     if is_plain(results):
         lead = (
-            "What sets the two programs apart, with its entry in docs/differences.md:"
+            "These differences set the two programs apart. Each has an entry in "
+            "docs/differences.md:"
         )
         entries = {title: read_entry(title) for title in differences(results)}
         blocks += [Text(lead), Entries(entries)]

@@ -22,10 +22,10 @@ def scaling(results: Results) -> list[Block]:
     rows = [_cells(point) for point in results.scaling.points]
     return [
         Text(
-            "The same training on more and more images, each a file of its own, from "
-            "an empty decode cache. Decoded images and features are mapped files whose "
-            "pages stay while the machine has room; private memory is what the program "
-            f"needs. {_growths(results)}"
+            "The same training runs on more and more images, each a file of its own, "
+            "and starts from an empty decode cache. Decoded images and features lie in "
+            "mapped files, whose pages stay in memory while the machine has room. "
+            f"Private memory is what the program itself needs. {_growths(results)}"
         ),
         Table("", "lrrrrrrrrr", HEADER, rows),
         _plot(results),
@@ -55,18 +55,22 @@ def _growths(results: Results) -> str:
         images = [point.images for point in points]
         seconds = [point.training_s for point in points]
         if len(points) > 1:
-            grows = f"images^{growth(images, seconds):.2f}"
-            said.append(f"{arm}: features and epochs take a time that grows as {grows}")
+            power = f"{growth(images, seconds):.2f}"
+            said.append(
+                f"{arm}: the time of features and epochs grows with the number of "
+                f"images to the power of {power}"
+            )
         if len(points) > 2:
             told = foretell(images[:-1], seconds[:-1], images[-1])
             said[-1] += (
-                f"; the line through the smaller sets foretells {told:.0f} s for "
-                f"{images[-1]:,} images, which took {seconds[-1]:.0f} s"
+                f". A straight line through the smaller sets foretells {told:.0f} s "
+                f"for {images[-1]:,} images, which took {seconds[-1]:.0f} s"
             )
         for memory, grown in memory_growth(points).items():
             said.append(
-                f"{arm}: 1,000 images, {decoded:.0f} MiB with features of 5, add "
-                f"{grown:+.1f} MiB of {memory} memory in the pass over the largest set"
+                f"{arm}: in the pass over the largest set, 1,000 images add "
+                f"{grown:+.1f} MiB of {memory} memory; decoded, they are "
+                f"{decoded:.0f} MiB, and their features are 5"
             )
     return " ".join(f"{sentence}." for sentence in said)
 

@@ -204,8 +204,9 @@ def _ledger(ledger: LedgerRecord) -> str:
     ablated = {n: r.ablation for n, r in ledger.differences.items() if r.ablation}
     shown = [number for number, one in ablated.items() if one.verdict == "shown"]
     return (
-        f"{len(ledger.differences)} differences measured; of {len(ablated)} left in, a "
-        f"change of test accuracy is shown for: {', '.join(shown) or 'none'}."
+        f"{len(ledger.differences)} differences were measured. {len(ablated)} of them "
+        "were left in, one at a time, and a change of test accuracy is shown for: "
+        f"{', '.join(shown) or 'none'}."
     )
 
 
@@ -216,10 +217,11 @@ def _speedups(speedups: SpeedupsRecord) -> list[str]:
         if len(rungs) > 1:
             first, last = rungs[0], speedups.shortest(arm)
             found.append(
-                f"{arm}: {speedups.epochs} epochs, {first.name}, take "
-                f"{fixed(first.seconds, 0)} s; {last.name} brings them to "
-                f"{fixed(last.seconds, 1)} s, {short(first.seconds / last.seconds)} "
-                f"times less. Test accuracy {percent(first.test_accuracy)} and "
+                f"{arm}: {speedups.epochs} epochs take {fixed(first.seconds, 0)} s in "
+                f"the version “{first.name}” and {fixed(last.seconds, 1)} s in the "
+                f"version “{last.name}”. The second is "
+                f"{short(first.seconds / last.seconds)} times as fast. Their test "
+                f"accuracies are {percent(first.test_accuracy)} and "
                 f"{percent(last.test_accuracy)}."
             )
     return found
