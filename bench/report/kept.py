@@ -285,8 +285,10 @@ def _linked(block: Block, picture: Path) -> Block:
         return block
     picture.parent.mkdir(exist_ok=True)
     write_atomically(picture, f"{block.svg}")
-    return Text(Markup(f"![{block.caption}](pictures/{picture.name})"))
+    link = f"![{block.caption}](pictures/{picture.name})"
+    return Text(Markup(f"{link}\n\n*{block.caption}*"))
 
 
 if __name__ == "__main__":
     write_page()
+    print(f"Written: {DOCS / 'results.md'} and its pictures.")

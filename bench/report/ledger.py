@@ -75,8 +75,9 @@ def _forest(ablated: dict[str, AblationRecord], titles: dict[str, str]) -> Plot:
         axes.grid(axis="x")
 
     caption = (
-        "What each difference does to test accuracy: dot and line, the mean and its "
-        "interval, in the second colour where 0 lies outside; ticks, the seeds."
+        "What each difference does to test accuracy. A dot is the mean over the seeds, "
+        "and the line through it is its interval. Both are orange where the interval "
+        "leaves out 0. Grey ticks are the single seeds."
     )
     size = (7, 1 + 0.24 * len(ablated))
     return Plot(render(draw, "ledger", caption, size), caption)

@@ -92,5 +92,8 @@ def _plot(results: Results) -> Plot:
             one.grid(axis="y")
         figure.legend(loc="outside upper center", ncols=4)
 
-    caption = "Seconds of features and epochs, and peak private memory, by images."
+    caption = (
+        "Seconds that features and epochs take together, and peak private memory, by "
+        "the number of images."
+    )
     return Plot(render(draw, "scaling", caption, (7, 3)), caption)

@@ -139,6 +139,6 @@ def _plot(arm: str, versions: list[VersionRecord]) -> Plot:
         axes.grid(axis="x")
         figure.legend(loc="outside upper center", ncols=len(STAGES))
 
-    caption = f"{arm}: seconds of each stage of a whole training, by version."
+    caption = f"Seconds that each stage of a whole training takes, by version of {arm}."
     size = (7, 1 + 0.3 * len(versions))
     return Plot(render(draw, f"versions-{arm}", caption, size), caption)
