@@ -48,10 +48,8 @@ def make_loader(
 def make_own_loader(
     folder: Path, scaling: Scaling, training: bool = False, augment: bool = False
 ) -> keras.utils.PyDataset:
-    """Make the same batches as `make_loader` with a dataset class of our own."""
-    dataset = ImageFiles(folder, _make_transform(scaling, training and augment))
-    dataset.shuffle = training
-    return dataset
+    """Make batches of the same form with a dataset class of our own."""
+    return ImageFiles(folder, _make_transform(scaling, training and augment), training)
 
 
 class ImageFiles(keras.utils.PyDataset):
@@ -60,25 +58,31 @@ class ImageFiles(keras.utils.PyDataset):
     One item is a whole batch; in PyTorch it is one image.
     """
 
-    def __init__(self, folder: Path, transform: layers.Layer) -> None:
+    def __init__(self, folder: Path, transform: layers.Layer, shuffle: bool) -> None:
         super().__init__(workers=2)
         self.paths = sorted(folder.glob("*/*"))
         classes = sorted({path.parent.name for path in self.paths})
-        self.labels = np.array([classes.index(path.parent.name) for path in self.paths])
-        self.transform, self.shuffle = transform, False
+        labels = [classes.index(path.parent.name) for path in self.paths]
+        self.labels = np.array(labels, "int32")
+        self.transform, self.shuffle = transform, shuffle
         self.order = np.arange(len(self.paths))
+        self.on_epoch_end()
 
     def __len__(self) -> int:
         return -(-len(self.paths) // BATCH_SIZE)  # rounded up
 
-    def on_epoch_begin(self) -> None:
-        """fit() calls this; in PyTorch the DataLoader shuffles."""
+    def on_epoch_end(self) -> None:
+        """Shuffle for the next epoch; fit() calls this. PyTorch's DataLoader shuffles.
+
+        At the beginning of an epoch the workers have already taken the first images.
+        """
         if self.shuffle:
             self.order = np.random.permutation(len(self.paths))
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.order[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]
-        # [D24] load_img would take the nearest pixel.
+        # [D24] By default load_img takes the nearest pixel. Here Pillow resizes, and in
+        # make_loader TensorFlow, so the pixels differ slightly.
         images = [
             keras.utils.img_to_array(
                 keras.utils.load_img(
@@ -99,6 +103,6 @@ def make_normalisation(scaling: Scaling) -> layers.Layer:
 
 def _make_transform(scaling: Scaling, augment: bool) -> layers.Layer:
     """From pixels (N, H, W, 3), 0 to 255, to what the network wants."""
-    # [D20] Here and not in the model, which could not be exported with random layers.
+    # [D20] Here and not in the model: onnxruntime refuses an export with random layers.
     steps = [make_augmentation()] if augment else []
     return layers.Pipeline([*steps, make_normalisation(scaling)])

@@ -35,7 +35,7 @@ def train(
         resume: go on after the epoch in `last`.
     """
     history = start_history(folder, resume)
-    if resume:  # model, optimizer and schedule in one
+    if resume:  # model, optimizer and schedule in one, in place of the given model
         model = load_checkpoint(folder, "last")
     else:
         # The schedule replaces the number; in PyTorch it is an object of its own. [D29]

@@ -39,7 +39,7 @@ def make_loader(
 def make_own_loader(
     folder: Path, scaling: Scaling, training: bool = False, augment: bool = False
 ) -> DataLoader:
-    """Make the same batches as `make_loader` with a dataset class of our own."""
+    """Make batches of the same form with a dataset class of our own."""
     dataset = ImageFiles(folder, _make_transform(scaling, training and augment))
     return _make_batches(dataset, training)
 

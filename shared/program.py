@@ -88,42 +88,59 @@ def read_options(name: str, output: Path, arguments: list[str] | None) -> Option
     add("--own-dataset", action="store_true", help="use our own dataset class")
     add("--augment", action="store_true", help="rotate, zoom and flip training images")
     add("--cosine", action="store_true", help="let the learning rate fall to zero")
-    add("--fine-tune", type=int, default=0, metavar="EPOCHS", help="train all layers")
+    add(
+        "--fine-tune",
+        type=int,
+        default=0,
+        metavar="EPOCHS",
+        help="then train all layers but batch norm",
+    )
     add("--resume", action="store_true", help="go on from the last epoch in --output")
     add("--predict", metavar="IMAGE", help="a file or an address to classify")
     options = Options(**vars(parser.parse_args(arguments)))
     if options.epochs < 1:
-        raise UserError(f"--epochs {options.epochs}: allowed are 1 and more.")
+        raise UserError(f"--epochs {options.epochs}: it must be 1 or more.")
     if options.fine_tune < 0:
-        raise UserError(f"--fine-tune {options.fine_tune}: allowed are 0 and more.")
+        raise UserError(f"--fine-tune {options.fine_tune}: it must be 0 or more.")
     require_writable(options.output)
     _require_same_training(options)
     return options
 
 
 def _require_same_training(options: Options) -> None:
-    """Write down what the training depends on; whoever resumes must give the same."""
+    """Store the options that a training depends on; to resume, compare them.
+
+    Raises:
+        UserError: the training to go on from had others.
+    """
     file = options.output / "options.json"
-    names = "data", "weights", "limit", "seed", "own_dataset", "augment", "cosine"
+    names = ["data", "weights", "limit", "seed", "own_dataset", "augment", "cosine"]
+    if options.cosine:  # the learning rate falls to zero at the last of all epochs
+        names.append("epochs")
     given = {name: str(getattr(options, name)) for name in names}
     before = json.loads(file.read_text()) if options.resume and file.is_file() else {}
     for name in before:
-        if given[name] != before[name]:
+        if given.get(name) != before[name]:
             raise UserError(
                 f"--resume: the training in {options.output} began with {name} = "
-                f"{before[name]}, found {given[name]}. Give the same options as then."
+                f"{before[name]}, now it is {given.get(name)}. Give the same options."
             )
     file.write_text(json.dumps(given, indent=2))
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a program; a user's mistake ends it with one message and exit status 2."""
+    """Run a program; end it with one message at a user's mistake, and at Ctrl-C.
+
+    The exit status is 2 for a mistake, and 130 for Ctrl-C.
+    """
     try:
         main()
     except UserError as error:
         sys.exit(_fail(f"Error: {error}", 2))
     except KeyboardInterrupt:
-        sys.exit(_fail("Interrupted. --resume goes on from the last epoch.", 130))
+        sys.exit(
+            _fail("Interrupted. --resume goes on after the last whole epoch.", 130)
+        )
 
 
 def _fail(message: str, status: int) -> int:

@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -52,21 +53,42 @@ LINE = re.compile(
 )
 
 
-def call(side: str, *arguments: object) -> subprocess.CompletedProcess:
-    """Run a program where nothing foreign to it can be imported."""
+def start(side: str, *arguments: object) -> subprocess.Popen:
+    """Start a program where nothing foreign to it can be imported."""
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({find_foreign(side)!r}));"
         f"from shared.program import run; from {side}_impl.__main__ import main;"
         "run(main)"
     )
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
+
+
+def call(side: str, *arguments: object) -> subprocess.CompletedProcess:
+    """Run a program to its end."""
+    process = start(side, *arguments)
+    said, errors = process.communicate()
+    return subprocess.CompletedProcess([], process.returncode, said, errors)
+
+
+def interrupt(side: str, *arguments: object) -> str:
+    """Run a program to the end of its first epoch, and press Ctrl-C."""
+    process, said = start(side, *arguments), ""
+    for line in process.stdout:
+        said += line
+        if line.startswith("Epoch 1/"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130, said + errors
+    assert "--resume goes on" in errors
+    return said
 
 
 def epochs_in(folder: Path) -> list[dict]:
@@ -126,15 +148,17 @@ def test_every_step_can_be_switched_on_and_a_run_goes_on(
 ):
     switches = ("--augment", "--cosine", "--own-dataset", "--limit", 20)
     inputs = ("--data", few_photos, "--weights", real_weights, "--output", tmp_path)
-    done = call(side, *inputs, *switches, "--epochs", 1)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Images: 20 train, 15 validation, 15 test" in done.stdout
+    epochs = 20
+    said = interrupt(side, *inputs, *switches, "--epochs", epochs)
+    assert "Images: 20 train, 15 validation, 15 test" in said
     before = epochs_in(tmp_path)
-    more = ("--epochs", 2, "--resume", "--fine-tune", 1)
+    assert 1 <= len(before) < epochs
+    more = ("--epochs", epochs, "--resume", "--fine-tune", 1)
     done = call(side, *inputs, *switches, *more)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [number for number, _ in LINE.findall(done.stdout)] == ["2", "1"]
-    assert epochs_in(tmp_path)[:1] == before
+    numbers = [int(number) for number, _ in LINE.findall(done.stdout)]
+    assert numbers == [*range(len(before) + 1, epochs + 1), 1]
+    assert epochs_in(tmp_path)[: len(before)] == before
     assert len(epochs_in(tmp_path / "fine-tuned")) == 1
 
 
@@ -143,7 +167,7 @@ def test_a_mistake_ends_with_one_message(side, few_photos, tmp_path):
     inputs = ("--data", few_photos, "--output", tmp_path)
     done = call(side, *inputs, "--epochs", 0)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("Error: --epochs 0: allowed are 1")
+    assert done.stderr.splitlines()[-1].startswith("Error: --epochs 0: it must")
     assert "Traceback" not in done.stderr
 
 
@@ -211,8 +235,8 @@ def test_hidden_files_are_left_out(few_photos, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "--epochs 0: allowed are 1 and more"),
-        (["--fine-tune", "-1"], "--fine-tune -1: allowed are 0 and more"),
+        (["--epochs", "0"], "--epochs 0: it must be 1 or more"),
+        (["--fine-tune", "-1"], "--fine-tune -1: it must be 0 or more"),
         (["--output", f"{__file__}/run"], "a part of this path is a file"),
     ],
 )
@@ -223,8 +247,17 @@ def test_options_out_of_range(tmp_path, arguments, message):
 
 def test_resuming_another_training(tmp_path):
     read_options("program", tmp_path, ["--data", "images", "--limit", "20"])
-    with pytest.raises(UserError, match="began with limit = 20, found None"):
+    with pytest.raises(UserError, match="began with limit = 20, now it is None"):
         read_options("program", tmp_path, ["--data", "images", "--resume"])
+
+
+def test_a_cosine_goes_on_to_the_same_last_epoch(tmp_path):
+    given = ["--data", "images", "--epochs", "4"]
+    read_options("program", tmp_path, [*given, "--cosine"])
+    read_options("program", tmp_path, [*given, "--cosine", "--resume"])
+    longer = ["--data", "images", "--epochs", "8", "--cosine", "--resume"]
+    with pytest.raises(UserError, match="began with epochs = 4, now it is 8"):
+        read_options("program", tmp_path, longer)
 
 
 def test_nothing_to_resume(tmp_path):
