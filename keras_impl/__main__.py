@@ -1,6 +1,7 @@
 """Classify images with Keras, from folders of photos to an ONNX file.
 
-Run it with `python -m keras_impl --data FOLDER`.
+Run it with `python -m keras_impl --data FOLDER`. A mark such as [D01] names an
+entry of docs/differences.md, which explains a difference between PyTorch and Keras.
 """
 
 from pathlib import Path
@@ -21,7 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Do everything, from the first image to the exported file."""
     options = read_options("keras_impl", Path("output/keras"), arguments)
     keras.utils.set_random_seed(options.seed)
-    find_device(options.device)
+    find_device(options.device)  # Keras takes by itself what this leaves visible
     images = find_images(options.data, ENDINGS, options.limit, options.seed)
     photo = options.predict or images.example
 
@@ -32,23 +33,38 @@ def main(arguments: list[str] | None = None) -> None:
         print("These weights have no 1000 ImageNet classes to guess from.")
 
     make = make_own_loader if options.own_dataset else make_loader
-    augment, cosine = options.augment, options.cosine
-    train_loader = make(images.train, scaling, training=True, augment=augment)
-    loader = make(images.validation, scaling)
+    train_loader = make(images.train, scaling, training=True, augment=options.augment)
+    validation_loader = make(images.validation, scaling)
 
-    model, folder = build_model(network, len(images.classes)), options.output
-    epochs, resume = options.epochs, options.resume
-    train(model, train_loader, loader, folder, epochs, cosine=cosine, resume=resume)
+    model = build_model(network, len(images.classes))
+    folder = options.output
+    train(
+        model,
+        train_loader,
+        validation_loader,
+        folder,
+        options.epochs,
+        cosine=options.cosine,
+        resume=options.resume,
+    )
     if options.fine_tune:
         model = unfreeze(load_checkpoint(folder, "best"))
         folder = folder / "fine-tuned"
-        train(model, train_loader, loader, folder, options.fine_tune, 1e-5, cosine)
+        train(
+            model,
+            train_loader,
+            validation_loader,
+            folder,
+            options.fine_tune,
+            learning_rate=1e-5,  # small, so that the pretrained layers change little
+            cosine=options.cosine,
+        )
 
     model = load_checkpoint(folder, "best")
     loss, accuracy = evaluate(model, make(images.test, scaling))
     print(f"Test loss {loss:.4f}, accuracy {accuracy:.4f}")
-    answer = classify(model, photo, images.classes, scaling)
-    print_ranking(f"Our classes: {photo}", answer)
+    ranking = classify(model, photo, images.classes, scaling)
+    print_ranking(f"Our classes: {photo}", ranking)
     export_onnx(model, options.output / "model.onnx")
 
 

@@ -7,8 +7,9 @@ def make_augmentation() -> layers.Pipeline:
     """Rotate, zoom and flip each image at random."""
     return layers.Pipeline(
         [
-            layers.RandomRotation(10 / 360),  # [D11] turns; corners mirror the image
-            layers.RandomZoom(0.1),  # [D12] in and out, by up to a tenth
+            # [D11] A share of a full turn; the corners are filled with a mirror image.
+            layers.RandomRotation(10 / 360),
+            layers.RandomZoom(0.1),  # [D12] in and out by up to 10 % of the side
             layers.RandomFlip("horizontal"),
         ]
     )

@@ -16,11 +16,12 @@ def keep_checkpoints(folder: Path, history: list[Epoch]) -> list[Callback]:
         history: epochs that were trained before, whose best is to be beaten.
 
     Returns:
-        Callbacks for fit(); they save the optimizer and its schedule as well. [D33]
+        Callbacks for fit(); they save the optimizer with its schedule as well. [D33]
     """
     best = ModelCheckpoint(
         folder / "best.keras",
-        monitor="val_accuracy",  # [D15] the validation loss, unless told
+        monitor="val_accuracy",  # [D15] by default Keras compares the validation loss
+        mode="max",
         save_best_only=True,
         initial_value_threshold=max(
             (epoch.validation_accuracy for epoch in history), default=None
@@ -35,5 +36,5 @@ def load_checkpoint(folder: Path, name: str) -> keras.Model:
     Args:
         name: "best" or "last".
     """
-    # The file says how the model is built; a state dict of PyTorch has arrays alone.
+    # A .keras file says how the model is built; PyTorch's state dict does not.
     return keras.models.load_model(folder / f"{name}.keras")

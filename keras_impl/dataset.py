@@ -1,5 +1,6 @@
 """Load images from folders: a tf.data pipeline, or a PyDataset, gives batches."""
 
+from math import ceil
 from pathlib import Path
 
 import keras
@@ -11,14 +12,16 @@ from keras_impl.augmentation import make_augmentation
 from shared.model.weights import Scaling
 from shared.program import BATCH_SIZE, IMAGE_SIZE_PX
 
-# Of files that image_dataset_from_directory reads. [D32]
+# [D32] How the names end of files that image_dataset_from_directory reads.
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
-SIZE = (IMAGE_SIZE_PX, IMAGE_SIZE_PX)  # [D25] squeezed to a square
+SIZE = (IMAGE_SIZE_PX, IMAGE_SIZE_PX)  # [D25] images are squeezed to it
+
+Batches = tf.data.Dataset | keras.utils.PyDataset  # what fit() takes
 
 
 def make_loader(
     folder: Path, scaling: Scaling, training: bool = False, augment: bool = False
-) -> tf.data.Dataset:
+) -> Batches:
     """Make batches of images and labels with the framework's own folder loader.
 
     Args:
@@ -28,26 +31,28 @@ def make_loader(
         augment: change each training image at random.
 
     Returns:
-        Batches of images (N, H, W, 3) float32 and labels (N,) int32; the last batch
-        may be smaller.
+        Batches of images (N, H, W, 3) float32 and labels (N,) int32. A label is the
+        place of the class among the sorted class names. The last batch may be smaller.
     """
     batches = keras.utils.image_dataset_from_directory(
         folder,
         batch_size=BATCH_SIZE,
         image_size=SIZE,
-        shuffle=training,  # [D14] within a buffer; PyTorch: all images
+        # [D14] Keras shuffles all images once, and then in every epoch within a buffer
+        # of 8 batches; PyTorch's DataLoader shuffles all anew.
+        shuffle=training,
         verbose=False,
     )
     transform = _make_transform(scaling, training and augment)
     return batches.map(
         lambda images, labels: (transform(images), labels),
-        num_parallel_calls=tf.data.AUTOTUNE,  # [D31] threads; PyTorch: processes
+        num_parallel_calls=tf.data.AUTOTUNE,  # [D31] in threads; PyTorch: in processes
     ).prefetch(tf.data.AUTOTUNE)
 
 
 def make_own_loader(
     folder: Path, scaling: Scaling, training: bool = False, augment: bool = False
-) -> keras.utils.PyDataset:
+) -> Batches:
     """Make batches of the same form with a dataset class of our own."""
     return ImageFiles(folder, _make_transform(scaling, training and augment), training)
 
@@ -59,7 +64,7 @@ class ImageFiles(keras.utils.PyDataset):
     """
 
     def __init__(self, folder: Path, transform: layers.Layer, shuffle: bool) -> None:
-        super().__init__(workers=2)
+        super().__init__(workers=2)  # threads
         self.paths = sorted(folder.glob("*/*"))
         classes = sorted({path.parent.name for path in self.paths})
         labels = [classes.index(path.parent.name) for path in self.paths]
@@ -69,7 +74,7 @@ class ImageFiles(keras.utils.PyDataset):
         self.on_epoch_end()
 
     def __len__(self) -> int:
-        return -(-len(self.paths) // BATCH_SIZE)  # rounded up
+        return ceil(len(self.paths) / BATCH_SIZE)
 
     def on_epoch_end(self) -> None:
         """Shuffle for the next epoch; fit() calls this. PyTorch's DataLoader shuffles.
@@ -81,8 +86,8 @@ class ImageFiles(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.order[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]
-        # [D24] By default load_img takes the nearest pixel. Here Pillow resizes, and in
-        # make_loader TensorFlow, so the pixels differ slightly.
+        # [D24] By default load_img takes the nearest pixel. Pillow resizes here, but
+        # TensorFlow in make_loader, so their pixels differ slightly.
         images = [
             keras.utils.img_to_array(
                 keras.utils.load_img(
@@ -96,13 +101,15 @@ class ImageFiles(keras.utils.PyDataset):
 
 
 def make_normalisation(scaling: Scaling) -> layers.Layer:
-    """Scale pixels: (pixel / 255 - mean) / std per channel. [D06]"""
+    """Scale pixels from 0..255 to (pixel / 255 - mean) / std, per channel. [D06]"""
     mean, std = np.array(scaling.mean), np.array(scaling.std)
+    # The same formula as one product and one sum: pixel * scale + offset.
     return layers.Rescaling(scale=1 / (255 * std), offset=-mean / std)
 
 
 def _make_transform(scaling: Scaling, augment: bool) -> layers.Layer:
     """From pixels (N, H, W, 3), 0 to 255, to what the network wants."""
-    # [D20] Here and not in the model: onnxruntime refuses an export with random layers.
+    # [D20] The random layers are not put into the model, as Keras's guides do it, since
+    # onnxruntime would refuse its export.
     steps = [make_augmentation()] if augment else []
     return layers.Pipeline([*steps, make_normalisation(scaling)])

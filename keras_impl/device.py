@@ -6,10 +6,11 @@ from shared.errors import UserError
 
 
 def find_device(name: str) -> str:
-    """Return "cuda" where there is a GPU to use, else "cpu".
+    """Prepare the device to compute on: "cuda" if there is a GPU to use, else "cpu".
 
-    Keras takes a GPU by itself, and TensorFlow all of its memory unless it is told to
-    take what it needs. PyTorch has to be told for the model and for each batch.
+    Keras takes a GPU by itself, and TensorFlow all of the GPU's memory, unless it is
+    told to take only what it needs. PyTorch has to be told for the model and for each
+    batch.
 
     Args:
         name: "cpu", "cuda", or "auto" for a GPU if there is one.

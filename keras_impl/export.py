@@ -12,15 +12,15 @@ OPSET = 18  # the newest version of ONNX's operations that both frameworks write
 def export_onnx(model: keras.Model, path: Path) -> None:
     """Write the classifier as one file, for batches of any size.
 
-    Its input is called `input`, normalised images; its output, the logits, gets the
-    name `Identity:0` from tf2onnx.
+    Its input is called `input` and takes normalised images. Its output, the logits, is
+    called `Identity:0`, a name that tf2onnx gives.
     """
-    # [D20] Keras exports inference; PyTorch the mode that the model is in.
+    # [D20] Keras exports inference mode; PyTorch exports the mode that the model is in.
     shape = (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX, 3)
     model.export(
         path,
         format="onnx",
-        input_signature=[keras.InputSpec("float32", shape, name="input")],
+        input_signature=[keras.InputSpec(dtype="float32", shape=shape, name="input")],
         opset_version=OPSET,
         verbose=False,
     )

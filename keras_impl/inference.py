@@ -1,4 +1,4 @@
-"""Classify one image, from a file or from an address."""
+"""Classify one image, from a file or from a URL."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ def guess_imagenet(
 
     Args:
         network: the pretrained network with all its layers.
-        source: a file or an address.
+        source: a file or a URL.
     """
     return classify(network, source, read_imagenet_classes(), scaling, count=5)
 
@@ -27,9 +27,15 @@ def classify(
     scaling: Scaling,
     count: int = 3,
 ) -> dict[str, float]:
-    """Return the most probable classes of an image and their probabilities."""
+    """Return the most probable classes of an image and their probabilities.
+
+    Args:
+        source: a file or a URL.
+        classes: the names, in the order of the logits.
+        count: how many classes to return.
+    """
     image = load_image(source, scaling)
-    logits = model.predict(image[None], verbose=0)[0]  # (classes,)
+    logits = model.predict(image[None], verbose=0)[0]  # a batch of one; (classes,)
     probabilities = keras.ops.softmax(logits)
     return rank(keras.ops.convert_to_numpy(probabilities), classes, count)
 
@@ -40,6 +46,7 @@ def load_image(source: str, scaling: Scaling) -> np.ndarray:
     Returns:
         (H, W, 3) float32. [D04]
     """
+    # [D24] Pillow resizes here, but TensorFlow in make_loader: pixels differ slightly.
     image = keras.utils.load_img(
         open_image(source), target_size=SIZE, interpolation="bilinear"
     )

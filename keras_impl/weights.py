@@ -1,4 +1,4 @@
-"""Carry the values of a network across: arrays in torchvision's layout. [D05]"""
+"""Carry weights from one framework to the other, in torchvision's layout. [D05]"""
 
 import keras
 import numpy as np
@@ -41,12 +41,12 @@ def named_variables(network: keras.Model) -> dict[str, keras.Variable]:
         norm = backbone.get_layer(layer.keras_norm)
         for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
             found[f"{layer.torch_norm}.{torch_name}"] = getattr(norm, keras_name)
-    dense = {}
+    dense_layers = {}
     if "head" in parts:
-        head = parts["head"]
-        dense = {f"head.{name}": head.get_layer(name) for name in ("inner", "output")}
+        for name in ("inner", "output"):
+            dense_layers[f"head.{name}"] = parts["head"].get_layer(name)
     elif "predictions" in parts:  # ImageNet's 1000 classes
-        dense = {"classifier.1": parts["predictions"]}
-    for name, layer in dense.items():
-        found[f"{name}.weight"], found[f"{name}.bias"] = layer.kernel, layer.bias
+        dense_layers["classifier.1"] = parts["predictions"]
+    for name, dense in dense_layers.items():
+        found[f"{name}.weight"], found[f"{name}.bias"] = dense.kernel, dense.bias
     return found

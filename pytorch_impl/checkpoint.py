@@ -44,7 +44,7 @@ def load_checkpoint(folder: Path, name: str) -> Classifier:
     """
     # weights_only: a file from elsewhere cannot run code.
     state = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)
-    # A state dict has arrays alone, so the program has to know how the model is built.
+    # A state dict has arrays alone, so we build the model; Keras's file does that.
     model = Classifier(mobilenet_v2(), **state["settings"])
     model.load_state_dict(state["model"])
     model.backbone.requires_grad_(False)

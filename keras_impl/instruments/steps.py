@@ -91,5 +91,5 @@ class _GradientKeeper(keras.optimizers.Optimizer):
             super().build(variables)
             self.kept = self.add_optimizer_variables(variables, ["gradient"])[0]
 
-    def update_step(self, gradient, variable, learning_rate) -> None:  # noqa: ARG002
+    def update_step(self, gradient, variable, learning_rate) -> None:
         self.assign(self.kept[self._get_variable_index(variable)], gradient)

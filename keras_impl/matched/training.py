@@ -136,7 +136,7 @@ class _LogitsLog(keras.metrics.Metric):
         self.labels = self.add_variable((num_samples,), "zeros", dtype="int")
         self.seen = self.add_variable((), "zeros", dtype="int")
 
-    def update_state(self, y_true, y_pred, sample_weight=None) -> None:  # noqa: ARG002
+    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
         count = ops.shape(y_pred)[0]
         steps = ops.cast(ops.arange(count, dtype="int32"), self.seen.dtype)
         places = (self.seen + steps)[:, None]
@@ -173,11 +173,11 @@ class _EachEpoch(keras.callbacks.Callback):
         self.report = on_epoch
         self.history: list[EpochRecord] = []
 
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.start = now()
         self.train_loader.set_epoch(epoch + 1)
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logits, labels = np.array(self.log.logits), np.array(self.log.labels)
         validation_logits = predict_logits(self.network, self.validation_loader)
         validation = validation_logits, self.validation_loader.labels

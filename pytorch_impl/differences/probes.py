@@ -70,7 +70,7 @@ def pixel_scale(sample: Sample) -> Arrays:
     return {"images": _channels_last(images)}
 
 
-def first_values(sample: Sample) -> Arrays:  # noqa: ARG001
+def first_values(sample: Sample) -> Arrays:
     """[D07] First values of a dense layer from 1280 features to 100."""
     layer = nn.Linear(1280, 100)
     return {"weight": layer.weight.detach().numpy()}
@@ -157,7 +157,7 @@ def jpeg_decoding(sample: Sample) -> Arrays:
     return {f"{i}": _channels_last(image) for i, image in enumerate(decoded)}
 
 
-def device(sample: Sample) -> Arrays:  # noqa: ARG001
+def device(sample: Sample) -> Arrays:
     """[D19] Whether a new array lies on the GPU."""
     if not torch.cuda.is_available():
         return {}
@@ -239,12 +239,12 @@ def schedule(sample: Sample) -> Arrays:
     return {"learning_rate": np.array(optimizer.param_groups[0]["lr"])}
 
 
-def memory_format(sample: Sample) -> Arrays:  # noqa: ARG001
+def memory_format(sample: Sample) -> Arrays:
     """[D30] Nothing: the order of the axes in memory changes time alone."""
     return {}
 
 
-def parallel_loading(sample: Sample) -> Arrays:  # noqa: ARG001
+def parallel_loading(sample: Sample) -> Arrays:
     """[D31] Nothing: loading ahead changes time, and no number."""
     return {}
 
@@ -263,7 +263,7 @@ def saved_optimizer(sample: Sample) -> Arrays:
     return {"moments": np.array(len(head.state_dict()) - len(list(head.parameters())))}
 
 
-def end_of_pass(sample: Sample) -> Arrays:  # noqa: ARG001
+def end_of_pass(sample: Sample) -> Arrays:
     """[D34] Longest wait after the last batch of a pass, in seconds."""
 
     class Batches(IterableDataset):
