@@ -220,6 +220,7 @@ PROBES: dict[str, Probe] = {
             100 * float(1 - keras["learning_rate"] / pytorch["learning_rate"])
         ),
     ),
+    # No side has a probe for these two, which change time alone.
     "D30": Probe("order of the axes in memory", "", _gap(len), TIME),
     "D31": Probe("loading ahead of the steps", "", _gap(len), TIME),
     "D32": Probe(

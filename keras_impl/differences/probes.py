@@ -260,16 +260,6 @@ def schedule(sample: Sample) -> Arrays:
     return {"learning_rate": np.array(optimizer.learning_rate)}
 
 
-def memory_format(sample: Sample) -> Arrays:
-    """[D30] Nothing: the order of the axes in memory changes time alone."""
-    return {}
-
-
-def parallel_loading(sample: Sample) -> Arrays:
-    """[D31] Nothing: loading ahead changes time, and no number."""
-    return {}
-
-
 def folder_loader(sample: Sample) -> Arrays:
     """[D32] Which endings of file names the framework's folder loader takes."""
     batches = keras.utils.image_dataset_from_directory(
@@ -344,8 +334,6 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D27": inner_training_mode,
     "D28": default_decay,
     "D29": schedule,
-    "D30": memory_format,
-    "D31": parallel_loading,
     "D32": folder_loader,
     "D33": saved_optimizer,
     "D34": end_of_pass,

@@ -239,16 +239,6 @@ def schedule(sample: Sample) -> Arrays:
     return {"learning_rate": np.array(optimizer.param_groups[0]["lr"])}
 
 
-def memory_format(sample: Sample) -> Arrays:
-    """[D30] Nothing: the order of the axes in memory changes time alone."""
-    return {}
-
-
-def parallel_loading(sample: Sample) -> Arrays:
-    """[D31] Nothing: loading ahead changes time, and no number."""
-    return {}
-
-
 def folder_loader(sample: Sample) -> Arrays:
     """[D32] Which endings of file names the framework's folder loader takes."""
     found = ImageFolder(sample.endings).samples
@@ -317,8 +307,6 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D27": inner_training_mode,
     "D28": default_decay,
     "D29": schedule,
-    "D30": memory_format,
-    "D31": parallel_loading,
     "D32": folder_loader,
     "D33": saved_optimizer,
     "D34": end_of_pass,

@@ -50,13 +50,12 @@ RANGES = {
     "D27": (104, 104),
     "D28": (0.1, 0.3),
     "D29": (99.9, 100),
-    "D30": (0, 0),
-    "D31": (0, 0),
     "D32": (5, 6),
     "D33": (8, 8),
     "D34": (0.05, 60),
 }
 TIMED = "D35"  # any ratio of times is possible somewhere
+NOT_PROBED = {"D30", "D31"}  # they change time alone
 
 
 def probes_in(package: str) -> dict[str, str]:
@@ -77,7 +76,9 @@ def test_every_entry_of_the_document_has_a_probe():
     documented = re.findall(r"^## (D\d\d) ", document, re.MULTILINE)
     pytorch, keras = (probes_in(package) for package in PACKAGES)
     assert pytorch == keras
-    assert list(pytorch) == list(PROBES) == [*RANGES, TIMED] == documented
+    assert list(PROBES) == documented
+    probed = [difference for difference in documented if difference not in NOT_PROBED]
+    assert list(pytorch) == [*RANGES, TIMED] == probed
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -133,7 +134,7 @@ def test_probe_finds_the_difference(probed, difference):
     if record.value is None:
         assert PROBES[difference].needs
         assert record.reason == PROBES[difference].needs
-        lacking = ("D19", "D21", "D22", "D30", "D31", "D34")  # the photos are there
+        lacking = ("D19", "D21", "D22", "D34")  # the photos are there
         assert difference in lacking
     else:
         assert low <= record.value <= high
