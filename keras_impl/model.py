@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from keras_impl.weights import load_arrays, read_arrays
-from shared.model.weights import KERAS_MEAN, KERAS_STD, Scaling
+from shared.model.weights import KERAS_MEAN, KERAS_STD, TORCH_EPSILON, Scaling
 from shared.program import IMAGE_SIZE_PX, find_weights
 
 
@@ -33,6 +33,11 @@ def load_pretrained(weights: Path | None = None) -> tuple[keras.Model, Scaling, 
     network = make(weights=None, classifier_activation=None)
     # The last layer keeps its random values where the file has none for it.
     load_arrays(network, read_arrays(network) | found.arrays | found.classifier)
+    # [D02] The file's variances belong to PyTorch's epsilon, and Keras's is larger.
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            variance = layer.moving_variance
+            variance.assign(variance - (layer.epsilon - TORCH_EPSILON))
     return network, Scaling(found.mean, found.std), bool(found.classifier)
 
 

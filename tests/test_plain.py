@@ -86,7 +86,13 @@ def test_backbone_is_the_given_one_and_the_head_the_framework_s(
     sides, real_weights, arm
 ):
     for name, array in read_weights(real_weights).arrays.items():
-        np.testing.assert_array_equal(sides[arm][f"before/{name}"], array)
+        found = sides[arm][f"before/{name}"]
+        if arm == "keras" and name.endswith("running_var"):
+            # [D02] the same function: variance and epsilon have the same sum
+            np.testing.assert_allclose(found + 1e-3, array + 1e-5, rtol=1e-5)
+            assert (found < array).all()
+        else:
+            np.testing.assert_array_equal(found, array)
     bias = sides[arm]["before/head.inner.bias"]
     assert (bias == 0).all() == (arm == "keras")  # [D07]
 
