@@ -14,7 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -46,7 +46,10 @@ def _settings_class() -> type:
     return dataclasses.make_dataclass("Settings", fields, frozen=True)
 
 
-Settings = _settings_class()
+if TYPE_CHECKING:
+    Settings = Config  # the same fields
+else:
+    Settings = _settings_class()
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,8 @@ class Train:
     settings: OmitArgPrefixes[Settings]
 
     def execute(self, console: Console) -> int:
-        untimed = dataclasses.replace(self.settings, timing_rounds=0)
-        return _run(_options(self.inputs, untimed).only(train=True), console)
+        options = _options(self.inputs, self.settings, timing_rounds=0)
+        return _run(options.only(train=True), console)
 
 
 @dataclass(frozen=True)
@@ -361,8 +364,8 @@ COMMANDS = (
 
 def execute(name: str, arguments: list[str]) -> int:
     """Parse the arguments of one command and execute it; returns the exit status."""
-    kind = next(kind for kind in COMMANDS if kind.__name__.lower() == name)
-    command = tyro.cli(kind, prog=f"python -m bench {name}", args=arguments)
+    kind: type = next(kind for kind in COMMANDS if kind.__name__.lower() == name)
+    command: Any = tyro.cli(kind, prog=f"python -m bench {name}", args=arguments)
     console = Console(highlight=False)
     try:
         return command.execute(console)
@@ -379,10 +382,11 @@ def execute(name: str, arguments: list[str]) -> int:
         return INTERRUPTED
 
 
-def _options(inputs: Inputs, settings: Settings) -> "Options":
+def _options(inputs: Inputs, settings: Settings, **changes: object) -> "Options":
     from bench.run.state import Options
 
-    config, arms = make_config(**vars(settings)), _parse_arms(inputs.arms)
+    config = make_config(**vars(settings) | changes)
+    arms = _parse_arms(inputs.arms)
     if config.precision == "float64" and not set(arms) <= set(FLOAT64_ARMS):
         raise UserError(
             f"--precision float64 --arms {inputs.arms}: Keras computes part of it in "

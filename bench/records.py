@@ -9,7 +9,7 @@ from shared.errors import UserError
 from shared.files import write_atomically
 from shared.metrics import EpochRecord, Record, ScoreRecord
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION: Literal[2] = 2
 
 Interval = tuple[float, float]
 

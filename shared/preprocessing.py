@@ -12,4 +12,4 @@ def scale_pixels(
     (pixel / 255 - mean) / std. [D06]
     """
     scaled = images.astype(np.float32) / np.float32(255)
-    return (scaled - np.float32(mean)) / np.float32(std)
+    return (scaled - np.array(mean, np.float32)) / np.array(std, np.float32)

@@ -198,7 +198,8 @@ def find_images(
     print("Images:", ", ".join(f"{len(files[split])} {split}" for split in files))
     classes = sorted({name.split("/")[0] for name in files["train"]})
     example = str(next(iter(files["test"].values())))
-    return Images(*(folder / split for split in files), classes, example)
+    train, validation, test = (folder / split for split in files)
+    return Images(train, validation, test, classes, example)
 
 
 def _choose(paths: dict[str, Path], limit: int, seed: int) -> dict[str, Path]:

@@ -175,8 +175,12 @@ class WorkerProcess:
         started_at = time.time()
         process = self._process = self._process or self._start()
 
+        def stop() -> None:
+            late.set()
+            process.kill()
+
         def limit() -> threading.Timer:
-            timer = threading.Timer(time_limit_s, lambda: (late.set(), process.kill()))
+            timer = threading.Timer(time_limit_s, stop)
             timer.start()
             return timer
 

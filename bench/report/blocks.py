@@ -1,5 +1,6 @@
 """What a report is made of. Both templates show the same blocks in the same order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
@@ -46,8 +47,8 @@ class Code(Block):
 class Table(Block):
     title: str
     align: str  # one letter a column: l text, r number
-    header: list[str]
-    rows: list[list[str]]
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Strip(Block):
 class Row(Block):
     """Blocks that stand side by side where there is room."""
 
-    blocks: list[Block]
+    blocks: Sequence[Block]
 
 
 @dataclass(frozen=True)

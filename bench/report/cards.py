@@ -98,8 +98,8 @@ def _moved(mark: Mark, start: float, end: float) -> Mark:
     def share(value: float) -> float:
         return (value - start) / (end - start)
 
-    low_high = mark.interval and tuple(map(share, mark.interval))
-    return replace(mark, place=share(mark.place), interval=low_high)
+    interval = mark.interval and (share(mark.interval[0]), share(mark.interval[1]))
+    return replace(mark, place=share(mark.place), interval=interval)
 
 
 def _accuracy(results: Results) -> Card:

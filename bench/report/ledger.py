@@ -66,7 +66,8 @@ def _forest(ablated: dict[str, AblationRecord], titles: dict[str, str]) -> Plot:
             pairs = zip(one.matched, one.changed, strict=True)
             seeds = [100 * (after.test - before.test) for before, after in pairs]
             axes.plot(seeds, [row] * len(seeds), "|", color=FAINT, markersize=9)
-            axes.hlines(row, *(100 * end for end in one.test_interval), color=color)
+            low, high = one.test_interval
+            axes.hlines(row, 100 * low, 100 * high, color=color)
             axes.plot(100 * one.test_change, row, "o", color=color)
         axes.set_yticks(
             range(len(ablated)), [f"{n} {titles.get(n, DASH)}" for n in ablated]

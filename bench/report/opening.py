@@ -9,12 +9,14 @@ from bench.report.division import is_plain
 from bench.report.figures import arm_styles
 from bench.report.words import checks_summary
 
+State = Literal["proven", "failed", "open"]
+
 
 @dataclass(frozen=True)
 class Claim:
     """What the run says about sameness, first of all."""
 
-    state: Literal["proven", "failed", "open"]
+    state: State
     text: str
 
 
@@ -31,7 +33,7 @@ class Opening:
 def make_opening(results: Results) -> Opening:
     """The first page of any report; without cards where no arm was run."""
     failed = any(not check.passed for check in results.checks)
-    state = "failed" if failed else "proven" if results.checks else "open"
+    state: State = "failed" if failed else "proven" if results.checks else "open"
     return Opening(
         claim=make_claim(results),
         checks=Claim(state, checks_summary(results)),

@@ -1,6 +1,6 @@
 """The plots of a report, each an inline SVG with a caption."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,20 +43,27 @@ def _draw_curves(
     epochs = [epoch.epoch for epoch in arm.history]
     train = [getattr(epoch, f"train_{measure}") for epoch in arm.history]
     validation = [getattr(epoch, f"validation_{measure}") for epoch in arm.history]
-    look = {
+    look: dict[str, Any] = {
         "color": style.color,
         "marker": style.marker,
         "markevery": max(1, len(epochs) // 20),
         "linewidth": style.line_width,
         "markersize": style.marker_size,
     }
-    dashed = {"linestyle": (0, (2.2, 1.4)), "alpha": 0.55, "marker": "."}
+    dashed: dict[str, Any] = {"linestyle": (0, (2.2, 1.4)), "alpha": 0.55}
+    dashed |= {"marker": "."}
     axes.plot(epochs, train, **(look | dashed))
     axes.plot(epochs, validation, **look, label=name)
     if arm.best_epoch in epochs:
         best = validation[epochs.index(arm.best_epoch)]
-        ring = {"markersize": style.marker_size + 8, "markeredgecolor": style.color}
-        axes.plot(arm.best_epoch, best, "o", fillstyle="none", **ring)
+        axes.plot(
+            arm.best_epoch,
+            best,
+            "o",
+            fillstyle="none",
+            markersize=style.marker_size + 8,
+            markeredgecolor=style.color,
+        )
 
 
 def confusion(results: Results, name: str) -> Plot:
@@ -91,8 +98,8 @@ def _draw_matrix(
     axes.tick_params(length=0)
     for row, column in zip(*np.nonzero(counts), strict=True):
         ink = PAPER if shares[row, column] > 0.5 else INK
-        place = {"ha": "center", "va": "center", "fontsize": 8}
-        axes.text(column, row, str(counts[row, column]), color=ink, **place)
+        text = str(counts[row, column])
+        axes.text(column, row, text, color=ink, ha="center", va="center", fontsize=8)
 
 
 def timing(results: Results, phases: list[str], group: str) -> Plot:

@@ -83,7 +83,7 @@ def _pixels(pytorch: Arrays, keras: Arrays) -> float:
     return float(np.concatenate(differences).mean())
 
 
-def _gap(of: Callable[[Arrays], float]) -> Measure:
+def _gap(of: Callable[[Arrays], float | np.ndarray]) -> Measure:
     """Return how far apart the same number of both sides is."""
     return lambda pytorch, keras: float(abs(of(pytorch) - of(keras)))
 

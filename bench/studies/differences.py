@@ -153,7 +153,8 @@ def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
 
     def work_from(source: str) -> dict[HeadRun, list]:
         """Compute one side's features, then train every head on them."""
-        paths, found = _compute(run, source, needed), {}
+        paths = _compute(run, source, needed)
+        found: dict[HeadRun, list] = {}
         for arm in PAIR:
             own = [one for one in runs if (one.arm, one.source) == (arm, source)]
             found |= _train_heads(run, arm, own, paths, run.scratch / f"from-{source}")

@@ -8,6 +8,7 @@ one JSON object a line; the result is a file, written whole.
 
 import json
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from pydantic import TypeAdapter
@@ -25,7 +26,7 @@ from bench.worker.training import train
 from shared.errors import UserError
 from shared.files import write_atomically
 
-JOBS = {
+JOBS: dict[str, Callable[..., dict]] = {
     job.__name__: job
     for job in (
         *(train, export_trained, export_checkpoint, hand_over, take_over, read_pth),

@@ -25,7 +25,7 @@ def hand_over(worker: Worker[HandOver]) -> dict:
     """Load this side's checkpoint and store all that it holds and does."""
     with worker.stage("convert"):
         found = _examine(worker, worker.program, worker.request.checkpoint)
-    return _store(worker, found)
+    return {"arrays": worker.store("arrays", found)}
 
 
 def take_over(worker: Worker[TakeOver]) -> dict:
@@ -46,7 +46,7 @@ def take_over(worker: Worker[TakeOver]) -> dict:
         )
         matched = MatchedProgram(side, request.arm)
         found = _examine(worker, matched, path, given.get("features"))
-    return _store(worker, found) | {"checkpoint": str(path)}
+    return {"arrays": worker.store("arrays", found), "checkpoint": str(path)}
 
 
 def _examine(
@@ -105,9 +105,3 @@ def _take_step(
     train_step((features, kept), labels)
     arrays = side.weights.read_arrays(model)
     return {STEPPED + n: a for n, a in arrays.items() if n.startswith("head.")}
-
-
-def _store(worker: Worker, found: Arrays) -> dict:
-    path = worker.request.scratch / "arrays.npz"
-    np.savez(path, **found)
-    return {"arrays": str(path)}

@@ -57,18 +57,17 @@ class Study:
 
 def compute_features(worker: Worker[DoTasks]) -> dict:
     """Store the features of all splits for each task, as `<scratch>/<name>.npz`."""
-    study, paths = Study(worker), {}
+    study = Study(worker)
+    paths: dict[str, str] = {}
     for task in worker.request.tasks:
-        found = {}
+        found: Arrays = {}
         for split in SPLITS:
             if split in task.splits:
                 with worker.stage(f"features, {task.name}, {split}"):
                     found[split] = _features(study, task, split)
             else:
                 found[split] = np.load(paths["matched"])[split]
-        path = worker.request.scratch / f"{task.name}.npz"
-        np.savez(path, **found)
-        paths[task.name] = str(path)
+        paths[task.name] = worker.store(task.name, found)
     return {"paths": paths}
 
 
@@ -111,7 +110,8 @@ def _read_again(study: Study, difference: str, name: str) -> Split:
 
 def train_heads(worker: Worker[DoTasks]) -> dict:
     """Train a head for each task and seed; return the figures of every epoch."""
-    study, runs = Study(worker), {}
+    study = Study(worker)
+    runs: dict[str, list] = {}
     for task in worker.request.tasks:
         runs[task.name] = []
         for seed in SEEDS:

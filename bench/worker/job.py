@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from functools import cache
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from bench.processes.request import InputsRequest, Request
 from bench.records import MemoryRecord
 from bench.worker.channel import emit, on_batch, wait_for_turn
@@ -16,7 +18,7 @@ from shared.data.dataset import ImageData, Split
 from shared.model.checkpoints import Description
 from shared.model.weights import Arrays, read_weights
 
-R = TypeVar("R", bound=Request)
+R = TypeVar("R", bound=Request, covariant=True)
 
 
 class Worker(Generic[R]):
@@ -67,7 +69,15 @@ class Worker(Generic[R]):
             peak_device_mib=self.side.device.peak_device_mib(),
         )
 
-    def describe(self, data: ImageData) -> tuple[Description, Arrays]:
+    def store(self, name: str, arrays: Arrays) -> str:
+        """Write arrays into the scratch folder, and return the path of the file."""
+        path = self.request.scratch / f"{name}.npz"
+        np.savez(path, **arrays)  # type: ignore[arg-type]  # of allow_pickle
+        return str(path)
+
+    def describe(
+        self: "Worker[InputsRequest]", data: ImageData
+    ) -> tuple[Description, Arrays]:
         """Return the description of the classifier to train, and its first values."""
         weights = read_weights(self.request.inputs.weights)
         description = Description(

@@ -94,5 +94,5 @@ def peak_rss_mib() -> float:
         peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
     ):
         return int(peak[1]) / 2**10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (2**20 if sys.platform == "darwin" else 2**10)

@@ -227,8 +227,7 @@ def climb_ladder(worker: Worker[ClimbLadder]) -> dict:
     data = open_cached(worker.request.inputs.data)
     with worker.stage("build"):
         description, arrays = worker.describe(data)
-    path = worker.request.scratch / "rungs.npz"
     climber = Climber(worker.side, arrays, description, data.splits)
     with worker.stage("rungs"):
-        np.savez(path, **climb(climber, worker.request.exact_rungs))
-    return {"path": str(path)}
+        found = climb(climber, worker.request.exact_rungs)
+    return {"path": worker.store("rungs", found)}

@@ -37,14 +37,14 @@ def probe_differences(worker: Worker[ProbeDifferences]) -> dict:
             if difference == FREED_MEMORY:
                 arrays = _add_glibc(worker.request, arrays)
         found |= {f"{difference}/{name}": array for name, array in arrays.items()}
-    return _store(worker.request, found)
+    return {"path": worker.store("probes", found)}
 
 
 def probe_alone(worker: Worker[ProbeDifferences]) -> dict:
     """Store the arrays of one difference, in a process started for it."""
     (difference,) = worker.request.differences
     probe = _import_probes(worker.request)[difference]
-    return _store(worker.request, probe(_make_sample(worker)))
+    return {"path": worker.store("probes", probe(_make_sample(worker)))}
 
 
 def _import_probes(request: Request) -> dict[str, Callable[[Sample], Arrays]]:
@@ -82,7 +82,7 @@ def _probe_in_child(
     return dict(np.load(done["path"]))
 
 
-def _make_sample(worker: Worker) -> Sample:
+def _make_sample(worker: Worker[ProbeDifferences]) -> Sample:
     """Return a few test images and their files, spread over the classes."""
     request = worker.request
     data = open_cached(request.inputs.data)
@@ -98,9 +98,3 @@ def _make_sample(worker: Worker) -> Sample:
         description=description,
         folder=request.scratch,
     )
-
-
-def _store(request: Request, arrays: Arrays) -> dict:
-    path = request.scratch / "probes.npz"
-    np.savez(path, **arrays)
-    return {"path": str(path)}

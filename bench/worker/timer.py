@@ -99,4 +99,4 @@ def is_steady(milliseconds: list[float]) -> bool:
     if len(windows[0]) < WINDOW:
         return False
     before, after = map(np.median, windows)
-    return abs(after - before) <= STEADY * before
+    return bool(abs(after - before) <= STEADY * before)

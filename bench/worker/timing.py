@@ -111,9 +111,10 @@ class Stopwatch:
         loader = self.program.make_loader(
             self.data, "train", self.description, training=True
         )
-        inputs, self._labels = map(_as_arrays, next(iter(loader)))
-        has_plan = isinstance(inputs, tuple)
-        self.images, *self._kept = inputs if has_plan else (inputs,)
+        batch, labels = next(iter(loader))
+        inputs, self._labels = _as_arrays(batch), _as_arrays(labels)
+        parts = inputs if isinstance(inputs, tuple) else (inputs,)
+        self.images, self._kept = parts[0], parts[1:]
 
     def _make_step(self, on_features: bool) -> Callable[[], float]:
         """Return a function that takes a training step on features or images."""

@@ -27,15 +27,17 @@ def train(worker: Worker[Train]) -> dict:
         model = program.build_model(arrays, description)
     if worker.config.features_are_cached:
         with worker.stage("features"):
-            loaders = worker.make_feature_loaders(model, splits, description)
+            train_loader, validation_loader = worker.make_feature_loaders(
+                model, splits, description
+            )
     else:
         with worker.stage("build"):
-            loaders = (
-                program.make_loader(data, "train", description, training=True),
-                program.make_loader(data, "validation", description),
+            train_loader = program.make_loader(
+                data, "train", description, training=True
             )
+            validation_loader = program.make_loader(data, "validation", description)
     folder = worker.request.models / worker.request.arm
-    log = EpochLog(side, model, worker.config.epochs, len(loaders[0]))
+    log = EpochLog(side, model, worker.config.epochs, len(train_loader))
 
     def on_epoch(record: EpochRecord, *logits: np.ndarray) -> None:
         emit("epoch", **record.model_dump())
@@ -43,10 +45,12 @@ def train(worker: Worker[Train]) -> dict:
             log(record, *logits)
 
     with worker.stage("epochs"):
-        history = program.train(model, *loaders, description, folder, on_epoch)
-    np.savez(worker.request.scratch / "epochs.npz", **log.arrays)
+        history = program.train(
+            model, train_loader, validation_loader, description, folder, on_epoch
+        )
+    worker.store("epochs", log.arrays)
     checkpoint = folder / f"best{program.suffix}"
-    validation, test = _evaluate(worker, checkpoint, data, loaders[1])
+    validation, test = _evaluate(worker, checkpoint, data, validation_loader)
     classes = list(data.classes)
     record = ArmRecord(
         status="ok",

@@ -126,10 +126,10 @@ def scan_folder(folder: Path) -> Files:
         UserError: no such folder, or all that is wrong inside it.
     """
     if not folder.is_dir():
-        found = "is a file" if folder.exists() else "no such folder"
+        problem = "is a file" if folder.exists() else "no such folder"
         raise UserError(
-            f"{folder}: {found}. Give a folder with train/, validation/ and test/, or "
-            "`--data synthetic` for the embedded data set."
+            f"{folder}: {problem}. Give a folder with train/, validation/ and test/, "
+            "or `--data synthetic` for the embedded data set."
         )
     problems: list[str] = []
     roots = _split_roots(folder, problems)

@@ -6,7 +6,6 @@ import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import requests
 from filelock import FileLock
@@ -79,9 +78,7 @@ def download_dataset(cache: Path, progress: Progress) -> Path:
         archive.unlink(missing_ok=True)  # used up, or of no use
 
 
-def download_weights(
-    name: Literal["torchvision", "keras"], cache: Path, progress: Progress
-) -> Path:
+def download_weights(name: str, cache: Path, progress: Progress) -> Path:
     """Return the published ImageNet weights file, downloaded if it is not there.
 
     Raises:

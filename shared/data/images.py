@@ -36,7 +36,7 @@ def decode_image(source: Path | BinaryIO, size_px: int) -> np.ndarray:
     try:
         with _open(io.BytesIO(content)) as image:
             _require_size(image)
-            if image.format == "TIFF":
+            if isinstance(image, TiffImageFile):
                 _allocate(image)
             ImageOps.exif_transpose(image, in_place=True)
             square = _to_rgb(image).resize(

@@ -53,7 +53,7 @@ def _convolve(values: np.ndarray, kernel: np.ndarray, layer) -> np.ndarray:
         return values @ kernel[:, :, 0, 0].T
     padded = np.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
     height, width = values.shape[1:3]
-    total = 0
+    total = np.zeros((), values.dtype)
     for row in range(3):
         for column in range(3):
             window = padded[:, row : row + height, column : column + width]

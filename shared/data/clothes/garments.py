@@ -20,10 +20,11 @@ def _top(
     shoulder = np.array([width, -0.68])
     end = shoulder + sleeve * np.array([math.sin(angle), math.cos(angle)])
     inner = end + cuff * np.array([-math.cos(angle), math.sin(angle)])
-    sketch.pair([(width - 0.1, -0.7), shoulder, end, inner, (width - 0.06, -0.24)])
+    arm = [(width - 0.1, -0.7), shoulder, end, inner, (width - 0.06, -0.24)]
+    sketch.pair(np.array(arm))
     waist = width - rng.uniform(0, 0.08)
     side = [(width - 0.05, -0.25), (waist, 0.2), (width, bottom)]
-    sketch.symmetric([(0.19, -0.78), shoulder, *side])
+    sketch.symmetric(np.array([(0.19, -0.78), shoulder, *side]))
     sketch.area(arc(0, -0.78, 0.19, rng.uniform(0.1, 0.24), 0, 0.5), INSIDE)
 
 

@@ -33,9 +33,9 @@ class Sketch:
     def area(self, outline: Points, material: Material = FABRIC) -> None:
         """Fill a closed outline, with a darker edge."""
         outline = np.asarray(outline, float)
-        edge = (*(int(share * 0.6) for share in material[:3]), 255)
+        red, green, blue = (int(share * 0.6) for share in material[:3])
         self.strokes.append((outline, material, None))
-        self.line([*outline, outline[0]], edge)
+        self.line([*outline, outline[0]], (red, green, blue, 255))
 
     def symmetric(self, right: Points, material: Material = FABRIC) -> None:
         """Fill an outline whose right half is given from top to bottom."""

@@ -68,8 +68,8 @@ def _smooth_noise(
     width: int, height: int, columns: int, rows: int, rng: np.random.Generator
 ) -> np.ndarray:
     """(H, W), about standard normal: `rows` x `columns` random values, interpolated."""
-    coarse = rng.standard_normal((rows, columns), np.float32)
-    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.BICUBIC))
+    coarse, size = rng.standard_normal((rows, columns), np.float32), (width, height)
+    return np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
 
 
 def _as_bytes(values: np.ndarray) -> np.ndarray:
