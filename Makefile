@@ -21,6 +21,7 @@ bench: setup
 test: setup
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
 	$(VENV)/bin/python $(PYTEST) $(ARGS)
 
 test-oldest: $(OLDEST)/$(STAMP)
