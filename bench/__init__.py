@@ -1,1 +1,1 @@
-"""The runner: starts each side in a process of its own and compares what comes back."""
+"""The runner, which starts each side in its own process and compares the results."""

@@ -1,6 +1,6 @@
-"""`python -m bench COMMAND`: names the commands, and hands over to the one chosen.
+"""Parse the command of `python -m bench COMMAND` and execute it.
 
-Only then is `bench.cli` imported, so that --help answers at once.
+`bench.cli` is imported only for a command, so that --help answers at once.
 """
 
 import argparse
@@ -8,32 +8,31 @@ import sys
 
 COMMANDS = {
     "all": "Train every arm, compare, time and export them, and write a report.",
-    "parity": "Show rung by rung that both sides compute the same; exit status 1 if "
-    "not.",
+    "parity": "Check rung by rung that both sides compute the same.",
     "timing": "Time every phase of each arm in fresh processes, and compare the arms.",
-    "control": "Time each arm against itself: what this machine makes of no "
-    "difference.",
-    "speedups": "What each speed-up buys, from the program as usually written to the "
+    "control": "Time each arm against itself, to see how much equal times vary here.",
+    "speedups": "Measure the gain of each speed-up, from the usual program to the "
     "fastest.",
-    "scaling": "Train on 1, 2, 4, 8 and 10 times the images: how time and memory grow.",
-    "differences": "Measure each difference between the frameworks, and what it does "
-    "to accuracy.",
+    "scaling": "Train on 1, 2, 4, 8 and 10 times the images, and measure time and "
+    "memory.",
+    "differences": "Measure each difference between the frameworks, and its effect on "
+    "accuracy.",
     "prepare": "Find, check and decode the images, and fetch the weights.",
-    "train": "Train, evaluate and export each arm; no timing.",
+    "train": "Train, evaluate and export each arm, without timing.",
     "export": "Export a checkpoint of either side to ONNX.",
-    "convert": "Convert a trained checkpoint of one side into the other side's.",
+    "convert": "Convert a trained checkpoint of one side for the other side.",
     "predict": "Classify images with an exported file, without any framework.",
     "report": "Write the report of a stored results.json again.",
     "doctor": "Check that this machine has what the benchmark needs.",
 }
 STATUS = (
-    "Exit status: 0 done, 1 a check failed, 2 the input is at fault, 3 an arm could "
+    "Exit status: 0 success, 1 a check failed, 2 the input is invalid, 3 an arm could "
     "not run, 130 interrupted."
 )
 
 
 def main() -> int:
-    """Run the command that the first argument names; returns the exit status."""
+    """Run the command that the first argument names, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", epilog=STATUS)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():

@@ -1,4 +1,4 @@
-"""The main job: train every arm, compare them, and keep one record of it all."""
+"""Run the benchmark: train every arm, compare the arms, and write one record."""
 
 import shutil
 import tempfile
@@ -43,7 +43,7 @@ from shared.metrics import max_scaled_diff, near_tie
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user stopped the run; `results` holds what was finished and is written."""
+    """Interruption by the user. `results` holds all finished parts, as written."""
 
     def __init__(self, results: Results) -> None:
         super().__init__()
@@ -51,13 +51,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 def run_benchmark(options: Options, display: Display) -> Results:
-    """Do the parts that the options name; write `results.json`.
+    """Do the parts that the options name, and write `results.json`.
 
-    What is finished is kept when an arm fails or the user interrupts.
+    Finished parts are kept if an arm fails or the user interrupts the run.
 
     Raises:
-        UserError: an input is at fault; nothing of this run is left behind.
-        Interrupted: the user stopped it, and what was finished is written.
+        UserError: an input is invalid; no file of this run is left behind.
+        Interrupted: the user stopped the run; the finished parts are written.
     """
     with (
         claim_output(options.output) as claim,
@@ -71,7 +71,7 @@ def run_benchmark(options: Options, display: Display) -> Results:
         except BaseException as error:
             if not run.has_results:
                 raise
-            claim.keep = True  # what is finished is worth it
+            claim.keep = True
             run.not_run.append(f"the rest: {_in_words(error)}")
             results = write_record(run)
             if isinstance(error, KeyboardInterrupt):
@@ -101,9 +101,9 @@ def _prepare(options: Options, display: Display, scratch: Path) -> Run:
 
 
 def _probe(run: Run) -> None:
-    """Let each arm look for its device, images and switches before one trains."""
+    """Let each arm check its device, images and switches before any arm trains."""
     for arm in run.options.arms:
-        # An arm that cannot even do this is reported when it comes to train.
+        # An arm that fails here fails again in training, and is reported there.
         with suppress(ArmFailed):
             request = Probe(
                 arm=arm,
@@ -139,10 +139,10 @@ def _do_everything(run: Run) -> None:
 
 
 def _train_all(run: Run, processes: Processes) -> None:
-    """Train each arm while no other works, then export all of them side by side."""
+    """Train one arm after the other, then export all of them at the same time."""
     for arm in run.options.arms:
         _train(run, arm, processes[arm])
-        write_record(run)  # a later failure cannot take it away
+        write_record(run)  # keeps the finished arms even if the process is killed
     together_by_name(
         {arm: partial(_export, run, arm, processes[arm]) for arm in run.finished}
     )
@@ -188,10 +188,12 @@ def _train(run: Run, arm: str, process: WorkerProcess) -> None:
 def _export(run: Run, arm: str, process: WorkerProcess) -> None:
     """Write an arm's graph and check it with onnxruntime.
 
-    Keras also writes one of PyTorch's classifier, to compare the two exporters.
+    Keras also exports PyTorch's classifier, so that the two exporters can be compared.
     """
-    if run.options.config.is_rounded:  # it would round in other places
-        run.not_run.append(f"{arm}: ONNX: its graph is float32, the run was bfloat16")
+    if run.options.config.is_rounded:  # the graph would round in other places
+        run.not_run.append(
+            f"{arm}: ONNX: the graph is in float32, but the run was in bfloat16"
+        )
         return
     request = ExportTrained(
         arm=arm,
@@ -207,12 +209,12 @@ def _export(run: Run, arm: str, process: WorkerProcess) -> None:
         run.arms[arm].onnx = check_onnx(run, arm)
     except ArmFailed as reason:
         run.miss(f"{arm}: export: {reason}")
-    except (UserError, ValueError) as reason:  # a check fails where there is no result
+    except (UserError, ValueError) as reason:  # a missing result fails the check
         run.not_run.append(f"{arm}: ONNX check: {reason}")
 
 
 def _export_across(run: Run, process: WorkerProcess) -> None:
-    """PyTorch's trained classifier, moved into Keras and exported there."""
+    """Move PyTorch's trained classifier into Keras and export it there."""
     if run.options.config.division == "plain":
         return
     output = run.options.output
@@ -228,7 +230,7 @@ def _export_across(run: Run, process: WorkerProcess) -> None:
 
 
 def _compare_arms(run: Run) -> None:
-    """The first arm with each other one, and one classifier exported by both sides."""
+    """Compare the first arm with each other arm, and both exports of a classifier."""
     arms = {name: run.arms[name] for name in run.finished}
     labels, config = run.data.splits["test"].labels, run.options.config
     run.comparison, *run.further = compare_arms(arms, labels)
@@ -241,9 +243,13 @@ def _compare_arms(run: Run) -> None:
         )
         return
     if not config.features_are_cached:
-        run.not_run.append("check of the backbone features: none were computed apart")
+        run.not_run.append(
+            "check of the backbone features: this run does not compute them separately"
+        )
     elif config.is_rounded:
-        run.not_run.append("check of the backbone features: bfloat16 has three digits")
+        run.not_run.append(
+            "check of the backbone features: bfloat16 has only three digits"
+        )
     else:
         for found in run.comparisons:
             _compare_features(run, found)
@@ -259,7 +265,7 @@ def _compare_features(run: Run, found: ComparisonRecord) -> None:
 
 
 def _differing(run: Run, names: tuple[str, str]) -> list[DifferingImage]:
-    """The test images for which two arms predict two classes."""
+    """Return the test images for which the two arms predict different classes."""
     logits = [np.load(run.scratch / name / "test_logits.npy") for name in names]
     classes, split = run.data.classes, run.data.splits["test"]
     predicted = [one.argmax(axis=1) for one in logits]

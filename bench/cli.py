@@ -1,6 +1,6 @@
 """The commands of `python -m bench COMMAND`, each a small class.
 
-What only some of them need is imported where they use it.
+A module that only some commands need is imported inside these commands.
 """
 
 import dataclasses
@@ -34,7 +34,10 @@ DONE, CHECK_FAILED, USER_ERROR, ARM_NOT_RUN, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def _settings_class() -> type:
-    """`Config`'s fields as options; `make_config` checks their values."""
+    """Make a class with the fields of `Config` as options.
+
+    `make_config` checks their values.
+    """
     fields = [
         (
             name,
@@ -54,30 +57,33 @@ else:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What to work on."""
+    """The inputs and the output folder of a run."""
 
     data: str | None = None
-    """Folder with train, validation and test, or 'synthetic'. Without it: $BENCH_DATA,
-    the public clothing data set by download, or the embedded one with no network."""
+    """Folder with train, validation and test, or 'synthetic'. The default is
+    $BENCH_DATA, else the public clothing data set, which is downloaded. Without network
+    it is the embedded data set."""
     weights: str | None = None
-    """.safetensors, .pth or .h5 file, or torchvision, keras, package-index, random.
-    Without it: $BENCH_WEIGHTS, or the first of torchvision's, Keras's and the package
-    index's that can be reached."""
+    """.safetensors, .pth or .h5 file, or torchvision, keras, package-index or random.
+    The default is $BENCH_WEIGHTS, else the first of torchvision, keras and
+    package-index that can be reached."""
     arms: str = ",".join(PAIR)
-    """Which sides to run, with commas between them: pytorch, keras (on TensorFlow),
-    keras-jax, keras-torch."""
+    """Arms to run, with commas between them: pytorch, keras (on TensorFlow), keras-jax,
+    keras-torch."""
     output: Path | None = None
-    """Folder for results, report and models (default: reports/DATE-TIME): a new or
-    empty one, or an earlier run's, whose files are replaced; others in it stay."""
+    """Folder for results, report and models. The default is reports/DATE-TIME. The
+    folder must be new, empty or of an earlier run. The files of that run are replaced,
+    and other files in the folder stay."""
     skip_bad_images: bool = False
-    """Leave out files that cannot be decoded; the report counts them."""
+    """Leave out files that cannot be decoded. The report counts them."""
     time_limit_minutes: float = 120
-    """An arm that works longer is stopped and reported as not run."""
+    """Time limit of one job of an arm. An arm that takes longer is stopped and reported
+    as not run."""
 
 
 @dataclass(frozen=True)
 class Train:
-    """Train, evaluate and export each arm; no timing."""
+    """Train, evaluate and export each arm, without timing."""
 
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
@@ -103,7 +109,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Control:
-    """Time each arm against itself: what this machine makes of no difference."""
+    """Time each arm against itself, to see how much equal times vary here."""
 
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
@@ -122,7 +128,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Speedups:
-    """What each speed-up buys, from the program as usually written to the fastest."""
+    """Measure the gain of each speed-up, from the usual program to the fastest."""
 
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
@@ -137,7 +143,7 @@ class Speedups:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Train on 1, 2, 4, 8 and 10 times the images: how time and memory grow."""
+    """Train on 1, 2, 4, 8 and 10 times the images, and measure time and memory."""
 
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
@@ -155,7 +161,7 @@ class All:
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
     parity: bool = True
-    """Climb the parity ladder too, in the matched division."""
+    """Also climb the parity ladder. The plain division never does."""
 
     def execute(self, console: Console) -> int:
         options = _options(self.inputs, self.settings)
@@ -165,19 +171,19 @@ class All:
 
 @dataclass(frozen=True)
 class Parity:
-    """Show rung by rung that both sides compute the same; exit status 1 if not."""
+    """Check rung by rung that both sides compute the same."""
 
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
     switch: tuple[str, ...] = ()
-    """Differences to leave in, such as keras:D02: see which rung finds them first."""
+    """Differences to leave in, such as keras:D02, to see which rung fails first."""
 
     def execute(self, console: Console) -> int:
         _require_matched("parity", self.settings)
         arms = _parse_arms(self.inputs.arms)
         if "pytorch" not in arms or len(arms) != 2:
             raise UserError(
-                f"--arms {self.inputs.arms}: parity needs pytorch and one other."
+                f"--arms {self.inputs.arms}: parity needs pytorch and one Keras arm."
             )
         for switch in self.switch:
             if not re.fullmatch(rf"({'|'.join(arms)}):D\d\d", switch):
@@ -191,10 +197,10 @@ class Parity:
 
 @dataclass(frozen=True)
 class Differences:
-    """Measure each difference between the frameworks, and what it does to accuracy."""
+    """Measure each difference between the frameworks, and its effect on accuracy."""
 
     numbers: Positional[tuple[str, ...]]
-    """Entries of docs/differences.md, such as D01 D07; none stands for all."""
+    """Entries of docs/differences.md, such as D01 D07. The default is all entries."""
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
     update_document: bool = False
@@ -212,7 +218,9 @@ class Differences:
                 f"--arms {self.inputs.arms}: the ledger needs {' and '.join(PAIR)}."
             )
         if self.update_document and self.numbers:
-            raise UserError("--update-document: it takes all differences; name none.")
+            raise UserError(
+                "--update-document: the document needs all differences. Name none."
+            )
         options = _options(self.inputs, self.settings).only(differences=numbers)
         status = _run(options, console)
         if self.update_document and status == DONE:
@@ -244,8 +252,8 @@ class Export:
     """Export a checkpoint of either side to ONNX."""
 
     checkpoint: Positional[Path]
-    """best.safetensors (PyTorch) or best.weights.h5 (Keras) of a run; in the plain
-    division best.pt or best.keras."""
+    """best.safetensors (PyTorch) or best.weights.h5 (Keras) of a run. In the plain
+    division it is best.pt or best.keras."""
     output: Path = Path("model.onnx")
     """The file to write."""
 
@@ -256,7 +264,9 @@ class Export:
         from shared.model.checkpoints import read_description
 
         if self.output.is_dir():
-            raise UserError(f"--output {self.output}: a folder, give a file name.")
+            raise UserError(
+                f"--output {self.output}: this is a folder. Give a file name."
+            )
         arm = arm_of(self.checkpoint)
         description = read_description(self.checkpoint)
         require_writable(self.output.parent)
@@ -277,19 +287,19 @@ class Export:
 
 @dataclass(frozen=True)
 class Convert:
-    """Convert a trained checkpoint of one side into the other side's.
+    """Convert a trained checkpoint of one side for the other side.
 
-    Head, backbone, batch norm and optimizer state. Both are run on the same images, and
-    nothing is written unless they agree.
+    Head, backbone, batch norm and optimizer state are converted. Both checkpoints are
+    then run on the same images, and nothing is written unless the results agree.
     """
 
     source: Positional[Path]
     """best.safetensors (PyTorch) or best.weights.h5 (Keras) of a run."""
     destination: Positional[Path]
-    """The file to write, .weights.h5 or .safetensors; a .json file goes beside it."""
+    """The file to write, .weights.h5 or .safetensors. A .json file is written too."""
     data: str = "synthetic"
-    """Whose test images to compare on: a folder with the checkpoint's classes, or
-    'synthetic' for the embedded ones."""
+    """Data set whose test images are compared: a folder with the classes of the
+    checkpoint, or 'synthetic' for the embedded images."""
     skip_bad_images: bool = False
     """Leave out files that cannot be decoded."""
 
@@ -311,9 +321,9 @@ class Predict:
     images: Positional[tuple[str, ...]]
     """Image files, folders or http(s) addresses."""
     model: Path
-    """An .onnx file of `all`, `train` or `export`."""
+    """An .onnx file that `all`, `train` or `export` wrote."""
     top: int = 3
-    """How many classes to name for each image."""
+    """Number of classes to print for each image."""
 
     def execute(self, console: Console) -> int:
         from bench.use.predict import predict
@@ -357,13 +367,25 @@ class Doctor:
 
 
 COMMANDS = (
-    *(All, Parity, Timing, Control, Speedups, Scaling, Differences),
-    *(Prepare, Train, Export, Convert, Predict, Report, Doctor),
+    All,
+    Parity,
+    Timing,
+    Control,
+    Speedups,
+    Scaling,
+    Differences,
+    Prepare,
+    Train,
+    Export,
+    Convert,
+    Predict,
+    Report,
+    Doctor,
 )
 
 
 def execute(name: str, arguments: list[str]) -> int:
-    """Parse the arguments of one command and execute it; returns the exit status."""
+    """Parse the arguments of a command, execute it, and return the exit status."""
     kind: type = next(kind for kind in COMMANDS if kind.__name__.lower() == name)
     command: Any = tyro.cli(kind, prog=f"python -m bench {name}", args=arguments)
     console = Console(highlight=False)
@@ -389,8 +411,9 @@ def _options(inputs: Inputs, settings: Settings, **changes: object) -> "Options"
     arms = _parse_arms(inputs.arms)
     if config.precision == "float64" and not set(arms) <= set(FLOAT64_ARMS):
         raise UserError(
-            f"--precision float64 --arms {inputs.arms}: Keras computes part of it in "
-            f"float32 on JAX and PyTorch. Allowed are {', '.join(FLOAT64_ARMS)}."
+            f"--precision float64 --arms {inputs.arms}: on JAX and PyTorch, Keras "
+            "computes batch norm in float32 even in a float64 model. Allowed are "
+            f"{', '.join(FLOAT64_ARMS)}."
         )
     _require_installed(arms)
     return Options(
@@ -407,8 +430,8 @@ def _options(inputs: Inputs, settings: Settings, **changes: object) -> "Options"
 def _require_matched(command: str, settings: Settings) -> None:
     if settings.division != "matched":
         raise UserError(
-            f"--division {settings.division}: {command} is about the matched division; "
-            "the two programs of the other differ by design."
+            f"--division {settings.division}: {command} needs the matched division, "
+            f"since the two {settings.division} programs differ by design."
         )
 
 
@@ -450,24 +473,26 @@ def _parse_arms(text: str) -> tuple[str, ...]:
 
 
 def _require_installed(arms: tuple[str, ...]) -> None:
-    """Check that what the arms beside the pair need is there."""
+    """Check that the packages for the arms besides the pair are installed."""
     if "keras-jax" in arms and not find_spec("jax"):
         raise UserError(
-            "--arms keras-jax: JAX is not installed. Add it: pip install -e '.[jax]'"
+            "--arms keras-jax: JAX is not installed. Install it with "
+            "pip install -e '.[jax]'"
         )
     further, keras = set(arms) - set(PAIR), version("keras")
     if further and tuple(map(int, keras.split(".")[:2])) < KERAS_OF_FURTHER_ARMS:
         needed = ".".join(map(str, KERAS_OF_FURTHER_ARMS))
         raise UserError(
             f"--arms {','.join(arms)}: Keras {keras} exports graphs for batches of any "
-            f"size from TensorFlow alone. Update it: pip install 'keras>={needed}'"
+            "size only from TensorFlow. Update Keras with "
+            f"pip install 'keras>={needed}'"
         )
 
 
 def _seconds(minutes: float) -> float:
     if not 0 < minutes <= MAX_MINUTES:
         raise UserError(
-            f"--time-limit-minutes {minutes:g}: allowed is more than 0, up to "
-            f"{MAX_MINUTES}."
+            f"--time-limit-minutes {minutes:g}: the limit must be more than 0 and at "
+            f"most {MAX_MINUTES}."
         )
     return minutes * 60

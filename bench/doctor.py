@@ -1,4 +1,4 @@
-"""Check what every run needs, one line each, and say what to do where it fails."""
+"""Check the requirements of a run, one line each, and name a remedy for failures."""
 
 import shutil
 import tempfile
@@ -24,7 +24,7 @@ REMEDY = "Install the packages again with `make setup`."
 
 
 def examine(console: Console) -> bool:
-    """Print what is checked and found; returns whether both arms can run.
+    """Print the result of each check, and return whether both arms can run.
 
     Raises:
         UserError: the cache folder cannot be written, or its disk is nearly full.
@@ -48,7 +48,7 @@ def examine(console: Console) -> bool:
     free = shutil.disk_usage(folder).free / 2**30
     _show(console, True, f"cache: {folder}, {free:.1f} GiB free")
     console.print(
-        "Images and weights: `python -m bench prepare` finds and checks them."
+        "Run `python -m bench prepare` to find and check the images and weights."
     )
     return all(good for good, _ in findings)
 

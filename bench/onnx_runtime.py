@@ -1,4 +1,4 @@
-"""Run exported graphs with onnxruntime alone, and compare logits with logits."""
+"""Run exported graphs with onnxruntime, without a framework, and compare logits."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ PROFILED_PASSES = 6
 
 
 class OnnxClassifier:
-    """An exported classifier with what its metadata says about it.
+    """An exported classifier with its metadata.
 
     Attributes:
         classes: class names in the order of the logits.
@@ -29,7 +29,7 @@ class OnnxClassifier:
         """Open an exported file.
 
         Raises:
-            UserError: the file is missing, no ONNX graph, or not from this project.
+            UserError: the file is missing, is no ONNX graph, or is not of this project.
         """
         if not path.is_file():
             raise UserError(
@@ -37,7 +37,7 @@ class OnnxClassifier:
             )
         self._path = path
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what fails is raised, and needs no log as well
+        options.log_severity_level = 4  # failures are raised, so they need no log
         with self._explained("open"):
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
@@ -50,7 +50,7 @@ class OnnxClassifier:
 
     @contextmanager
     def _explained(self, verb: str) -> Iterator[None]:
-        """Turn onnxruntime's errors, which share no base class, into the user's."""
+        """Turn onnxruntime's errors, which share no base class, into a UserError."""
         try:
             yield
         except UserError:
@@ -64,27 +64,27 @@ class OnnxClassifier:
             ) from error
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Logits (N, classes) float32 of images (N, H, W, 3) uint8, as one batch."""
+        """Return logits (N, classes) float32 for images (N, H, W, 3) uint8."""
         return self.run(self.prepare(images))
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
-        """The graph's input: images (N, H, W, 3) uint8, scaled, in its layout."""
+        """Scale images (N, H, W, 3) uint8 and bring them into the graph's layout."""
         inputs = scale_pixels(images, self._mean, self._std)
         if self._layout == "NCHW":
             inputs = np.ascontiguousarray(inputs.transpose(0, 3, 1, 2))
         return inputs
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
-        """Logits (N, classes) float32 of prepared inputs.
+        """Return logits (N, classes) float32 of prepared inputs.
 
         Raises:
-            UserError: the graph fails on them.
+            UserError: the graph fails on these inputs.
         """
         with self._explained("run"):
             return self._session.run(["logits"], {"input": inputs})[0]
 
     def all_logits(self, images: np.ndarray, batch_size: int) -> np.ndarray:
-        """Logits of all images in batches, the last one smaller where it must be."""
+        """Return the logits of all images, computed in batches of at most this size."""
         starts = range(0, len(images), batch_size)
         return np.concatenate(
             [self.logits(images[start : start + batch_size]) for start in starts]
@@ -94,10 +94,10 @@ class OnnxClassifier:
 def compare_with_reference(
     runs: dict[int, np.ndarray], reference: np.ndarray
 ) -> OnnxParity:
-    """The worst disagreement over all batch sizes with the framework's own logits.
+    """Return the largest difference from the framework's logits over all batch sizes.
 
     Args:
-        runs: logits of all images, (N, classes), by the size of the batches.
+        runs: logits of all images, (N, classes), for each batch size.
         reference: the framework's logits, (N, classes).
     """
     found = runs.values()
@@ -112,13 +112,13 @@ def compare_with_reference(
 
 
 def profile(path: Path, inputs: np.ndarray) -> dict[str, OperationRecord]:
-    """What onnxruntime does for one batch, and how long, by its own account.
+    """Return count and time of the operations that onnxruntime runs for one batch.
 
-    It rewrites a graph before it runs it: what it could join is one operation here.
-    Of several passes the fastest is kept.
+    onnxruntime rewrites a graph before it runs it, so operations that it has joined
+    count as one. The fastest of several passes is kept.
 
     Args:
-        path: an exported file; the account is written beside it.
+        path: an exported file; onnxruntime writes its profile beside it.
         inputs: one batch as `OnnxClassifier.prepare` makes it.
     """
     options = onnxruntime.SessionOptions()

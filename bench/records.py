@@ -47,7 +47,7 @@ class DataRecord(Record):
     classes: list[str]
     counts: dict[str, int]  # train, validation, test
     skipped: list[SkippedImage] = []
-    notice: str | None = None  # e.g. why the embedded data set took the place
+    notice: str | None = None  # e.g. why the embedded data set was used
 
 
 class WeightsRecord(Record):
@@ -60,10 +60,10 @@ class WeightsRecord(Record):
 
 
 class Answer(Record):
-    """What one arm says about a test image."""
+    """Prediction of one arm for a test image."""
 
     predicted: str
-    probability: float  # of the predicted class, by the arm's logits of this image
+    probability: float  # of the predicted class
 
 
 class Photo(Record):
@@ -76,7 +76,7 @@ class Photo(Record):
 
     @property
     def is_disputed(self) -> bool:
-        """Whether two arms predict different classes."""
+        """Return whether any two arms predict different classes."""
         return len({answer.predicted for answer in self.answers.values()}) > 1
 
 
@@ -84,12 +84,12 @@ class TimingRecord(Record):
     median_ms: float
     iqr_ms: float
     samples_ms: list[float]
-    rounds: list[int] = []  # whose process measured each sample
-    images_per_second: float | None = None  # at the median; absent for start-up phases
+    rounds: list[int] = []  # the round in which each sample was measured
+    images_per_second: float | None = None  # at the median; None for start-up phases
 
     @property
     def stability(self) -> Literal["steady", "noisy", "unstable"]:
-        """By the share of the interquartile range in the median: 10 %, 25 %."""
+        """Rate the IQR: above 10 % of the median is noisy, above 25 % is unstable."""
         spread = self.iqr_ms / self.median_ms if self.median_ms else 0.0
         if spread > 0.25:
             return "unstable"
@@ -97,21 +97,21 @@ class TimingRecord(Record):
 
 
 class MemoryRecord(Record):
-    peak_rss_mib: float  # with the pages of mapped files, which the kernel may take
-    peak_private_mib: float | None = None  # without them; Linux alone tells
+    peak_rss_mib: float  # with the pages of mapped files, which the kernel may reclaim
+    peak_private_mib: float | None = None  # without these pages; known only on Linux
     peak_device_mib: float | None = None
 
 
 class PassMemory(Record):
     """Memory after a quarter of one pass over images, and at its end."""
 
-    images: int  # between the two readings
-    private_mib: tuple[float, float] | None  # without mapped files; Linux alone tells
+    images: int  # passed between the two readings
+    private_mib: tuple[float, float] | None  # without mapped files; known only on Linux
     device_mib: tuple[float, float] | None  # the peak so far, on an accelerator
 
     @property
     def growth_mib(self) -> dict[str, float]:
-        """What 1,000 images add to each kind of memory that was read."""
+        """Return the MiB that 1,000 images add to each kind of memory that was read."""
         kinds = {"private": self.private_mib, "device": self.device_mib}
         return {
             kind: 1000 * (readings[1] - readings[0]) / self.images
@@ -121,7 +121,7 @@ class PassMemory(Record):
 
 
 class OnnxCross(Record):
-    """PyTorch's trained classifier exported by both sides, graph against graph."""
+    """Comparison of the graphs that both sides export of PyTorch's classifier."""
 
     images: int
     max_scaled_diff: float  # max |a - b| / max |reference|
@@ -130,7 +130,7 @@ class OnnxCross(Record):
 
 
 class OnnxParity(OnnxCross):
-    """onnxruntime against the framework's own logits, all test images."""
+    """Comparison of onnxruntime's logits with the framework's, on all test images."""
 
     batch_sizes: list[int]
     max_abs_diff: float
@@ -144,7 +144,10 @@ class OnnxRecord(Record):
 
 
 def whole_training_s(stages: dict[str, float]) -> float:
-    """Seconds from the start of the process to the best checkpoint, images decoded."""
+    """Return the seconds from the start of the process to the best checkpoint.
+
+    Decoding the images is not included.
+    """
     names = ("start", "import", "build", "features", "epochs")
     return sum(stages.get(name, 0.0) for name in names)
 
@@ -167,15 +170,15 @@ class ArmRecord(Record):
 class TimingComparison(Record):
     ratio: float  # first arm / second arm, geometric mean of the rounds
     interval: Interval  # Student's paired t on the logarithms
-    confidence: float = 0.95  # of the interval; more where several are judged together
+    confidence: float = 0.95  # of the interval; more if several are judged together
     p: float | None = None  # of the same test, with Holm's correction
-    verdict: str  # "no difference shown" where the interval contains 1
+    verdict: str  # "no difference shown" if the interval contains 1
 
 
 class MachineState(Record):
-    """What else the machine did, as far as it tells."""
+    """Load, clocks and temperatures of the machine, as far as it reports them."""
 
-    load_average: float  # processes that ran or waited, mean of one minute
+    load_average: float  # mean number of running or waiting processes in one minute
     cpu_mhz: float | None
     cpu_celsius: float | None
     gpu_mhz: float | None = None
@@ -183,40 +186,40 @@ class MachineState(Record):
 
 
 class ControlRecord(Record):
-    """Each arm timed against itself: every ratio should be 1."""
+    """Times of each arm against itself. Every ratio should be 1."""
 
     started_at: str  # ISO 8601, UTC
     rounds: int
-    machine: dict[str, Any]  # what has to be the same where its result is quoted
+    machine: dict[str, Any]  # must equal that of a run that quotes this control
     arms: dict[str, dict[str, TimingComparison]]  # by arm and phase
-    times: dict[str, dict[str, TimingRecord]] = {}  # by arm, also "again", and phase
+    times: dict[str, dict[str, TimingRecord]] = {}  # by arm or "arm, again", and phase
 
 
 class OperationRecord(Record):
-    """All operations of one kind in a pass of one batch."""
+    """Count and time of all operations of one kind in a pass of one batch."""
 
     count: int
     milliseconds: float
 
 
 class TimingRunRecord(Record):
-    """How the times of all arms were taken."""
+    """Conditions under which the times of all arms were taken."""
 
     rounds: int
     order: list[list[str]]  # of the arms, shuffled in every round
-    samples_in_a_turn: int | None = None  # None: one arm after the other was timed
-    cut_short: dict[str, list[str]] = {}  # phases that took all their time, by arm
+    samples_in_a_turn: int | None = None  # None: the arms did not take turns
+    cut_short: dict[str, list[str]] = {}  # phases that ran out of time, by arm
     before: MachineState
     after: MachineState
-    overhead_ms: dict[str, float] = {}  # what timing adds to a call, by arm
-    memory: dict[str, MemoryRecord] = {}  # the most of an arm's processes
-    ratios: dict[str, dict[str, TimingComparison]] = {}  # the first arm's over others'
+    overhead_ms: dict[str, float] = {}  # time that the timing adds to a call, by arm
+    memory: dict[str, MemoryRecord] = {}  # largest of all processes, by arm
+    ratios: dict[str, dict[str, TimingComparison]] = {}  # first arm / this arm
     operations: dict[str, dict[str, OperationRecord]] = {}  # of the last round, by arm
-    control: ControlRecord | None = None  # the last one of this machine
+    control: ControlRecord | None = None  # the last control of this machine
 
 
 class ScalingPoint(Record):
-    """One arm trained on one number of images."""
+    """Training of one arm on a certain number of images."""
 
     arm: str
     images: int  # of all three splits
@@ -228,50 +231,50 @@ class ScalingPoint(Record):
 
     @property
     def training_s(self) -> float:
-        """What depends on the number of images: features and epochs."""
+        """Return the seconds of features and epochs, which depend on the images."""
         return self.stages.get("features", 0.0) + self.stages["epochs"]
 
 
 class ScalingRecord(Record):
-    """What more images cost."""
+    """Time and memory of trainings on more and more images."""
 
     points: list[ScalingPoint] = []
 
     @property
     def by_arm(self) -> dict[str, list[ScalingPoint]]:
-        """The points of each arm, from few images to many."""
+        """Return the points of each arm, from few images to many."""
         arms = dict.fromkeys(point.arm for point in self.points)
         return {arm: [p for p in self.points if p.arm == arm] for arm in arms}
 
 
 class VersionRecord(Record):
-    """One version of the program of one arm, each with one speed-up more."""
+    """Version of an arm's program, with one speed-up more than the previous version."""
 
     name: str
     what: str
     changes: dict[str, Any]  # of the configuration
-    reads_cache: bool  # decoded images; else it decodes files in every epoch
+    reads_cache: bool  # False: it decodes the image files in every epoch
     stages: dict[str, float]  # seconds of a whole training
     memory: MemoryRecord
     test_accuracy: float
-    difference: float  # of test accuracy, from the version before
-    difference_interval: Interval  # exact, of the images that one alone gets right
+    difference: float  # of test accuracy, from the previous version
+    difference_interval: Interval  # exact; see AccuracyDifference
     difference_confidence: float = 0.95  # of the interval
-    mcnemar_p: float | None = (
-        None  # with Holm's correction over the versions of the arm
-    )
-    epoch: TimingRecord | None = None  # of a share of the images; features amortised
+    # With Holm's correction over the versions of the arm.
+    mcnemar_p: float | None = None
+    # On a share of the images; the time of the features is divided among the epochs.
+    epoch: TimingRecord | None = None
     augmented: TimingRecord | None = None  # the same with augmentation
-    gain: TimingComparison | None = None  # times of the version before over this one's
+    gain: TimingComparison | None = None  # time of the previous version / this version
 
     @property
     def seconds(self) -> float:
-        """Of the whole training."""
+        """Return the seconds of the whole training."""
         return whole_training_s(self.stages)
 
 
 class SpeedupsRecord(Record):
-    """What each speed-up buys, from the usual program to the fastest."""
+    """Versions of each arm's program, from the usual program to the fastest."""
 
     epochs: int
     seed: int
@@ -280,15 +283,15 @@ class SpeedupsRecord(Record):
     order: dict[str, list[list[str]]] = {}  # of the versions in each round, by arm
     before: MachineState | None = None
     after: MachineState | None = None
-    floor_s: dict[str, float] = {}  # start-up, and a pass at onnxruntime's rate
+    floor_s: dict[str, float] = {}  # start-up, and one pass at onnxruntime's speed
 
     def shortest(self, arm: str) -> VersionRecord:
-        """The version whose whole training takes the least time."""
+        """Return the version whose whole training takes the least time."""
         return min(self.arms[arm], key=lambda version: version.seconds)
 
 
 class Check(Record):
-    """One pass/fail statement about this run; a failed one makes exit status 1."""
+    """Statement about a run that passes or fails. A failure gives exit status 1."""
 
     name: str
     value: float
@@ -297,48 +300,48 @@ class Check(Record):
 
 
 class DifferingImage(Record):
-    """A test image that two arms do not see alike."""
+    """Test image for which two arms predict different classes."""
 
     file: str
-    predicted: tuple[str, str]  # by the first arm and by the second
+    predicted: tuple[str, str]  # by the first and the second arm
     margins: tuple[float, float]  # between the two largest logits of each arm
-    within_rounding: bool  # so close that rounding can swap them
+    within_rounding: bool  # whether rounding can swap the two largest logits
 
 
 class ComparisonRecord(Record):
     arms: tuple[str, str]  # differences are first minus second
     test_accuracy_difference: float
-    test_accuracy_interval: Interval  # exact, of the images that one alone gets right
+    test_accuracy_interval: Interval  # exact; see AccuracyDifference
     test_accuracy_confidence: float = 0.95  # of the interval
     validation_accuracy_difference: float
     top1_agreement: float
-    differing: list[DifferingImage] = []  # test images with two predictions
-    mcnemar_p: float  # with Holm's correction where there are more than two arms
+    differing: list[DifferingImage] = []
+    mcnemar_p: float  # with Holm's correction if there are more than two arms
     verdict: str
-    features_max_scaled_diff: float | None = None  # backbones, validation images
+    features_max_scaled_diff: float | None = None  # on the validation images
     onnx_cross: OnnxCross | None = None
     timing: dict[str, TimingComparison] = {}
 
 
 class RungRecord(Record):
-    """One rung of the parity ladder: Keras's arrays against PyTorch's."""
+    """One rung of the parity ladder, which compares Keras's arrays with PyTorch's."""
 
     name: str
     compares: str
     precision: Literal["float32", "float64"]
-    arrays: int  # how many were compared
+    arrays: int  # number of arrays that were compared
     max_scaled_diff: float | None  # None where an array cannot be compared
-    relative_distance: float | None  # by Euclidean norm; the worst array's
-    measure: Literal["max_scaled_diff", "relative_distance"]  # what is judged
+    relative_distance: float | None  # by Euclidean norm, of the worst array
+    measure: Literal["max_scaled_diff", "relative_distance"]  # which of them is judged
     tolerance: float  # of the array that comes closest to its limit
-    allows_rounding: bool = False  # more where float32 itself does more to a side
-    in_float32: float | None = None  # relative_distance; shown, not judged
+    allows_rounding: bool = False  # whether the limit grows with float32's own rounding
+    in_float32: float | None = None  # relative_distance; shown, but not judged
     first_failed: str | None
     passed: bool | None  # None: not judged, since a side has no float64
 
 
 class ParityRecord(Record):
-    """`parity.json`: the ladder from the lowest rung to the highest."""
+    """Content of `parity.json`: all rungs, from the lowest to the highest."""
 
     schema_version: Literal[2] = SCHEMA_VERSION
     arms: tuple[str, str] = ("pytorch", "keras")
@@ -346,17 +349,17 @@ class ParityRecord(Record):
 
     @property
     def first_failed(self) -> RungRecord | None:
-        """The lowest rung that does not hold: where to look for the cause."""
+        """Return the lowest rung that fails, where the search for the cause begins."""
         return next((rung for rung in self.rungs if rung.passed is False), None)
 
     @property
     def judged(self) -> list[RungRecord]:
-        """The rungs that hold or fail."""
+        """Return the rungs that were judged."""
         return [rung for rung in self.rungs if rung.passed is not None]
 
 
 class ProbeRecord(Record):
-    """The numerical size of a difference, or why it has none here."""
+    """Numerical size of a difference, or the reason why it was not measured."""
 
     what: str
     value: float | None
@@ -365,7 +368,7 @@ class ProbeRecord(Record):
 
 
 class SeedScores(Record):
-    """Accuracies of the epoch that one seed keeps."""
+    """Accuracies of one seed in the epoch that is kept."""
 
     seed: int
     validation: float
@@ -373,7 +376,7 @@ class SeedScores(Record):
 
 
 class AblationRecord(Record):
-    """The matched program with one difference left in, against the matched program."""
+    """Effect on accuracy of a difference that is left in the matched program."""
 
     arm: str
     what: str
@@ -396,7 +399,7 @@ class DifferenceRecord(Record):
 
 
 class LedgerRecord(Record):
-    """The difference ledger: every entry of docs/differences.md that was measured."""
+    """The difference ledger, with the measured entries of docs/differences.md."""
 
     schema_version: Literal[2] = SCHEMA_VERSION
     seeds: list[int]
@@ -414,7 +417,7 @@ class Results(Record):
     config: dict[str, Any]
     arms: dict[str, ArmRecord]
     comparison: ComparisonRecord | None = None  # of the first two arms
-    further: list[ComparisonRecord] = []  # of the first arm with each one after them
+    further: list[ComparisonRecord] = []  # of the first arm with the third, fourth, ...
     parity: ParityRecord | None = None
     ledger: LedgerRecord | None = None
     timing: TimingRunRecord | None = None
@@ -422,11 +425,11 @@ class Results(Record):
     speedups: SpeedupsRecord | None = None
     photos: list[Photo] = []  # a few test images, as bench/run/photos.py chooses them
     checks: list[Check] = []
-    not_run: list[str] = []  # each: what, and why
+    not_run: list[str] = []  # each text names a part and the reason
 
 
 def write_results(results: Results, path: Path) -> None:
-    """Validate once more and write atomically."""
+    """Validate the record once more and write it atomically."""
     Results.model_validate(results.model_dump())
     write_atomically(path, results.model_dump_json(indent=1) + "\n")
 
@@ -435,7 +438,7 @@ def read_results(path: Path) -> Results:
     """Read a stored `results.json`.
 
     Raises:
-        UserError: the file is missing, no JSON, or of another schema.
+        UserError: the file is missing, is no JSON, or has another schema.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file. Give the folder of a finished run.")

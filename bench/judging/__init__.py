@@ -1,1 +1,1 @@
-"""What the numbers of a run show: intervals, comparisons and checks."""
+"""Intervals, comparisons and checks, which decide what a run shows."""

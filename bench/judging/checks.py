@@ -17,15 +17,15 @@ from bench.records import (
 )
 from shared.metrics import ROUNDING_OF_LOGITS
 
-# Float32 keeps seven digits; 52 convolutions deep, a few of them are spent.
+# Float32 has seven digits, and 52 convolutions lose a few of them to rounding.
 MAX_FEATURE_DIFF = 1e-5
 MAX_LOGIT_DIFF = ROUNDING_OF_LOGITS
-# Logits of an untrained network are all alike, and any tolerance passes.
+# An untrained network has nearly equal logits, which would pass any comparison.
 MIN_LOGIT_SPREAD = 0.1
 MAX_OVERHEAD = 0.01
 MAX_CONTROL_ERROR = 0.02
 CONTROL_PHASES = {"image_step", "forward", "epoch"}
-# 1,000 images are 144 MiB, and their features 5: neither may stay in memory.
+# 1,000 images take 144 MiB and their features 5 MiB. Neither may stay in memory.
 MAX_MEMORY_GROWTH_MIB = 2.5
 MAX_TIME_EXPONENT = 1.1
 
@@ -38,7 +38,7 @@ def make_checks(
     scaling: ScalingRecord | None = None,
     speedups: SpeedupsRecord | None = None,
 ) -> list[Check]:
-    """Make every statement about a run that passes or fails."""
+    """Return every check of a run, passed or failed."""
     checks: list[Check] = []
     for name, arm in arms.items():
         if arm.onnx:
@@ -50,7 +50,7 @@ def make_checks(
             name = f"backbone features, {' against '.join(one.arms)}"
             found = one.features_max_scaled_diff
             checks.append(_at_most(name, found, MAX_FEATURE_DIFF))
-            # On equal features the two programs predict the same, dropout included.
+            # On equal features, both programs predict the same, even with dropout.
             clear = sum(not image.within_rounding for image in one.differing)
             name = f"predictions that differ, {' against '.join(one.arms)}"
             checks.append(_at_most(name, clear, 0))
@@ -61,7 +61,8 @@ def make_checks(
         checks.append(_at_most("rungs of the parity ladder that fail", failed, 0))
     if timing:
         checks += _timing_checks(arms, timing)
-    if timing and timing.control and not arms:  # else it is quoted from an earlier run
+    # In a run with arms, the control is quoted from an earlier run.
+    if timing and timing.control and not arms:
         checks += _control_checks(timing.control)
     if scaling:
         checks += _scaling_checks(scaling)
@@ -112,7 +113,7 @@ def _scaling_checks(scaling: ScalingRecord) -> list[Check]:
 
 
 def _speedup_checks(speedups: SpeedupsRecord) -> list[Check]:
-    """Check that no version is shown to be less accurate than the version before."""
+    """Check that no version is shown to be less accurate than the previous version."""
     return [
         Check(
             name=f"{arm}, {rung.name}: McNemar's p of a loss of test accuracy",

@@ -15,19 +15,19 @@ from bench.judging.intervals import (
 )
 from bench.records import ArmRecord, ComparisonRecord, ScalingPoint, TimingComparison
 
-# The heap may grow by a dozen MiB at any time: too much to judge a shorter pass by.
+# The heap may grow by a dozen MiB at any time, which would fail a shorter pass.
 MIN_PASS_IMAGES = 8000  # between the two readings
 
 
 def compare_arms(
     arms: dict[str, ArmRecord], labels: np.ndarray
 ) -> list[ComparisonRecord]:
-    """Compare the first arm's predictions for the test images with each other arm's.
+    """Compare the predictions of the first arm with those of each other arm.
 
     The differences in accuracy are judged together.
 
     Args:
-        labels: of the test images, (N,).
+        labels: labels of the test images, (N,).
     """
     predictions = {name: np.array(arm.test.predictions) for name, arm in arms.items()}
     first, *others = arms
@@ -73,7 +73,7 @@ def compare_timing(
 def memory_growth(points: Sequence[ScalingPoint]) -> dict[str, float]:
     """Return the MiB that 1,000 images add in the largest pass, by kind of memory.
 
-    Nothing where no pass over enough images was measured.
+    The result is empty if no pass over enough images was measured.
     """
     found = points[-1].one_pass
     return found.growth_mib if found and found.images >= MIN_PASS_IMAGES else {}

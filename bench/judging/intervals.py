@@ -1,9 +1,10 @@
-"""The one rule that decides whether a difference is shown; summaries of times.
+"""Decide whether a difference is shown, by one rule for all differences.
 
 Each difference has a p value and an interval of the same test, so that the two never
-disagree: Student's paired t for times, on a log scale, and for differences over seeds;
-McNemar's exact test for two classifiers on the same images. Where several differences
-are judged together, Holm's correction applies to both.
+disagree. The test is Student's paired t test for times, on a log scale, and for
+differences over seeds. It is McNemar's exact test for two classifiers on the same
+images. If several differences are judged together, Holm's correction applies to both
+the p value and the interval.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,13 +18,13 @@ from bench.records import Interval, TimingComparison, TimingRecord
 SIGNIFICANCE = 0.05
 NO_DIFFERENCE = "no difference shown"
 
-# Milliseconds by the number of the round, whose process measured them.
+# Milliseconds of all samples of a round, by the number of the round.
 Rounds = dict[int, list[float]]
-MIN_ROUNDS = 5  # fewer processes say too little about the spread between them
+MIN_ROUNDS = 5  # fewer rounds do not show how much processes vary
 
 
 def is_shown(interval: Interval, equal: float = 0.0) -> bool:
-    """Return whether a difference is shown: its interval leaves out `equal`.
+    """Return whether a difference is shown, that is, its interval excludes `equal`.
 
     Args:
         equal: the value that stands for no difference; 1 for a ratio.
@@ -33,13 +34,13 @@ def is_shown(interval: Interval, equal: float = 0.0) -> bool:
 
 @dataclass(frozen=True)
 class MeanDifference:
-    """Mean of paired differences: Student's paired t test (Student, 1908).
+    """Mean of paired differences, with Student's paired t test (Student, 1908).
 
-    `p` is two-sided, of this difference alone; `interval` leaves out 0 exactly where
-    `p` is below 1 - confidence.
+    `p` is two-sided and without correction. `interval` excludes 0 exactly if `p` is
+    below 1 - confidence.
 
     Attributes:
-        values: the difference of each pair, (n,), of two pairs or more.
+        values: the difference of each pair, (n,), with n of 2 or more.
     """
 
     values: np.ndarray
@@ -50,7 +51,7 @@ class MeanDifference:
 
     @property
     def p(self) -> float:
-        if self._error == 0:  # all pairs differ by the same
+        if self._error == 0:  # all pairs have the same difference
             return float(self.estimate == 0)
         return float(2 * stats.t.sf(abs(self.estimate) / self._error, self._freedom))
 
@@ -69,18 +70,17 @@ class MeanDifference:
 
 @dataclass(frozen=True)
 class AccuracyDifference:
-    """Accuracies of two classifiers on the same images: McNemar's exact test (1947).
+    """Difference in accuracy of two classifiers, with McNemar's exact test (1947).
 
-    Only discordant images count, which one of the two gets right and the other wrong.
-    The test takes their number as given, and asks how far their division between the
-    two is from one half. The interval does the same: Clopper and Pearson's (1934) for
-    the first one's share of them, turned into a difference of accuracies. With no
-    discordant image there is nothing to divide, so p is 1 and the interval (0, 0).
-    `p` and `interval` are as those of `MeanDifference`.
+    Only discordant images count: those that exactly one classifier gets right. The test
+    takes their number as given, and asks whether the first classifier's share of them
+    differs from one half. The interval is Clopper and Pearson's (1934) for this share,
+    turned into a difference of accuracies. Without discordant images, p is 1 and the
+    interval is (0, 0). `p` and `interval` have the same meaning as in `MeanDifference`.
 
     Attributes:
-        only_first, only_second: images that only one of the two gets right.
-        images: all images.
+        only_first, only_second: number of images that only this classifier gets right.
+        images: number of all images.
     """
 
     only_first: int
@@ -132,12 +132,12 @@ Difference = MeanDifference | AccuracyDifference
 
 @dataclass(frozen=True)
 class Decision:
-    """What the rule says of one difference.
+    """Verdict on one difference of a family.
 
     Attributes:
-        interval: leaves out 0 exactly where `p` is below 0.05.
-        confidence: of the interval.
-        p: with Holm's correction for the family.
+        interval: excludes 0 exactly if `p` is below 0.05.
+        confidence: confidence of the interval.
+        p: p value with Holm's correction for the family.
     """
 
     estimate: float
@@ -149,14 +149,14 @@ class Decision:
 def decide(family: Sequence[Difference]) -> list[Decision]:
     """Judge differences together, with Holm's correction (Holm, 1979).
 
-    Where nothing differs, the chance that anything is shown is at most 5 %.
-    The smallest of m p values is judged at the level 0.05 / m, the next one at
-    0.05 / (m - 1), and so on; from the first that is not shown on, all are judged at
-    its level. Each interval has the confidence that belongs to the level at which its
-    difference is judged: 95 % for a difference that is judged alone.
+    If nothing differs, the chance that any difference is shown is at most 5 %. The
+    smallest of m p values is judged at the level 0.05 / m, the next p value at
+    0.05 / (m - 1), and so on. The first difference that is not shown sets the level for
+    all later ones. The confidence of an interval is 1 minus the level at which its
+    difference is judged. It is 95 % for a difference that is judged alone.
 
     Returns:
-        One decision for each difference, in their order.
+        One decision for each difference, in the order of the family.
     """
     p_values = np.array([difference.p for difference in family])
     order = np.argsort(p_values, kind="stable")
@@ -177,7 +177,7 @@ def decide(family: Sequence[Difference]) -> list[Decision]:
 
 
 def summarise(rounds: Rounds, images: int | None) -> TimingRecord:
-    """Return median and interquartile range of samples that pass `images` each."""
+    """Return median and IQR of all samples, each of which processes `images` images."""
     samples = [sample for one_round in rounds.values() for sample in one_round]
     low, median, high = np.percentile(samples, [25, 50, 75])
     return TimingRecord(
@@ -194,14 +194,15 @@ def compare_times(
 ) -> dict[str, TimingComparison]:
     """Return ratios of the typical times of two arms, judged together.
 
-    The first sample of both in a round is a pair, and so on: where arms work in turns,
-    those met the same load. Samples of one process are not independent of each other,
-    so each round counts once, by the median ratio of its pairs.
+    The first samples of both arms in a round are a pair, then the second samples, and
+    so on. If the arms work in turns, the two samples of a pair met the same load.
+    Samples of one process are not independent, so each round counts once, with the
+    median ratio of its pairs.
 
     Args:
-        pairs: times of the two arms, by any name. Those with fewer than five rounds
-            in common are left out.
-        names: of the two arms, for the verdicts.
+        pairs: times of the two arms, by a name such as the phase. A pair with fewer
+            than five rounds in common is left out.
+        names: the names of the two arms, for the verdicts.
     """
     logs = {
         name: MeanDifference(_log_ratios(first, second))
@@ -219,7 +220,7 @@ def _log_ratios(first: Rounds, second: Rounds) -> np.ndarray:
     """Return the logarithm of the median ratio in each round that both arms have."""
     logs = []
     for number in sorted(first.keys() & second.keys()):
-        # A budget may have cut one of the two short.
+        # The time budget may have cut one of the two arms short.
         pairs = zip(first[number], second[number], strict=False)
         logs.append(np.median([np.log(a / b) for a, b in pairs]))
     return np.array(logs)
@@ -247,10 +248,10 @@ def accuracy_interval(accuracy: float, images: int) -> Interval:
 
 
 def growth(images: Sequence[int], values: Sequence[float]) -> float:
-    """Return the exponent p of the best power law images^p: 1 is linear, 0 constant."""
+    """Return the exponent p of the best power law images^p; 1 means linear growth."""
     return float(np.polyfit(np.log(images), np.log(values), 1)[0])
 
 
 def foretell(images: Sequence[int], values: Sequence[float], more_images: int) -> float:
-    """Return the value of the least-squares line for a larger number of images."""
+    """Predict the value for a larger number of images by a least-squares line."""
     return float(np.polyval(np.polyfit(images, values, 1), more_images))

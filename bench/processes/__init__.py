@@ -1,1 +1,1 @@
-"""Start worker processes, ask them for jobs, and let them take turns."""
+"""Start worker processes, give them jobs, and let them take turns."""

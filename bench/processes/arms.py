@@ -1,10 +1,10 @@
-"""The arms: which package, backend and checkpoint belongs to each."""
+"""The arms, with their packages, backends and file names of checkpoints."""
 
 from pathlib import Path
 
 from shared.errors import UserError
 
-# Arm: the package that holds its side of the pair. The Keras arms run the same code.
+# The package of each arm. All Keras arms run the same code.
 ARMS = {
     "pytorch": "pytorch_impl",
     "keras": "keras_impl",
@@ -12,15 +12,16 @@ ARMS = {
     "keras-torch": "keras_impl",
 }
 BACKENDS = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
-# Outside TensorFlow keras.backend.result_type("float64", "float32") is float32, so that
-# batch norm in a float64 model computes in float32. (keras-team/keras issue 23704)
+# On JAX and PyTorch keras.backend.result_type("float64", "float32") is float32, so
+# batch norm in a float64 model computes in float32 (keras-team/keras issue 23704).
 FLOAT64_ARMS = ("pytorch", "keras")
 PAIR = ("pytorch", "keras")
-# Of the checkpoints of each side: in the matched division, and in the plain one, where
-# each framework has its own.
+# File name suffixes of checkpoints. In the plain division each framework writes its
+# own format.
 SUFFIXES = {"pytorch": ".safetensors", "keras": ".weights.h5"}
 PLAIN_SUFFIXES = {"pytorch": ".pt", "keras": ".keras"}
-KERAS_OF_FURTHER_ARMS = (3, 14)  # before, only TensorFlow exports any batch size
+# Older versions of Keras can export graphs for any batch size only from TensorFlow.
+KERAS_OF_FURTHER_ARMS = (3, 14)
 
 
 def side_of(arm: str) -> str:
@@ -29,10 +30,10 @@ def side_of(arm: str) -> str:
 
 
 def arm_of(checkpoint: Path) -> str:
-    """Return the arm that reads a checkpoint, which its suffix tells.
+    """Return the arm that reads a checkpoint with this suffix.
 
     Raises:
-        UserError: it is of no arm.
+        UserError: no arm has checkpoints with this suffix.
     """
     for arm in PAIR:
         if checkpoint.name.endswith((SUFFIXES[arm], PLAIN_SUFFIXES[arm])):
@@ -40,4 +41,6 @@ def arm_of(checkpoint: Path) -> str:
     allowed = " or ".join(
         f"*{SUFFIXES[arm]}, *{PLAIN_SUFFIXES[arm]} ({arm})" for arm in PAIR
     )
-    raise UserError(f"{checkpoint}: not the name of a checkpoint. Give {allowed}.")
+    raise UserError(
+        f"{checkpoint}: this is not the name of a checkpoint. Give {allowed}."
+    )

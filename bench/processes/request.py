@@ -1,4 +1,4 @@
-"""What the runner asks of a worker process: one model for each job."""
+"""The requests of the runner to a worker process, one class for each kind of job."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,13 +9,13 @@ from shared.config import Config
 
 
 class Request(BaseModel):
-    """What every job is told.
+    """Base class of all requests.
 
     Attributes:
-        job: its name, which chooses the class of the request and the function.
+        job: name of the job, which selects the request's class and the function.
         scratch: folder for the result and large arrays.
         switches: differences to leave in, such as "D01".
-        started_at: seconds since 1970.
+        started_at: start of the job in seconds since 1970.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -29,10 +29,10 @@ class Request(BaseModel):
 
 
 class Inputs(BaseModel):
-    """What a run works on.
+    """Inputs of a run.
 
     Attributes:
-        data: entry of the decode cache.
+        data: folder of the decoded images in the decode cache.
         folders: the same images as files, <split>/<class>/<name>.
     """
 
@@ -44,35 +44,35 @@ class Inputs(BaseModel):
 
 
 class InputsRequest(Request):
-    """A job that works on the inputs of a run."""
+    """Base class of requests for jobs that work on the inputs of a run."""
 
     inputs: Inputs
 
 
 class Load(Request):
-    """Prove that the framework loads."""
+    """Request to show that the framework loads."""
 
     job: Literal["load"] = "load"
 
 
 class ReadPth(Request):
-    """Read a weights file that only PyTorch can read."""
+    """Request to read a weights file that only PyTorch can read."""
 
     job: Literal["read_pth"] = "read_pth"
     weights: Path
 
 
 class Probe(InputsRequest):
-    """Prove that the arm finds its device, its images and its switches."""
+    """Request to show that the arm finds its device, its images and its switches."""
 
     job: Literal["probe"] = "probe"
 
 
 class Train(InputsRequest):
-    """Train and evaluate.
+    """Request to train and evaluate.
 
     Attributes:
-        models: folder in which checkpoints and graphs stay.
+        models: folder for checkpoints and exported graphs.
     """
 
     job: Literal["train"] = "train"
@@ -80,25 +80,25 @@ class Train(InputsRequest):
 
 
 class ExportTrained(Request):
-    """Export the best classifier that this arm has trained."""
+    """Request to export the best classifier that this arm has trained."""
 
     job: Literal["export_trained"] = "export_trained"
     models: Path
 
 
 class ExportCheckpoint(Request):
-    """Export a checkpoint of either side."""
+    """Request to export a checkpoint of either side."""
 
     job: Literal["export_checkpoint"] = "export_checkpoint"
     checkpoint: Path
 
 
 class HandOver(Request):
-    """Store all that a checkpoint holds and does.
+    """Request to store the arrays of a checkpoint and its results on some images.
 
     Attributes:
-        data: entry of the decode cache, whose test images are predicted.
-        logits_only: leave out the proof by one more step.
+        data: folder in the decode cache whose test images are predicted.
+        logits_only: leave out the features and the comparison after one more step.
     """
 
     job: Literal["hand_over"] = "hand_over"
@@ -108,12 +108,12 @@ class HandOver(Request):
 
 
 class TakeOver(Request):
-    """Write what the other side has handed over as a checkpoint.
+    """Request to write a checkpoint from the arrays that the other side has stored.
 
     Attributes:
-        checkpoint: the other side's.
-        arrays: what it holds, as an .npz file.
-        data, logits_only: as for `HandOver`.
+        checkpoint: the checkpoint of the other side.
+        arrays: the arrays of that checkpoint as an .npz file.
+        data, logits_only: see `HandOver`.
     """
 
     job: Literal["take_over"] = "take_over"
@@ -124,22 +124,22 @@ class TakeOver(Request):
 
 
 class Time(InputsRequest):
-    """Time the phases of an arm."""
+    """Request to time the phases of an arm."""
 
     job: Literal["time_cold", "time_briefly", "time_steady"]
 
 
 class TimeEpoch(InputsRequest):
-    """Time training epochs."""
+    """Request to time training epochs."""
 
     job: Literal["time_epoch"] = "time_epoch"
 
 
 class ClimbLadder(InputsRequest):
-    """Compute what the rungs of the parity ladder compare.
+    """Request to compute the arrays that the parity ladder compares.
 
     Attributes:
-        exact_rungs: those too that are judged in float64.
+        exact_rungs: also compute the rungs that are judged in float64.
     """
 
     job: Literal["climb_ladder"] = "climb_ladder"
@@ -147,10 +147,10 @@ class ClimbLadder(InputsRequest):
 
 
 class ProbeDifferences(InputsRequest):
-    """Run the probes of the ledger.
+    """Request to run the probes of the ledger.
 
     Attributes:
-        differences: which of them; empty means all.
+        differences: numbers of the differences to probe; empty means all.
     """
 
     job: Literal["probe_differences", "probe_alone"] = "probe_differences"
@@ -158,15 +158,15 @@ class ProbeDifferences(InputsRequest):
 
 
 class Task(BaseModel):
-    """One of several runs of a job, and what is left in it.
+    """One task of a job, with the difference that is left in.
 
     Attributes:
-        switch: a difference, such as "D01".
-        reader: a difference in how files become pixels.
-        changes: of the configuration.
-        splits: those whose features are computed anew.
+        switch: a difference to switch on, such as "D01".
+        reader: a difference in how files become pixels, such as "D18".
+        changes: changes of the configuration.
+        splits: splits whose features are computed again.
         folded: compute features with batch norm folded.
-        features: what to train a head on.
+        features: file with the features to train a head on.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -181,7 +181,7 @@ class Task(BaseModel):
 
 
 class DoTasks(InputsRequest):
-    """Compute features for each task, or train heads."""
+    """Request to compute features or train heads, for each of several tasks."""
 
     job: Literal["compute_features", "train_heads"]
     tasks: tuple[Task, ...]

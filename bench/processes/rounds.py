@@ -1,4 +1,4 @@
-"""Measure several arms in rounds, in an order shuffled every round."""
+"""Measure several arms in rounds. Each round shuffles their order."""
 
 import threading
 from collections import deque
@@ -18,17 +18,17 @@ Measure = Callable[[str, int, TakeTurn], Phases]
 
 @dataclass(frozen=True)
 class Measured:
-    """The samples by arm, phase and round, and the order of the arms."""
+    """Samples by arm, phase and round, and the order of the arms in each round."""
 
     order: list[list[str]] = field(default_factory=list)
     samples: dict[str, dict[str, Rounds]] = field(default_factory=dict)
 
 
 class Turns:
-    """Lets one of several threads work at a time, always in the same order."""
+    """Turns of several threads, which work one at a time, in a fixed order."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._names = deque(names)  # whose turn it is, and who comes next
+        self._names = deque(names)  # the first thread is the one whose turn it is
         self._changed = threading.Condition()
 
     def wait(self, name: str) -> None:
@@ -37,7 +37,7 @@ class Turns:
             self._changed.wait_for(lambda: self._names[0] == name)
 
     def take(self, name: str) -> None:
-        """Let each of the other threads have a turn, and wait for it."""
+        """Let each of the other threads have a turn, and wait until all had theirs."""
         with self._changed:
             self._names.rotate(-1)
             self._changed.notify_all()
@@ -58,15 +58,17 @@ def measure_in_rounds(
     measure: Measure,
     on_failure: Callable[[str, int, ArmFailed], None],
 ) -> None:
-    """Let every arm measure once in each round, and in turns if it asks for them.
+    """Let every arm measure once in each round.
 
-    What else the machine does then meets all arms, and none of them always first. A
-    round in which an arm fails is lost for that arm alone.
+    An arm can give the other arms a turn during its measurement. Other load on the
+    machine then affects all arms equally. If an arm fails, only its own samples of that
+    round are lost.
 
     Args:
-        measured: gets what was found, and has it when the user interrupts.
-        measure: samples of each phase, from the arm's name, the number of the round,
-            from 1, and a function that lets the other arms have a turn.
+        measured: receives the samples, and keeps them if the user interrupts.
+        measure: returns the samples of each phase. Its arguments are the arm's name,
+            the number of the round (from 1), and a function that lets the other arms
+            have a turn.
     """
     for name in names:
         measured.samples.setdefault(name, {})

@@ -1,4 +1,4 @@
-"""Start workers, pass on their progress, and return what comes of their jobs."""
+"""Start workers, forward their progress, and return the results of their jobs."""
 
 import json
 import os
@@ -22,13 +22,14 @@ from shared.errors import UserError
 from shared.machine import num_cores
 
 PROJECT = Path(__file__).parent.parent.parent
-WORKER_BYTES = 2 * 2**30  # what a worker may come to take in the parity ladder
-Environment = dict[str, str | None]  # None takes a variable away
+WORKER_BYTES = 2 * 2**30  # memory that a worker may need in the parity ladder
+Environment = dict[str, str | None]  # None removes a variable
 
-# [D21] glibc gives large blocks back to the kernel when they are freed, and the next
-# operation pays for fresh pages. Kept, they are used again: the same numbers, sooner.
-# Huge pages make processes alike: of small ones, how fast they are is a matter of luck.
-# Both arms get the same settings; the user's own come first.
+# [D21] glibc returns large freed blocks to the kernel, and the next operation has to
+# get fresh pages. These settings keep the blocks for reuse, which saves time and
+# changes no result. With huge pages the speed varies less between processes than with
+# small pages. Both arms get the same settings. Variables that the user has set take
+# precedence.
 _MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
@@ -36,31 +37,34 @@ _MALLOC = {
 }
 _HAS_GLIBC = platform.libc_ver()[0] == "glibc"
 ENVIRONMENT = {n: os.environ.get(n, v) for n, v in _MALLOC.items() if _HAS_GLIBC}
-# glibc left alone. Its thresholds follow what a program frees, unless one is set.
+# glibc's defaults. Its thresholds adapt to the program unless a threshold is set.
 GLIBC: Environment = dict.fromkeys(ENVIRONMENT)
 
 
 def environment_of(config: Config) -> Environment:
-    """Return a worker's variables; the plain division gets an untouched environment."""
+    """Return a worker's environment variables; the plain division gets none."""
     return ENVIRONMENT if config.division == "matched" else {}
 
 
-ON_CPU = ENVIRONMENT | {"CUDA_VISIBLE_DEVICES": ""}  # whatever a checkpoint says
+# Hides all GPUs, even if the configuration of a checkpoint asks for one.
+ON_CPU = ENVIRONMENT | {"CUDA_VISIBLE_DEVICES": ""}
 
 
 class ArmFailed(Exception):
-    """A worker did not finish. The message says why."""
+    """Failure of a worker. The message gives the reason."""
 
 
 _running: set[subprocess.Popen] = set()
-stopping = threading.Event()  # nothing more is to start
+stopping = threading.Event()  # set while no further work may start
 
 
 def together(*calls: Callable[[], Any], at_once: int | None = None) -> list[Any]:
-    """Run calls side by side and return their results; if one fails, stop all workers.
+    """Run calls at the same time and return their results.
+
+    If a call fails, all workers are stopped and its exception is raised.
 
     Args:
-        at_once: how many may work at the same time; None for all of them.
+        at_once: how many calls may run at the same time; None for all of them.
     """
     with ThreadPoolExecutor(max(1, at_once or len(calls))) as pool:
         futures = [pool.submit(call) for call in calls]
@@ -70,7 +74,7 @@ def together(*calls: Callable[[], Any], at_once: int | None = None) -> list[Any]
             return [future.result() for future in futures]
         except BaseException:
             stopping.set()
-            # Again and again, since one may just be starting.
+            # Repeat this, since a worker may be starting just now.
             while wait(futures, timeout=0.1).not_done:
                 for process in list(_running):
                     process.kill()
@@ -79,10 +83,10 @@ def together(*calls: Callable[[], Any], at_once: int | None = None) -> list[Any]
 
 
 def together_by_name(calls: dict[str, Callable[[], Any]]) -> dict[str, Any]:
-    """Do the same as `together`, by name, and one call at a time if memory is short.
+    """Run calls as `together` does, as many at a time as memory and cores allow.
 
-    Each needs memory, and two cores: on fewer, two frameworks wait for each other's
-    threads at every barrier, and take longer than one after the other.
+    Each call needs memory and two cores. With fewer cores, two frameworks wait for each
+    other's threads at every barrier, and take longer than one after the other.
     """
     room = psutil.virtual_memory().available // WORKER_BYTES, num_cores() // 2
     found = together(*calls.values(), at_once=max(1, min(len(calls), *room)))
@@ -90,27 +94,28 @@ def together_by_name(calls: dict[str, Callable[[], Any]]) -> dict[str, Any]:
 
 
 def share_cores(workers: int) -> dict[str, str]:
-    """Return the variables of a worker that shares the machine with other workers.
+    """Return the environment variables of a worker that shares the machine.
 
-    Two frameworks with a thread for every core wait for each other's at each barrier,
-    and together they take longer than one after the other.
+    If two frameworks both start a thread for every core, they wait for each other's
+    threads at each barrier, and take longer than one after the other.
     """
     threads = str(max(1, num_cores() // workers))
-    names = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "PJRT_NPROC"  # the last: JAX
+    names = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "PJRT_NPROC"  # PJRT is JAX
     return dict.fromkeys(names, threads)
 
 
 class WorkerProcess:
-    """A process that does jobs of one arm, one after the other.
+    """Process that does jobs of one arm, one after the other.
 
-    What a job has loaded or compiled is there for the next one.
+    A later job can use everything that an earlier job has loaded or compiled.
     """
 
     def __init__(self, environment: Environment = ENVIRONMENT) -> None:
-        """Prepare a process; it starts with its first job.
+        """Prepare a process. It starts with its first job.
 
         Args:
-            environment: variables that the process gets besides ours, or instead.
+            environment: variables that are added to this process's variables or replace
+                them.
         """
         self._environment = environment
         self._process: subprocess.Popen | None = None
@@ -123,10 +128,10 @@ class WorkerProcess:
         self._errors.close()
         if self._process is None:
             return
-        if error is not None:  # nothing is left behind on Ctrl-C
+        if error is not None:  # e.g. Ctrl-C: leave no process behind
             self._process.kill()
         with self._process as process, suppress(BrokenPipeError):
-            process.stdin.close()  # an idle worker ends when nobody can ask it any more
+            process.stdin.close()  # an idle worker exits at the end of its input
 
     def do(
         self,
@@ -138,12 +143,12 @@ class WorkerProcess:
         """Run one job to its end and return its result.
 
         Args:
-            time_limit_s: from the start, or a pause, to the next pause or the end.
-            on_turn: called where the job may pause; it goes on when this comes back.
+            time_limit_s: limit from the start or a pause to the next pause or the end.
+            on_turn: called when the job pauses; the job continues when it returns.
 
         Raises:
-            UserError: the job found the user's input at fault.
-            ArmFailed: it crashed, was killed, or ran out of time.
+            UserError: the job found that the user's input is invalid.
+            ArmFailed: the job crashed, was killed, or ran out of time.
         """
         request.scratch.mkdir(parents=True, exist_ok=True)
         result = request.scratch / "result.json"
@@ -170,7 +175,7 @@ class WorkerProcess:
         on_turn: Callable[[], None],
         time_limit_s: float,
     ) -> bool:
-        """Ask for the job and follow its events; returns whether its time ran out."""
+        """Request the job, follow its events, and return whether its time ran out."""
         late = threading.Event()
         started_at = time.time()
         process = self._process = self._process or self._start()
@@ -211,7 +216,7 @@ class WorkerProcess:
         variables = os.environ | self._environment
         return subprocess.Popen(
             [sys.executable, "-m", "bench.worker"],
-            stdin=subprocess.PIPE,  # closes when we die, and the worker with it
+            stdin=subprocess.PIPE,  # closes if the runner dies; the worker then exits
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
@@ -225,7 +230,7 @@ class WorkerProcess:
         self._write(f"{file}\n")
 
     def _write(self, text: str) -> None:
-        with suppress(BrokenPipeError):  # the exit status of the process will tell
+        with suppress(BrokenPipeError):  # the exit status will show the failure
             os.write(self._process.stdin.fileno(), text.encode())
 
 
@@ -236,16 +241,16 @@ def run_worker(
     environment: Environment = ENVIRONMENT,
     on_turn: Callable[[], None] = lambda: None,
 ) -> dict:
-    """Run one job in a process of its own; see `WorkerProcess` and its `do`."""
+    """Run one job in its own process; see `WorkerProcess.do`."""
     with WorkerProcess(environment) as process:
         return process.do(request, on_event, time_limit_s, on_turn)
 
 
 def _reason(code: int, late: bool, time_limit_s: float, said: str) -> str:
     if late:
-        return f"out of time, the limit is {time_limit_s / 60:g} minutes"
+        return f"out of time: the limit is {time_limit_s / 60:g} minutes"
     if code == -9:
         return "killed by signal 9, which usually means out of memory"
-    last = said.strip().splitlines()[-1:] or ["it said nothing"]
+    last = said.strip().splitlines()[-1:] or ["it printed no message"]
     what = f"crashed with signal {-code}" if code < 0 else f"exited with status {code}"
     return f"{what}: {last[0]}"

@@ -1,4 +1,4 @@
-"""Reports made from the result record alone."""
+"""Write the reports of a run from its result record alone."""
 
 import os
 import re
@@ -41,10 +41,10 @@ def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
 
 
 def _path_to_document(folder: Path) -> str:
-    """Relative path of docs/differences.md; empty where it could not stay right.
+    """Return the relative path from a report to docs/differences.md, or "".
 
-    A report within the project's own folder can be moved with it, as Git does; the
-    path from any other folder would be that of one machine.
+    The path is empty for a report outside the project's folder: there it would be
+    right on this machine only. A report inside moves together with the project.
     """
     project = DOCUMENT.parents[1]
     if DOCUMENT.is_file() and folder.resolve().is_relative_to(project):
@@ -53,7 +53,7 @@ def _path_to_document(folder: Path) -> str:
 
 
 def make_environment(**settings) -> Environment:
-    """Jinja2 with the templates of reports and their filters."""
+    """Return a Jinja2 environment with the report templates and their filters."""
     environment = Environment(
         loader=PackageLoader("bench.report"),
         trim_blocks=True,
@@ -66,18 +66,22 @@ def make_environment(**settings) -> Environment:
 
 
 def fenced(code: str) -> Markup:
-    """A Markdown code block whose fence is longer than any run of ticks inside."""
+    """Return a Markdown code block with a fence that the code cannot close."""
     longest = max(map(len, re.findall("`+", code)), default=0)
     fence = "`" * max(3, longest + 1)
     return Markup(f"{fence}sh\n{code}\n{fence}")
 
 
 def escape_markdown(value: object) -> object:
-    """Make a value show as it is in GitHub's Markdown; `Markup` stays as it is."""
+    """Escape a value so that GitHub's Markdown shows it literally.
+
+    `Markup` is returned unchanged.
+    """
     if isinstance(value, Markup):
         return value
     text = " ".join(str(value).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", text)
-    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", text)  # inside a word it is plain
+    # An underscore inside a word needs no escape.
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\_", text)
     return re.sub(r"^([#+-])", r"\\\1", text)

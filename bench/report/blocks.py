@@ -1,4 +1,4 @@
-"""What a report is made of. Both templates show the same blocks in the same order."""
+"""Building blocks of a report. Both templates show them in the same order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ class Block:
 
     @property
     def kind(self) -> str:
-        """Which one, for the templates: "text", "table" and so on."""
+        """Return the name of the block's class for the templates, such as "table"."""
         return type(self).__name__.lower()
 
 
@@ -31,8 +31,8 @@ class Bullets(Block):
 class Entries(Block):
     """Entries of docs/differences.md by their titles.
 
-    The HTML report holds what they say, since it may be kept anywhere; the Markdown
-    report links to the document where both belong to one folder tree.
+    The HTML report contains their text, since it may be moved anywhere. The Markdown
+    report links to the document if both lie in the project's folder.
     """
 
     entries: dict[str, list[Block]]
@@ -46,38 +46,41 @@ class Code(Block):
 @dataclass(frozen=True)
 class Table(Block):
     title: str
-    align: str  # one letter a column: l text, r number
+    align: str  # one letter for each column: l for text, r for numbers
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Plot(Block):
-    """An inline SVG; the Markdown report leaves it out."""
+    """An inline SVG, which the Markdown report leaves out."""
 
     svg: Markup
     caption: str
-    wide: bool = False  # keeps its own size and scrolls where the page is narrower
+    wide: bool = False  # keeps its size and scrolls if the page is narrower
 
 
 @dataclass(frozen=True)
 class Strip(Block):
-    """Test images, each with the answers of some arms."""
+    """A strip of test images, each with the answers of one or more arms."""
 
-    arms: dict[str, str]  # with their colours
+    arms: dict[str, str]  # the colour of each arm
     photos: list[Photo]
 
 
 @dataclass(frozen=True)
 class Row(Block):
-    """Blocks that stand side by side where there is room."""
+    """Blocks that stand side by side if the page is wide enough."""
 
     blocks: Sequence[Block]
 
 
 @dataclass(frozen=True)
 class Fold(Block):
-    """Blocks that lie folded away under one line; the Markdown report shows them."""
+    """Blocks that are hidden until a click on their summary line.
+
+    The Markdown report always shows them.
+    """
 
     summary: str
     blocks: list[Block]

@@ -1,4 +1,4 @@
-"""The cards of a report's first page: one figure each, for all arms."""
+"""The cards of a report's first page. Each card shows one figure for all arms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,12 +13,12 @@ from bench.report.numbers import DASH, fixed, percent, short, tiny
 from bench.report.words import PHASES, time_ratios
 
 STEPS = {"train_step": "Step time", "image_step": "Step on full images"}
-SMALLEST_DIFF = 1e-8  # at the left end of its axis; at the right end is 1
+SMALLEST_DIFF = 1e-8  # left end of the axis for differences; the right end is 1
 
 
 @dataclass(frozen=True)
 class Mark:
-    """The value of one arm, as text and as places on the card's axis from 0 to 1."""
+    """Value of one arm as text, and its place on the card's axis from 0 to 1."""
 
     value: str
     detail: str = ""
@@ -28,13 +28,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class Card:
-    """One figure for all arms.
+    """Card with one figure for all arms.
 
     Attributes:
-        marks: by arm; without a place where the arm has no such value.
-        meaning: what was measured, for a reader who sees the figure first.
-        is_bar: drawn from the left end; else a dot, since 0 is not on the axis.
-        limit: the place of the largest value that passes.
+        marks: a mark for each arm; it has no place if the arm has no such value.
+        meaning: an explanation of what was measured.
+        is_bar: whether the value is drawn as a bar. A figure whose axis does not
+            start at 0 is drawn as a dot.
+        limit: the place of the largest value that passes the check.
     """
 
     title: str
@@ -48,11 +49,11 @@ class Card:
 
     @property
     def has_values(self) -> bool:
-        """Whether any arm has one."""
+        """Return whether any arm has a value."""
         return any(mark.place is not None for mark in self.marks.values())
 
     def cells(self, form: str = "{} ({})") -> list[str]:
-        """The values as text for a table; `form` joins a value and its detail."""
+        """Return the values as text for a table; `form` joins value and detail."""
         return [
             form.format(mark.value, mark.detail) if mark.detail else mark.value
             for mark in self.marks.values()
@@ -60,7 +61,7 @@ class Card:
 
 
 def make_cards(results: Results) -> list[Card]:
-    """The cards that have a value of at least one arm."""
+    """Return the cards for which at least one arm has a value."""
     cards = [
         _accuracy(results),
         _training(results),
@@ -74,7 +75,7 @@ def make_cards(results: Results) -> list[Card]:
 def _marks(
     results: Results, make: Callable[[str, ArmRecord], Mark | None]
 ) -> dict[str, Mark]:
-    """A mark for every arm; a dash for those that `make` has none for."""
+    """Return a mark for every arm. An arm for which `make` returns None gets a dash."""
     missing = {True: Mark(DASH), False: Mark("not run")}
     return {
         name: make(name, arm) or missing[arm.status == "ok"]
@@ -83,7 +84,7 @@ def _marks(
 
 
 def _from_zero(marks: dict[str, Mark]) -> dict[str, Mark]:
-    """Places as shares of the largest, so that bars can be compared by length."""
+    """Divide all places by the largest value, so that bar lengths can be compared."""
     found = [mark for mark in marks.values() if mark.place]
     ends = [mark.interval[1] if mark.interval else mark.place for mark in found]
     longest = max(ends, default=1.0)
@@ -91,7 +92,7 @@ def _from_zero(marks: dict[str, Mark]) -> dict[str, Mark]:
 
 
 def _moved(mark: Mark, start: float, end: float) -> Mark:
-    """A mark whose axis goes from `start` to `end`."""
+    """Return the mark with its place on an axis that goes from `start` to `end`."""
     if mark.place is None:
         return mark
 
@@ -116,7 +117,7 @@ def _accuracy(results: Results) -> Card:
     return Card(
         title="Test accuracy",
         marks={name: _moved(one, start, 1.0) for name, one in marks.items()},
-        meaning="share of the test images that the best checkpoint classifies "
+        meaning="the share of the test images that the best checkpoint classifies "
         "correctly, with its 95% interval",
         verdict=found.verdict if found and not results.further else "",
         is_bar=False,
@@ -135,8 +136,8 @@ def _training(results: Results) -> Card:
     return Card(
         title="Training time",
         marks=_from_zero(_marks(results, mark)),
-        meaning="from decoded images to the best checkpoint: starting the process, "
-        "loading the framework, making the model and training it",
+        meaning="the time from decoded images to the best checkpoint. It includes "
+        "starting the process, loading the framework, making the model and training it",
         verdict="measured once",
     )
 
@@ -157,8 +158,8 @@ def _step(results: Results, phase: str, title: str) -> Card:
     return Card(
         title=title,
         marks=_from_zero(_marks(results, mark)),
-        meaning=f"{PHASES.get(phase, phase)}; the median, and the middle half of the "
-        "samples",
+        meaning=f"{PHASES.get(phase, phase)}. The card shows the median, and the range "
+        "of the middle half of the samples",
         verdict=verdicts[0] if len(verdicts) == 1 else "",
     )
 
@@ -179,8 +180,8 @@ def _memory(results: Results) -> Card:
     return Card(
         title="Peak memory",
         marks=_from_zero(_marks(results, mark)),
-        meaning=f"the most that the {whose} process took, with the pages of files "
-        "that it reads",
+        meaning=f"the largest memory that the {whose} process took, including the "
+        "pages of the files that it reads",
     )
 
 
@@ -199,9 +200,9 @@ def _onnx(results: Results) -> Card:
     return Card(
         title="ONNX parity",
         marks=_marks(results, mark),
-        meaning="largest difference between the logits of the exported file in "
-        "onnxruntime and the framework's own, as a share of the largest logit; the "
-        f"upright line is the limit, {MAX_LOGIT_DIFF:g}",
+        meaning="the largest difference between the logits of the exported file in "
+        "onnxruntime and those of the framework, as a share of the largest logit. The "
+        f"vertical line is the limit, {MAX_LOGIT_DIFF:g}",
         verdict=holds if checks else "",
         is_failed=failed,
         is_bar=False,
@@ -211,6 +212,6 @@ def _onnx(results: Results) -> Card:
 
 
 def _on_log(difference: float) -> float:
-    """A place on the axis from `SMALLEST_DIFF` to 1."""
+    """Return the place of a value on the logarithmic axis from `SMALLEST_DIFF` to 1."""
     within = min(max(difference, SMALLEST_DIFF), 1.0)
     return 1 - log10(within) / log10(SMALLEST_DIFF)

@@ -1,4 +1,4 @@
-"""What the answers cost: stages, memory, and the exported model files."""
+"""Sections on training stages, memory, and the exported model files."""
 
 from collections.abc import Callable
 
@@ -65,7 +65,7 @@ def onnx(results: Results) -> list[Block]:
         rows = [
             [n, *(value(one) for one in files.values())] for n, value in FILE_FIELDS
         ]
-        title = "Each file in onnxruntime against its own framework"
+        title = "Each file in onnxruntime, compared with its own framework"
         align = "l" + "r" * len(files)
         blocks.append(Table(title, align, ["Property", *files], rows))
     if results.comparison and results.comparison.onnx_cross:
@@ -76,7 +76,7 @@ def onnx(results: Results) -> list[Block]:
 def _cross(results: Results) -> Table:
     cross = results.comparison.onnx_cross
     header = ["Images", "max_scaled_diff", "Top-1 agreement", "Logit spread"]
-    title = "One trained classifier exported by both sides, file against file"
+    title = "One trained classifier, exported by both sides; the two files compared"
     row = [
         str(cross.images),
         tiny(cross.max_scaled_diff),

@@ -1,4 +1,4 @@
-"""What a report of the plain division says about the division itself."""
+"""Texts with which a report of the plain division explains the division."""
 
 import re
 
@@ -24,8 +24,8 @@ ON_A_GPU = ("D22 TF32 on a GPU",)
 
 BANNER = (
     "Plain division: each side is written as its framework's guide writes it, and "
-    "the two differ by design. These figures belong in no table with those of the "
-    "matched division."
+    "the two programs differ by design. Do not put these figures into one table with "
+    "those of the matched division."
 )
 
 
@@ -34,7 +34,7 @@ def is_plain(results: Results) -> bool:
 
 
 def differences(results: Results) -> list[str]:
-    """Titles of what sets the two programs of this run apart, in the order of ids."""
+    """Return the titles of the differences between the two programs, in id order."""
     config = results.config
     on_gpu = any(arm.device not in (None, "cpu") for arm in results.arms.values())
     return sorted(
@@ -46,29 +46,29 @@ def differences(results: Results) -> list[str]:
 
 
 def anchor(title: str) -> str:
-    """Where GitHub puts a heading: "D01 Frozen batch norm" at d01-frozen-batch-norm."""
+    """Return GitHub's anchor of a heading, such as d01-frozen-batch-norm."""
     return re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
 
 
 def by_design(results: Results) -> list[str]:
-    """The findings that come before any figure; none in the matched division."""
+    """Return the findings that come before any figure; [] in the matched division."""
     if not is_plain(results):
         return []
     return [
         "The two programs differ by design. They share the task: images, split, "
         "backbone weights with their pixel scale, sizes of the head, epochs, learning "
-        "rate and batch size. Everything else is as each framework's guide has it, so "
-        "a difference between their results belongs to the whole list below and to no "
-        "single entry of it."
+        "rate and batch size. Everything else follows each framework's guide. A "
+        "difference between their results therefore comes from the whole list below, "
+        "and cannot be attributed to a single entry of it."
     ]
 
 
 def loading(results: Results) -> str:
-    """Where the time of loading images shows, and whose memory is not counted."""
+    """Return a note on the time and memory of loading images; "" if not plain."""
     if not is_plain(results):
         return ""
     return (
-        "Images are decoded anew in every epoch: by PyTorch's loader in processes of "
-        "its own, whose memory is not counted here, by Keras's in threads of the "
-        "training process."
+        "Images are decoded again in every epoch. PyTorch's loader does this in "
+        "processes of its own, whose memory is not counted here. Keras's loader does "
+        "it in threads of the training process."
     )

@@ -1,4 +1,4 @@
-"""Put measured numbers into docs/differences.md, between marks, and nowhere else."""
+"""Write measured numbers into the marked places of docs/differences.md."""
 
 import re
 from pathlib import Path
@@ -17,17 +17,18 @@ BLOCK = re.compile(rf"\n{OPEN}\n.*?{CLOSE}\n", re.DOTALL)
 
 
 def fill_in(text: str, results: Results) -> str:
-    """The document with the numbers of a run in place of all that it had.
+    """Return the document's text with all its measured numbers replaced.
 
     Raises:
-        UserError: the run measured a part of the ledger only.
+        UserError: the run measured only a part of the ledger.
     """
     differences = results.ledger.differences
     missing = sorted(set(read_titles(text)) - set(differences))
     if missing:
         raise UserError(
-            f"the document needs every difference measured, {missing[0]} is not. Run "
-            "`python -m bench differences` without naming any."
+            "the document needs a measurement of every difference, and "
+            f"{missing[0]} has none. Run `python -m bench differences` without naming "
+            "any difference."
         )
     head, *entries = re.split(r"(?m)^(?=## D\d\d )", BLOCK.sub("", text))
     filled = [
@@ -39,7 +40,7 @@ def fill_in(text: str, results: Results) -> str:
 
 
 def write_document(results: Results, path: Path = DOCUMENT) -> None:
-    """Fill the numbers of a run into the document."""
+    """Write the numbers of a run into the document."""
     write_atomically(path, fill_in(path.read_text(), results))
 
 
@@ -60,7 +61,7 @@ def _origin(results: Results) -> str:
 
 
 def _largest(results: Results, titles: dict[str, str]) -> list[str]:
-    """A table of the differences that change test accuracy the most."""
+    """Return a table of the differences that change test accuracy the most."""
     changes = {
         number: record.ablation
         for number, record in results.ledger.differences.items()

@@ -1,4 +1,4 @@
-"""From a drawing function to an inline SVG that can stand beside others in a page."""
+"""Turn a drawing function into an inline SVG that shares a page with others."""
 
 import io
 import re
@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 INK = "#22272e"
 FAINT = "#d0d7de"
 PAPER = "#ffffff"
-# Okabe and Ito's colours, told apart with any colour vision.
+# Okabe and Ito's colours, which people with colour blindness can tell apart.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = "oDs^vP"
 
 STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: small, searchable, any script
-    "svg.hashsalt": "bench",  # same record, same file
+    "svg.fonttype": "none",  # keep text as text: it is smaller and can be searched
+    "svg.hashsalt": "bench",  # the same record gives the same file
     "text.parse_math": False,  # a class may be called "$5"
-    "font.family": ["DejaVu Sans"],  # comes with matplotlib; report.css names others
+    "font.family": ["DejaVu Sans"],  # is part of matplotlib
     "font.size": 9,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -42,7 +42,7 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class ArmStyle:
-    """How an arm looks in every plot. Later arms are slimmer and lie on top."""
+    """Look of an arm in every plot. Later arms have thinner lines and lie on top."""
 
     color: str
     marker: str
@@ -51,7 +51,10 @@ class ArmStyle:
 
 
 def arm_styles(arms: Iterable[str]) -> dict[str, ArmStyle]:
-    """A style for each arm; two curves that coincide show as one inside the other."""
+    """Return a style for each arm.
+
+    Line widths differ, so that both of two coinciding curves stay visible.
+    """
     return {
         arm: ArmStyle(
             color=COLORS[i % len(COLORS)],
@@ -69,9 +72,9 @@ def render(
     """Draw on a fresh figure and return it as SVG markup.
 
     Args:
-        draw: fills the figure.
-        name: prefix of all ids inside, unique in the page.
-        alt: what the plot shows, for those who cannot see it.
+        draw: the function that draws on the figure.
+        name: prefix of all ids in the SVG, unique in the page.
+        alt: description of the plot for readers who cannot see it.
         size: width and height in inches.
     """
     buffer = io.StringIO()
@@ -93,9 +96,9 @@ def _for_page(svg: str, name: str, alt: str) -> Markup:
 
 
 def clip(text: str, length: int = 20) -> str:
-    """A label short enough for an axis; the tables beside it hold the whole name.
+    """Shorten a label for an axis; the tables beside the plot have the whole name.
 
-    The middle goes, since names that begin alike often end differently.
+    The middle is cut out, since names that begin alike often end differently.
     """
     text = " ".join(text.split())
     half = length // 2

@@ -36,8 +36,8 @@ PHASES = {
     "export": "exporting to ONNX",
     "onnx_batch_32": "the exported graph in onnxruntime, 32 images",
 }
-# What a record does not tell of its run, by the commit of the run: a report that is
-# made again loses its note.
+# Facts about a run that its record does not contain, by the commit of the run. A
+# report that is made again at another commit needs no note.
 NOTES = {
     "824e51903e": "At that commit, the plain PyTorch program did not freeze batch norm "
     "yet; [D01](differences.md#d01-frozen-batch-norm) shows what this costs. Start-up "
@@ -46,7 +46,7 @@ NOTES = {
     "not freeze batch norm, which costs them accuracy "
     "([D01](differences.md#d01-frozen-batch-norm)), and loaded their images in the "
     "training process. The plain program of today freezes it, and loads images in "
-    "further processes.",
+    "several worker processes.",
     "a9c7c6b571": "At that commit, dropout had no plan yet.",
     "c098a19013": "At that commit, start-up times were taken while another process "
     "ran too.",
@@ -66,23 +66,24 @@ def _matched(results: Results) -> list[Block]:
     ]
     return [
         Text(
-            "An accuracy has its 95% interval. Training time goes from decoded images "
-            "to the best checkpoint, and was measured once. Step times are medians, "
-            "with the middle half of the samples. This run computes the features of "
-            "the frozen backbone once, and a training step works on them; a step on "
-            "full images passes the whole network. ONNX parity is the largest "
-            "difference between the logits of the exported file and those of the "
-            "framework, as a share of the largest logit."
+            "The range beside an accuracy is its 95% interval. Training time is the "
+            "time from decoded images to the best checkpoint, and was measured once. "
+            "Step times are medians, with the range of the middle half of the samples. "
+            "This run computes the features of the frozen backbone once, and a "
+            "training step works on these features. A step on full images passes "
+            "through the whole network. ONNX parity is the largest difference between "
+            "the logits of the exported file and those of the framework, as a share of "
+            "the largest logit."
         ),
         _cards(results),
         Text(make_opening(results).claim.text),
         Text(
             "The second table has every rung of the parity ladder, from equal pixels "
-            "to equal classifiers. A difference is the largest one between two values, "
-            "as a share of the largest value; “by norm” compares whole arrays instead. "
-            "In float32 the two frameworks round differently. In float64 the same code "
-            "agrees to the last digits, so that what is left in float32 is rounding "
-            "alone."
+            "to equal classifiers. A difference is the largest difference between two "
+            "values, as a share of the largest value. “By norm” means that whole "
+            "arrays are compared instead. In float32 the two frameworks round "
+            "differently. In float64 the same code agrees to the last digits. This "
+            "shows that the differences in float32 are rounding alone."
         ),
         Table("", "llrr", ["Rung", "Compared", "Difference", "Limit"], rows),
     ]
@@ -90,14 +91,17 @@ def _matched(results: Results) -> list[Block]:
 
 def _plain(results: Results) -> list[Block]:
     found = results.comparison
-    lead = f"{by_design(results)[0]} Here a training step passes the whole network."
+    lead = (
+        f"{by_design(results)[0]} A training step of these programs passes through "
+        "the whole network."
+    )
     verdict = f"{difference(found)} Verdict: {found.verdict}."
     _, *reasons = outcome.findings(results)
     return [Text(lead), _cards(results), Text(verdict), *reasons]
 
 
 def _cards(results: Results) -> Table:
-    """The first page of the report as a table."""
+    """Return the cards of the report's first page as a table."""
     rows = [[card.title, *card.cells()] for card in make_opening(results).cards]
     return Table("", "l" + "r" * len(results.arms), ["", *results.arms], rows)
 
@@ -112,18 +116,18 @@ def _speedups(results: Results) -> list[Block]:
     header = [
         "Version, and what it changes",
         "Whole training [s]",
-        "Times as fast as the first",
-        "Gain of an epoch over the version before",
+        "Speed-up over the first version",
+        "Speed-up of an epoch over the previous version",
         "Test accuracy",
-        "Change from the version before, points",
+        "Change from the previous version, points",
         "With augmentation [images/s]",
     ]
     return [
         Text(
-            f"{shown_by(results)[0]} Each training was made once. Where the decode "
+            f"{shown_by(results)[0]} Each training was run once. If the decode "
             f"cache is still empty, filling it takes {fixed(record.decoding_s, 1)} s "
-            "more. For comparison: to start Python, load the framework, build the "
-            "model and pass all images once through onnxruntime would take "
+            "more. For comparison, starting Python, loading the framework, building "
+            "the model and passing all images through onnxruntime once would take "
             f"{fixed(record.floor_s[arm], 1)} s."
         ),
         Table("", "lrrrrrr", header, [_version(one, versions[0]) for one in versions]),
@@ -158,10 +162,10 @@ def _control(results: Results) -> list[Block]:
     ]
     return [
         Text(
-            f"{len(found)} ratios were measured, and {out} of their intervals leave "
-            "out 1. Where an interval is wide, this machine can show only large "
-            "differences between two arms. The table has the phases that are compared "
-            "most."
+            f"{len(found)} ratios were measured, and {out} of their intervals exclude "
+            "1. If an interval is wide, this machine can show only large differences "
+            "between two arms. The table has the phases that matter most in the other "
+            "comparisons."
         ),
         Table("", "l" + "r" * len(arms), ["", *arms], rows),
     ]
@@ -180,7 +184,7 @@ def _backends(results: Results) -> list[Block]:
         turned = [(1 / one.interval[1], 1 / one.interval[0]) for one in found]
         cells = [_ratio(1 / f.ratio, t) for f, t in zip(found, turned, strict=True)]
         longer.append([what, *cells])
-    title = f"How many times as long as on {first} it takes, with the interval"
+    title = f"Time relative to {first}, with the interval of the ratio"
     return [
         Table("Medians", "l" + "r" * len(arms), ["", *arms], times),
         Table(title, "l" + "r" * len(others), ["", *others], longer),
@@ -197,7 +201,7 @@ def _plots(blocks: list[Block]) -> list[Block]:
 
 @dataclass(frozen=True)
 class Chapter:
-    """One kept report on the page, and what is shown of it; `lead` is Markdown."""
+    """A kept report on the page, and the blocks shown of it; `lead` is Markdown."""
 
     title: str
     folder: str
@@ -210,21 +214,22 @@ CHAPTERS = (
         "The same program twice",
         "clothing-2-cores",
         _matched,
-        "This is the report of `python -m bench all` on the clothing photos. It "
-        "trains, compares, times and exports the two matched programs.",
+        "This is the report of `python -m bench all` on the clothing photos. This "
+        "command trains, compares, times and exports the two matched programs.",
     ),
     Chapter(
         "The two plain programs",
         "plain-2-cores",
         _plain,
-        "Here each program is written as its framework's guide has it.",
+        "Here each program is written as the guide of its framework recommends.",
     ),
     Chapter(
         "What each difference does to accuracy",
         "differences-2-cores",
         _ledger,
-        "Each entry of [the ledger](differences.md) was left in the matched program "
-        "alone, over several seeds. A table there has [the ten largest effects]"
+        "The matched program was trained with one entry of [the ledger]"
+        "(differences.md) left in at a time, over several seeds. The ledger has a "
+        "table of [the ten largest effects]"
         "(differences.md#the-ten-differences-with-the-largest-effect).",
     ),
     Chapter(
@@ -239,7 +244,7 @@ CHAPTERS = (
         "Speed-ups of Keras",
         "speedups-keras-2-cores",
         _speedups,
-        "This is the same for Keras on TensorFlow.",
+        "This is the same measurement for Keras on TensorFlow.",
     ),
     Chapter(
         "Each arm against itself",
@@ -267,7 +272,7 @@ CHAPTERS = (
 
 
 def write_page(folder: Path = DOCS) -> None:
-    """Write results.md into a folder, and its pictures below it."""
+    """Write results.md into a folder, and its pictures into the folder `pictures`."""
     chapters = []
     for chapter in CHAPTERS:
         results = read_results(SAMPLES / chapter.folder / "results.json")
@@ -280,7 +285,7 @@ def write_page(folder: Path = DOCS) -> None:
 
 
 def _linked(block: Block, picture: Path) -> Block:
-    """Write a plot into a file, and return the link to it; others stay as they are."""
+    """Write a plot into a file and return a link to it; return other blocks as is."""
     if not isinstance(block, Plot):
         return block
     picture.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The difference ledger in a report: a table, and what each does to test accuracy."""
+"""The difference ledger in a report, as a table and a plot of accuracy changes."""
 
 from matplotlib.figure import Figure
 
@@ -12,7 +12,7 @@ HEADER = ["", "Difference", "Measured", "Left in", "Validation", "Test", "Verdic
 
 
 def ledger(results: Results) -> list[Block]:
-    """Every difference measured, with its size and what it does to accuracy."""
+    """Return every measured difference with its size and its effect on accuracy."""
     if not results.ledger:
         return []
     titles = read_titles(read_document())
@@ -24,12 +24,12 @@ def ledger(results: Results) -> list[Block]:
     seeds = len(results.ledger.seeds)
     blocks: list[Block] = [
         Text(
-            "The matched program with one difference left in, against the matched "
-            f"program: change of accuracy in points over {seeds} seeds, with an "
-            "interval paired by seed. The entries are judged together. The test "
-            "interval decides the verdict; it covers other seeds, not other test "
-            "images. Where augmentation differs, each image is augmented once, for all "
-            "epochs and seeds."
+            "The matched program with one difference left in is compared with the "
+            "matched program. The table gives the change of accuracy in points over "
+            f"{seeds} seeds, with an interval paired by seed. The entries are judged "
+            "together. The interval of the test accuracy decides the verdict. It "
+            "covers other seeds, but not other test images. If a difference concerns "
+            "augmentation, each image is augmented once for all epochs and seeds."
         ),
         Table("", "lllllll", HEADER, rows),
     ]
@@ -38,7 +38,7 @@ def ledger(results: Results) -> list[Block]:
 
 
 def ledger_cells(record: DifferenceRecord) -> list[str]:
-    """What was measured, and the ablation, as cells of a row."""
+    """Return the measured size and the ablation as cells of a row."""
     probe, ablation = record.probe, record.ablation
     if probe.value is None:
         size = f"{probe.what}: not measured, {probe.reason}"
@@ -56,7 +56,7 @@ def ledger_cells(record: DifferenceRecord) -> list[str]:
 
 
 def _forest(ablated: dict[str, AblationRecord], titles: dict[str, str]) -> Plot:
-    """One row for each difference: mean change, its interval, each seed a dot."""
+    """Plot a row for each difference with its mean, interval and single seeds."""
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot(xlabel="change of test accuracy, points")
@@ -76,9 +76,9 @@ def _forest(ablated: dict[str, AblationRecord], titles: dict[str, str]) -> Plot:
         axes.grid(axis="x")
 
     caption = (
-        "What each difference does to test accuracy. A dot is the mean over the seeds, "
-        "and the line through it is its interval. Both are orange where the interval "
-        "leaves out 0. Grey ticks are the single seeds."
+        "The effect of each difference on test accuracy. A dot is the mean over the "
+        "seeds, and the line through it is its interval. Both are orange if the "
+        "interval excludes 0. Grey ticks are the single seeds."
     )
     size = (7, 1 + 0.24 * len(ablated))
     return Plot(render(draw, "ledger", caption, size), caption)

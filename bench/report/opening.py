@@ -1,4 +1,4 @@
-"""The first page of a report: whether sameness is proven, and the main figures."""
+"""The first page of a report: the claim of sameness, and the main figures."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ State = Literal["proven", "failed", "open"]
 
 @dataclass(frozen=True)
 class Claim:
-    """What the run says about sameness, first of all."""
+    """Statement on whether the run proves its programs to be the same."""
 
     state: State
     text: str
@@ -22,16 +22,16 @@ class Claim:
 
 @dataclass(frozen=True)
 class Opening:
-    """Everything above the first section."""
+    """Content of a report above its first section."""
 
     claim: Claim | None
     checks: Claim
-    colors: dict[str, str]  # by arm
+    colors: dict[str, str]  # the colour of each arm
     cards: list[Card]
 
 
 def make_opening(results: Results) -> Opening:
-    """The first page of any report; without cards where no arm was run."""
+    """Return the first page of a report. It has no cards if no arm was run."""
     failed = any(not check.passed for check in results.checks)
     state: State = "failed" if failed else "proven" if results.checks else "open"
     return Opening(
@@ -43,15 +43,15 @@ def make_opening(results: Results) -> Opening:
 
 
 def make_claim(results: Results) -> Claim | None:
-    """Whether this run proves its arms to be the same program, and if not, why.
+    """Return whether this run proves its arms to be the same program, and why not.
 
-    None where the run is about something else.
+    Return None if the run has neither arms nor a parity ladder.
     """
     if is_plain(results):
         return Claim(
             "open",
-            "No claim of sameness: these two programs differ by design. A run of the "
-            "matched division makes that claim.",
+            "No claim of sameness: these two programs differ by design. Only a run of "
+            "the matched division can prove that two programs are the same.",
         )
     if not results.arms and not results.parity:
         return None
@@ -68,7 +68,7 @@ def make_claim(results: Results) -> Claim | None:
 
 
 def _predictions(results: Results) -> list[Claim]:
-    """What the run says about the predictions of its arms."""
+    """Return the claims that follow from the predictions of the arms."""
     compared = [one for one in (results.comparison, *results.further) if one]
     facts = [
         Claim("open", f"{name} did not run")
@@ -90,10 +90,10 @@ def _predictions(results: Results) -> list[Claim]:
 
 
 def _ladder(results: Results) -> list[Claim]:
-    """What the run says about the parity ladder."""
+    """Return the claim that follows from the parity ladder."""
     parity = results.parity
     if not parity or not parity.judged:
-        return [Claim("open", "the parity ladder was not climbed")]
+        return [Claim("open", "the parity ladder was not run")]
     if found := parity.first_failed:
         where = f", at {found.first_failed}" if found.first_failed else ""
         said = f"the parity ladder fails first at “{found.name}”{where}"

@@ -1,4 +1,4 @@
-"""What the arms learned: accuracy, curves, confusion, classes, mistakes."""
+"""Sections on what the arms learned, from learning curves to mistakes."""
 
 from operator import itemgetter
 
@@ -22,8 +22,8 @@ def findings(results: Results) -> list[Block]:
     blocks: list[Block] = [Bullets(shown_by(results))]
     if is_plain(results):
         lead = (
-            "These differences set the two programs apart. Each has an entry in "
-            "docs/differences.md:"
+            "These are the differences between the two programs. Each of them has an "
+            "entry in docs/differences.md:"
         )
         entries = {title: read_entry(title) for title in differences(results)}
         blocks += [Text(lead), Entries(entries)]
@@ -70,7 +70,7 @@ def curves(results: Results) -> list[Block]:
     table = Table("", "lrrrrrl", EPOCH_HEADER, _epoch_rows(results))
     return [
         Row([plots.learning_curves(results, m) for m in ("accuracy", "loss")]),
-        Fold(f"Best epoch: {best or 'none is marked'}", [table]),
+        Fold(f"Best epoch: {best or 'no epoch is marked as the best'}", [table]),
     ]
 
 
@@ -86,7 +86,7 @@ EPOCH_HEADER = [
 
 
 def _epoch_rows(results: Results) -> list[list[str]]:
-    """The best epoch of each arm, or its last where none is marked."""
+    """Return the best epoch of each arm, or its last if no epoch is marked as best."""
     rows = []
     for name, arm in results.arms.items():
         if not arm.history:
@@ -116,7 +116,7 @@ def confusions(results: Results) -> list[Block]:
 def _frequent_confusions(
     scores: dict[str, ScoreRecord], classes: list[str]
 ) -> list[list[str]]:
-    """The pairs of classes that all arms together mix up most often."""
+    """Return the pairs of classes that all arms together confuse most often."""
     counts = np.array([score.confusion for score in scores.values()])
     totals = counts.sum(axis=0)
     np.fill_diagonal(totals, 0)
@@ -141,21 +141,23 @@ def classes(results: Results) -> list[Block]:
     table = Table("", "lr" + "r" * len(scores), header, rows)
     smallest, images = min(((row[0], int(row[1])) for row in rows), key=itemgetter(1))
     note = Text(
-        f"Small classes move in large steps: “{smallest}” has {images} test images, "
-        f"so one of them is {100 / max(images, 1):.1f} points of its recall."
+        "The recall of a small class changes in large steps: "
+        f"“{smallest}” has {images} test images, so a single image is worth "
+        f"{100 / max(images, 1):.1f} points of its recall."
     )
     return [note, table]
 
 
 def photos(results: Results) -> list[Block]:
-    """Some test images with all answers, those in dispute last."""
+    """Return some test images with all answers; images in dispute come last."""
     if not results.photos:
         return []
     styles = arm_styles(results.arms)
     answered = results.photos[0].answers
     lead = (
-        "A few test images, chosen by class and order alone: the label, and what each "
-        "arm predicts, with its probability."
+        "A few test images with their labels, and the prediction of each arm with its "
+        "probability. A fixed rule chooses images of several classes, and adds images "
+        "on which the arms differ, if there are any."
     )
     if disputed := sum(photo.is_disputed for photo in results.photos):
         lead += f" The arms differ on {disputed} of them."
@@ -170,12 +172,12 @@ def mistakes(results: Results) -> list[Block]:
         for name, score in tested_arms(results).items()
         if score.mistakes
     ]
-    lead = "Wrong answers on test images, the most confident first."
+    lead = "Wrong answers on test images; the most confident come first."
     return [Text(lead), *strips] if strips else []
 
 
 def _photo(arm: str, mistake: Mistake) -> Photo:
-    """A mistake as a photo with one answer."""
+    """Return a mistake as a photo with one answer."""
     answer = Answer(predicted=mistake.predicted, probability=mistake.probability)
     return Photo(
         file=mistake.file,

@@ -1,4 +1,4 @@
-"""The parity ladder in a report: each rung with what it allows and what was found."""
+"""The parity ladder in a report: each rung with its difference and its limit."""
 
 from matplotlib.figure import Figure
 
@@ -9,25 +9,27 @@ from bench.report.numbers import tiny
 from bench.report.words import ladder_result
 
 HEADER = ["Rung", "Compared", "max_scaled_diff", "Judged", "Limit", "Verdict"]
-LOWEST, HIGHEST = 1e-16, 1.0  # where the plot shows none, and what has no number
+# The plot shows no difference at the lowest value, and a missing number at the highest.
+LOWEST, HIGHEST = 1e-16, 1.0
 
 
 def parity(results: Results) -> list[Block]:
-    """Table and plot of the ladder, and how to read it."""
+    """Return the table and the plot of the ladder, and how to read them."""
     if not results.parity:
         return []
     rungs, judged = results.parity.rungs, results.parity.judged
     backend = (
-        "Keras has float64 on TensorFlow alone: on JAX and PyTorch its batch norm "
-        "computes in float32. The rungs that need it are not judged here."
+        "Keras supports float64 only on TensorFlow. On JAX and PyTorch its batch norm "
+        "computes in float32. The rungs that need float64 are not judged here."
     )
     return [
         Text(
-            "From equal pixels to equal classifiers: Keras's arrays against PyTorch's, "
-            "dropout included. A rung judged by norm compares whole arrays; one "
-            "in float64 shows that what float32 leaves there is rounding. Where "
-            "float32 moves one side alone by more than a tenth of the limit, the limit "
-            "is ten times that."
+            "The ladder compares Keras's arrays with PyTorch's, from equal pixels to "
+            "equal classifiers, including dropout. A rung that is judged by norm "
+            "compares whole arrays. A rung in float64 shows that the difference in "
+            "float32 is rounding alone. If float32 itself changes the arrays of one "
+            "side by more than a tenth of the limit, the limit is ten times this "
+            "change."
         ),
         *([Text(backend)] if len(judged) < len(rungs) else []),
         Fold(
@@ -42,7 +44,7 @@ def parity(results: Results) -> list[Block]:
 
 
 def rung_cells(rung: RungRecord) -> list[str]:
-    """A row of the table."""
+    """Return the row of a rung in the table."""
     judged = tiny(getattr(rung, rung.measure))
     by_norm = " by norm" if rung.measure == "relative_distance" else ""
     exact = ", float64" if rung.precision == "float64" else ""
@@ -78,7 +80,8 @@ def _ladder(rungs: list[RungRecord]) -> Plot:
         axes.grid(axis="x")
 
     caption = (
-        "Difference found on each rung (dot) and allowed (bar), on a logarithmic "
-        "scale; at the left edge: none, at 1: as large as the values, or no number."
+        "Difference of each rung (dot) and its limit (bar), on a logarithmic scale. A "
+        "dot at the left edge means no difference. A dot at 1 means a difference as "
+        "large as the values, or no number at all."
     )
     return Plot(render(draw, "ladder", caption, (7, 4.6)), caption)

@@ -1,4 +1,4 @@
-"""The plots of a report, each an inline SVG with a caption."""
+"""Draw the plots of a report, each as an inline SVG with a caption."""
 
 from typing import Any, Literal
 
@@ -13,12 +13,12 @@ from bench.report.blocks import Plot
 from bench.report.figures import INK, PAPER, ArmStyle, arm_styles, clip, render
 from bench.report.words import tested_arms
 
-WIDTH = 4.6  # inches; two fit side by side on a desk, one on a phone
-LOG_FROM = 20  # a phase whose slowest sample takes this many times its quickest
+WIDTH = 4.6  # inches; two plots fit side by side on a desktop screen
+LOG_FROM = 20  # ratio of slowest to fastest sample from which the scale is logarithmic
 
 
 def learning_curves(results: Results, measure: Literal["loss", "accuracy"]) -> Plot:
-    """Training and validation curves of all arms over each other."""
+    """Plot the training and validation curves of all arms in one figure."""
     arms = {name: arm for name, arm in results.arms.items() if arm.history}
     styles = arm_styles(results.arms)
 
@@ -31,9 +31,10 @@ def learning_curves(results: Results, measure: Literal["loss", "accuracy"]) -> P
         figure.legend(loc="outside upper center", ncols=3)
 
     best = [f"{name} {arm.best_epoch}" for name, arm in arms.items() if arm.best_epoch]
-    caption = f"{measure.capitalize()} by epoch: training dashed, validation solid" + (
-        f"; ring: best epoch ({', '.join(best)})." if best else "."
-    )
+    caption = (
+        f"{measure.capitalize()} by epoch. Dashed lines are training, and solid lines "
+        "are validation."
+    ) + (f" A ring marks the best epoch ({', '.join(best)})." if best else "")
     return Plot(render(draw, f"curve-{measure}", caption, (WIDTH, 3.4)), caption)
 
 
@@ -67,7 +68,7 @@ def _draw_curves(
 
 
 def confusion(results: Results, name: str) -> Plot:
-    """Counts of one arm's answers on the test images, by class and prediction."""
+    """Plot how many test images of each class got each prediction by one arm."""
     score = tested_arms(results)[name]
     position = list(results.arms).index(name)
     color = arm_styles(results.arms)[name].color
@@ -80,7 +81,7 @@ def confusion(results: Results, name: str) -> Plot:
 
     caption = (
         f"{name}: test images by label (row) and prediction (column). A darker cell "
-        "holds a larger share of its row; an empty one holds no image."
+        "holds a larger share of its row. An empty cell holds no image."
     )
     svg = render(draw, f"confusion-{position}", caption, (size, size))
     return Plot(svg, caption, wide=size > WIDTH)
@@ -103,7 +104,7 @@ def _draw_matrix(
 
 
 def timing(results: Results, phases: list[str], group: str) -> Plot:
-    """All samples of some phases, a row each, with median and middle half."""
+    """Plot all samples of some phases with their median and middle half."""
     styles = arm_styles(results.arms)
 
     def draw(figure: Figure) -> None:
@@ -112,8 +113,8 @@ def timing(results: Results, phases: list[str], group: str) -> Plot:
             _draw_phase(axes, phase, samples_of(results, phase), styles)
 
     caption = (
-        f"{group.capitalize()} phases, each row with its own scale. Dots: all samples; "
-        "bar: the middle half of them; line: the median."
+        f"{group.capitalize()} phases, each with its own scale. Dots are the samples, "
+        "the bar is their middle half, and the line is the median."
     )
     arms = max(len(samples_of(results, phase)) for phase in phases)
     size = (WIDTH, (0.7 + 0.26 * arms) * len(phases))
@@ -121,7 +122,7 @@ def timing(results: Results, phases: list[str], group: str) -> Plot:
 
 
 def samples_of(results: Results, phase: str) -> dict[str, TimingRecord]:
-    """The arms that timed a phase."""
+    """Return the samples of every arm that timed the phase."""
     return {
         name: arm.timing[phase]
         for name, arm in results.arms.items()
@@ -155,6 +156,6 @@ def _draw_samples(axes: Axes, row: int, samples: np.ndarray, style: ArmStyle) ->
     low, median, high = np.percentile(samples, [25, 50, 75])
     axes.barh(row, high - low, left=low, height=0.6, color=style.color, alpha=0.25)
     axes.vlines(median, row - 0.36, row + 0.36, color=style.color, linewidth=2.5)
-    # Multiples of the golden ratio spread evenly, and the same way every time.
+    # Multiples of the golden ratio spread the dots evenly, and equally in every run.
     spread = (np.arange(samples.size) * 0.618) % 1 - 0.5
     axes.plot(samples, row + 0.5 * spread, ".", color=style.color, markersize=4)

@@ -1,4 +1,4 @@
-"""What the numbers rest on: checks, gaps, data, settings, machine, command."""
+"""Sections on the origin of the numbers: checks, gaps, data, settings, machine."""
 
 from bench.records import DataRecord, EnvironmentRecord, Results
 from bench.report.blocks import Block, Bullets, Code, Row, Table, Text
@@ -7,7 +7,7 @@ from bench.report.numbers import DASH, fixed
 from bench.report.words import GLOSSARY, checks_summary, missing
 from shared.config import MATCHED_ONLY
 
-MOST_SKIPPED = 50  # files named in the report; results.json names all
+MOST_SKIPPED = 50  # how many files the report names; results.json names all
 
 
 def checks(results: Results) -> list[Block]:
@@ -29,7 +29,7 @@ def gaps(results: Results) -> list[Block]:
         rows = [[one.file, one.reason] for one in skipped[:MOST_SKIPPED]]
         title = f"Images left out: {len(skipped)}"
         if len(skipped) > MOST_SKIPPED:
-            title += f", the first {MOST_SKIPPED} of them here, all in results.json"
+            title += f" (here the first {MOST_SKIPPED}; results.json has all of them)"
         blocks.append(Table(title, "ll", ["File", "Reason"], rows))
     return blocks
 

@@ -1,4 +1,4 @@
-"""What more images cost: time and memory of each arm, by their number."""
+"""The section on how time and memory of each arm grow with the images."""
 
 from matplotlib.figure import Figure
 
@@ -10,8 +10,15 @@ from bench.report.figures import arm_styles, render
 from bench.report.numbers import fixed, percent
 
 HEADER = [
-    *("Arm", "Images", "Decoding [s]", "Features [s]", "Epochs [s]", "Images/s"),
-    *("Private memory [MiB]", "With mapped files [MiB]", "Accelerator [MiB]"),
+    "Arm",
+    "Images",
+    "Decoding [s]",
+    "Features [s]",
+    "Epochs [s]",
+    "Images/s",
+    "Private memory [MiB]",
+    "With mapped files [MiB]",
+    "Accelerator [MiB]",
     "Test accuracy",
 ]
 
@@ -22,10 +29,11 @@ def scaling(results: Results) -> list[Block]:
     rows = [_cells(point) for point in results.scaling.points]
     return [
         Text(
-            "The same training runs on more and more images, each a file of its own, "
-            "and starts from an empty decode cache. Decoded images and features lie in "
-            "mapped files, whose pages stay in memory while the machine has room. "
-            f"Private memory is what the program itself needs. {_growths(results)}"
+            "The same training runs on more and more images. Each image is a separate "
+            "file, and the decode cache is empty at the start. Decoded images and "
+            "features are stored in memory-mapped files, whose pages stay in memory "
+            "while the machine has room. Private memory is the memory without these "
+            f"pages. {_growths(results)}"
         ),
         Table("", "lrrrrrrrrr", HEADER, rows),
         _plot(results),
@@ -49,7 +57,7 @@ def _cells(point: ScalingPoint) -> list[str]:
 
 
 def _growths(results: Results) -> str:
-    """How time and memory grow; did the smaller sets tell what the largest took?"""
+    """Describe how time and memory grow, and how well the growth can be predicted."""
     said, decoded = [], 1000 * 3 * results.config["image_size_px"] ** 2 / 2**20
     for arm, points in results.scaling.by_arm.items():
         images = [point.images for point in points]
@@ -63,14 +71,14 @@ def _growths(results: Results) -> str:
         if len(points) > 2:
             told = foretell(images[:-1], seconds[:-1], images[-1])
             said[-1] += (
-                f". A straight line through the smaller sets foretells {told:.0f} s "
+                f". A straight line through the smaller sets predicts {told:.0f} s "
                 f"for {images[-1]:,} images, which took {seconds[-1]:.0f} s"
             )
         for memory, grown in memory_growth(points).items():
             said.append(
                 f"{arm}: in the pass over the largest set, 1,000 images add "
-                f"{grown:+.1f} MiB of {memory} memory; decoded, they are "
-                f"{decoded:.0f} MiB, and their features are 5"
+                f"{grown:+.1f} MiB of {memory} memory. The decoded images are "
+                f"{decoded:.0f} MiB, and their features are 5 MiB"
             )
     return " ".join(f"{sentence}." for sentence in said)
 
@@ -93,7 +101,7 @@ def _plot(results: Results) -> Plot:
         figure.legend(loc="outside upper center", ncols=4)
 
     caption = (
-        "Seconds that features and epochs take together, and peak private memory, by "
-        "the number of images."
+        "Time of features and epochs together, and peak private memory, by the number "
+        "of images."
     )
     return Plot(render(draw, "scaling", caption, (7, 3)), caption)

@@ -1,4 +1,4 @@
-"""The order of a report; a section without content is left out."""
+"""The sections of a report in their order; a section without content is left out."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -47,7 +47,7 @@ def make_sections(results: Results) -> list[Section]:
 
 
 def headline(results: Results) -> dict[str, str]:
-    """What a reader has to know about the figures, in a few words each."""
+    """Return the facts about the run that stand at the top of a report."""
     machine = results.environment
     started = datetime.fromisoformat(results.run.started_at)
     devices = sorted({arm.device for arm in results.arms.values() if arm.device})

@@ -1,4 +1,4 @@
-"""The speed-ups in a report: what each of them buys, and what it costs."""
+"""The speed-ups in a report, with their gains and their effect on accuracy."""
 
 from matplotlib.figure import Figure
 
@@ -13,43 +13,44 @@ SPEED = [
     "Version",
     "What changes",
     "Images/s",
-    "Gain over the version before",
+    "Gain over the previous version",
     "Augmented, images/s",
-    "Times the first version's",
+    "Augmented, gain over the first version",
 ]
 WHOLE = [
     "Version",
     "Cold [s]",
     "Warm [s]",
-    "Times as fast, cold",
-    "Warm",
+    "Speed-up, cold",
+    "Speed-up, warm",
     "Test accuracy",
-    "Against the version before, points",
+    "Change from the previous version, points",
     "Verdict",
 ]
 STAGES = ("start", "import", "build", "features", "epochs")
 
 
 def speedups(results: Results) -> list[Block]:
-    """Tables and a plot for each arm."""
+    """Return the tables and a plot for each arm."""
     record = results.speedups
     if not record:
         return []
     blocks: list[Block] = [
         Text(
-            "Each version does the same task, and differs from the version before "
-            f"as it says: {record.epochs} epochs, seed {record.seed}. Seconds are "
-            "those of one process from its start to the best checkpoint; this run "
-            "is made once for each version. The gains with intervals come from the "
-            "rounds. The gains of an arm are judged together, and so are its "
-            "changes of accuracy. Warm means that the images come from the decode "
-            f"cache; cold adds the {fixed(record.decoding_s, 1)} s that filling the "
-            "cache took. The first versions decode the files in every epoch, so "
-            "that for them cold and warm are the same. Images/s is measured on a "
-            "share of the images, in fresh processes in shuffled order; the time of "
-            "computing features once is shared out among the epochs. On a GPU the "
-            "first versions have TF32 as their framework has it, and the others "
-            "have none before the version that names it [D22]."
+            f"Each version does the same task ({record.epochs} epochs, seed "
+            f"{record.seed}), and differs from the previous version as the column "
+            "“What changes” says. The seconds are those of one process, from its "
+            "start to the best checkpoint, and were measured once for each version. "
+            "Warm means that the images come from the decode cache. Cold adds the "
+            f"{fixed(record.decoding_s, 1)} s that filling the cache took. The first "
+            "versions decode the files in every epoch, so for them cold and warm are "
+            "the same. Images/s is measured in several rounds on a share of the "
+            "images, in fresh processes and in shuffled order. The time of computing "
+            "the features once is divided among the epochs. The gains and their "
+            "intervals come from these rounds. The gains of an arm are judged "
+            "together, and so are its changes of accuracy. On a GPU, the first "
+            "versions use TF32 by the default of their framework. The other versions "
+            "do not use TF32, until a version turns it on [D22]."
         )
     ]
     for arm, versions in record.arms.items():
@@ -83,9 +84,10 @@ def _arm(
         took = (f"{s} {fastest.stages[s]:.1f} s" for s in STAGES if s in fastest.stages)
         found.append(
             Text(
-                f"Floor of {arm}: {floor:.1f} s to start, build the model and take one "
-                f"pass over the images at onnxruntime's rate. The fastest takes "
-                f"{fastest.seconds / floor:.1f} times that: {', '.join(took)}."
+                f"The lower limit for {arm} is {floor:.1f} s. In this time it could "
+                "start, build the model and pass all images once at the speed of "
+                "onnxruntime. The fastest version takes "
+                f"{fastest.seconds / floor:.1f} times as long: {', '.join(took)}."
             )
         )
     return found
@@ -139,6 +141,6 @@ def _plot(arm: str, versions: list[VersionRecord]) -> Plot:
         axes.grid(axis="x")
         figure.legend(loc="outside upper center", ncols=len(STAGES))
 
-    caption = f"Seconds that each stage of a whole training takes, by version of {arm}."
+    caption = f"Time of each stage of a whole training, for each version of {arm}."
     size = (7, 1 + 0.3 * len(versions))
     return Plot(render(draw, f"versions-{arm}", caption, size), caption)

@@ -1,4 +1,4 @@
-"""The short form of a report, for the terminal."""
+"""Print the short form of a report on the terminal."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ STYLES = {"proven": "bold green", "failed": "bold red", "open": "yellow"}
 def print_summary(
     results: Results, console: Console, folder: Path | None = None
 ) -> None:
-    """Print what the run shows and, where given, the `folder` its report lies in."""
+    """Print what the run shows and, if given, the folder with its report."""
     for warning in banners(results):
         console.print(Text(warning, "bold yellow"))
     if results.parity and (results.parity.first_failed or not results.arms):
@@ -34,15 +34,16 @@ def print_summary(
         console.print(Text(f"No result: {gap}", "yellow"))
     _print_opening(results, console)
     if folder:
-        # A path broken over two lines could not be copied.
+        # Keep the path on one line, so that it can be copied.
         console.print(Text(f"Report: {folder / 'report.html'}"), soft_wrap=True)
 
 
 def _print_opening(results: Results, console: Console) -> None:
-    """The first page of the report: its cards as a table, and what is proven."""
+    """Print the first page of the report: its cards as a table, and its claims."""
     opening = make_opening(results)
     if opening.cards:
-        form = "{} ({})" if len(opening.colors) <= 2 else "{}\n{}"  # in 80 columns
+        # Two lines for each cell let more than two arms fit into 80 columns.
+        form = "{} ({})" if len(opening.colors) <= 2 else "{}\n{}"
         rows = [[card.title, *card.cells(form)] for card in opening.cards]
         console.print(Text(f"{results.data.name}, {results.division} division"))
         console.print(_table(["", *opening.colors], rows))
@@ -52,7 +53,7 @@ def _print_opening(results: Results, console: Console) -> None:
 
 
 def _ledger(ledger: LedgerRecord) -> Table:
-    """What was left in and what that did; the report has the sizes as well."""
+    """Return the effects on accuracy; the report has the measured sizes as well."""
     return _table(
         ["", *LEDGER_HEADER[3:]],
         [

@@ -1,4 +1,4 @@
-"""Times in a report: every phase of every arm, ratios, and what they rest on."""
+"""The sections on times: every phase of every arm, ratios, and how they were taken."""
 
 from bench.records import (
     ControlRecord,
@@ -14,7 +14,7 @@ from bench.report.division import is_plain
 from bench.report.numbers import DASH, fixed, short
 from bench.report.words import PHASES, STEADY_PHASES, time_ratios
 
-SHORTEST_MS = 0.1  # of operations that are shown
+SHORTEST_MS = 0.1  # operations that take less are not shown
 
 
 def timing(results: Results) -> list[Block]:
@@ -25,7 +25,7 @@ def timing(results: Results) -> list[Block]:
     phases = [phase for names in groups.values() for phase in names]
     ratios = [
         _ratio_table(
-            f"Ratio of times; above 1, {first} takes longer than {second}; the phases "
+            f"Ratio of times. Above 1, {first} takes longer than {second}. The phases "
             "are judged together",
             f"{first} / {second}",
             found,
@@ -34,9 +34,9 @@ def timing(results: Results) -> list[Block]:
     ]
     return [
         Text(
-            "Cold phases happen once in a process and are paid before the first useful "
-            "result; steady phases repeat for every batch after warm-up. The two are "
-            "never added up, since which one matters depends on how long you train. "
+            "Cold phases happen once in a process, before its first useful result. "
+            "Steady phases repeat for every batch after the warm-up. The two kinds are "
+            "never added up, since their shares depend on how long you train. "
             f"{_what_steps_leave_out(results)} {_allocator(results)}"
         ),
         Row(figures),
@@ -48,33 +48,35 @@ def timing(results: Results) -> list[Block]:
 
 
 def control(results: Results) -> list[Block]:
-    """A run of the control alone."""
+    """Return the section of a run that made the control alone."""
     if results.arms or not results.timing or not results.timing.control:
         return []
     return _conditions(results)
 
 
 def _conditions(results: Results) -> list[Block]:
-    """How the times were taken, and what this machine makes of no difference."""
+    """Return how the times were taken, and the control of this machine."""
     timing, most = results.timing, results.config["timing_warmup_steps"]
     took = ", ".join(f"{n} {1000 * ms:.1f}" for n, ms in timing.overhead_ms.items())
-    turns = "Each of them was alone on the machine, from its start to its end. "
+    turns = "Each process was alone on the machine, from its start to its end. "
     if timing.samples_in_a_turn:
         turns = (
-            "Cold phases come from processes that were alone on the machine, in the "
-            "first half of these orders. Those for "
-            "steady phases were started after them, are there at the same time and "
-            f"work in turns of {timing.samples_in_a_turn} sample, short ones after a "
-            "call that is not kept: what else the machine does meets them all, and "
-            "ratios are of samples from the same turns. onnxruntime has no turns. "
+            "Cold phases were timed first, in processes that were alone on the "
+            "machine; these are the first half of the orders. For the steady phases, "
+            "the processes of all arms run at the same time and take turns of "
+            f"{timing.samples_in_a_turn} sample, so that other load on the machine "
+            "affects all arms equally. Before the sample of a short phase there is a "
+            "call that is not kept. A ratio compares samples of the same turn. "
+            "onnxruntime is timed without turns. "
         )
     orders = "; ".join(", ".join(order) for order in timing.order)
     return [
         Text(
-            f"Taken in {timing.rounds} rounds, a fresh process for each arm in each, "
-            f"started in this order: {orders}. {turns}Steady samples follow a warm-up "
-            f"until two windows of three calls agree to 5%, or of {most} calls. "
-            f"Timing itself adds, in microseconds a call: {took}."
+            f"The times were taken in {timing.rounds} rounds. In each round, each arm "
+            f"had a fresh process. The processes started in this order: {orders}. "
+            f"{turns}Steady samples follow a warm-up, which ends when two windows of "
+            f"three calls agree to 5%, or after {most} calls. The timing itself adds "
+            f"to each call, in microseconds: {took}."
         ),
         *_cut_short(results),
         Row([states(timing.before, timing.after), *_memory(timing)]),
@@ -83,7 +85,7 @@ def _conditions(results: Results) -> list[Block]:
 
 
 def _cut_short(results: Results) -> list[Text]:
-    """Which phases have fewer samples than they should, because calls took long."""
+    """Name the phases that have fewer samples than asked for, as calls took long."""
     found = [
         f"{name} ({', '.join(phases)})"
         for name, phases in results.timing.cut_short.items()
@@ -95,13 +97,13 @@ def _cut_short(results: Results) -> list[Text]:
         Text(
             f"The machine was busy, or is slow: {'; '.join(found)} took all of the "
             f"{results.config['timing_budget_s']:g} seconds that a phase may take in a "
-            "process, and kept the samples that it had by then."
+            "process. Only the samples of these seconds were kept."
         )
     ]
 
 
 def _operations(results: Results) -> list[Table]:
-    """Why one exported graph takes longer than another."""
+    """Return the operations of each exported graph, which explain its time."""
     found = results.timing.operations if results.timing else {}
     arms = {name: found[name] for name in results.arms if name in found}
     most: dict[str, float] = {}  # milliseconds in the arm where it takes the longest
@@ -113,9 +115,9 @@ def _operations(results: Results) -> list[Table]:
         if most[name] >= SHORTEST_MS
     ]
     title = (
-        "What onnxruntime makes of each graph: operations of each kind for a batch of "
-        "images, with their milliseconds by its own account, in the fastest pass of "
-        f"several in the last round; those of {SHORTEST_MS} ms and more"
+        "Operations that onnxruntime runs for a batch of images, by kind. Their times "
+        "are those of onnxruntime's profile, in the fastest of several passes of the "
+        f"last round. Operations below {SHORTEST_MS} ms are left out"
     )
     align = "l" + "r" * len(arms)
     return [Table(title, align, ["Operation", *arms], rows)] if rows else []
@@ -128,7 +130,7 @@ def _count_and_time(operation: OperationRecord | None) -> str:
 
 
 def states(before: MachineState, after: MachineState) -> Table:
-    """What the machine told of itself before and after it was measured."""
+    """Return load, clocks and temperatures before and after the measurements."""
 
     def told(state: MachineState) -> list[str]:
         gpu = [fixed(state.gpu_mhz, 0), fixed(state.gpu_celsius, 0)]
@@ -136,8 +138,11 @@ def states(before: MachineState, after: MachineState) -> Table:
         return [fixed(state.load_average, 2), *cpu, *gpu]
 
     names = (
-        *("Load average, 1 minute", "CPU clock [MHz]", "CPU temperature [°C]"),
-        *("GPU clock [MHz]", "GPU temperature [°C]"),
+        "Load average, 1 minute",
+        "CPU clock [MHz]",
+        "CPU temperature [°C]",
+        "GPU clock [MHz]",
+        "GPU temperature [°C]",
     )
     told_twice = zip(names, told(before), told(after), strict=True)
     rows = [list(row) for row in told_twice if set(row[1:]) != {DASH}]
@@ -158,8 +163,8 @@ def _control(control: ControlRecord | None) -> list[Block]:
     if control is None:
         return [
             Text(
-                "No arm was timed against itself on this machine with these versions: "
-                "python -m bench control does it."
+                "No arm was timed against itself on this machine with these versions. "
+                "The command python -m bench control does this."
             )
         ]
     tables = [
@@ -168,10 +173,11 @@ def _control(control: ControlRecord | None) -> list[Block]:
     ]
     return [
         Text(
-            "A/A control: each arm against itself through the same rounds and "
-            f"statistics, {control.rounds} rounds, started {control.started_at}. Every "
-            "ratio should be 1; what one is off by, a difference between the arms may "
-            "be too. The phases of an arm are judged together."
+            "The A/A control times each arm against itself, with the same rounds and "
+            f"statistics. It had {control.rounds} rounds and started at "
+            f"{control.started_at}. Every ratio should be 1. If a ratio is off by some "
+            "percent, a difference between two arms can be off by as much. The phases "
+            "of an arm are judged together."
         ),
         Row(tables),
     ]
@@ -180,20 +186,21 @@ def _control(control: ControlRecord | None) -> list[Block]:
 def _what_steps_leave_out(results: Results) -> str:
     if is_plain(results):
         return (
-            "All steps here run on one batch that is in memory; what loading images "
-            "costs is part of the epochs (see the stages below)."
+            "All steps here run on one batch that is in memory. The time of loading "
+            "images is part of the epochs (see the stages below)."
         )
     if not results.config.get("cache_features") or results.config.get("augment"):
         return "All steps here run on images that are in memory."
     said = (
-        "This run computes the frozen backbone's features once: train_step is a step "
-        "on a batch of features, as each of its epochs takes it; image_step and "
-        "forward run on images, through the network as it is."
+        "This run computes the features of the frozen backbone once, and its epochs "
+        "train on these features. Its train_step is therefore a step on a batch of "
+        "features. The phases image_step and forward run on images, through the whole "
+        "network."
     )
     if results.config.get("fold_batch_norm"):
         said += (
-            " Epochs on images, where they are timed, have batch norm folded into the "
-            "frozen convolutions, and take less time than their steps would."
+            " If epochs on images are timed, batch norm is folded into the frozen "
+            "convolutions there, so that they take less time than image_step suggests."
         )
     return said
 
@@ -203,14 +210,14 @@ def _allocator(results: Results) -> str:
     if not names:
         return ""
     return (
-        f"All arms ran with {names} set, so that freed memory is kept and used again: "
-        "the results are the same, but with glibc left alone an arm can take longer, "
-        "PyTorch's most of all."
+        f"All arms ran with {names} set, so that freed memory is kept and used again. "
+        "The results are the same as with glibc's defaults, but with these defaults "
+        "the arms can take longer, PyTorch most of all."
     )
 
 
 def _phase_groups(results: Results) -> dict[str, list[str]]:
-    """The recorded phases as cold, steady and other ones; no group is empty."""
+    """Group the recorded phases into cold, steady and other; no group is empty."""
     recorded = dict.fromkeys(p for arm in results.arms.values() for p in arm.timing)
     groups = {
         "cold": [p for p in PHASES if p in recorded and p not in STEADY_PHASES],
@@ -236,7 +243,8 @@ def _times(results: Results, phases: list[str]) -> Table:
     ]
     header = ["Phase", "Arm", "Median [ms]", "IQR [ms]", "Samples", "Images/s", ""]
     title = (
-        "Times; noisy: the IQR is more than 10% of the median, unstable: more than 25%"
+        "Times. They are noisy if the IQR is more than 10% of the median, and unstable "
+        "if it is more than 25%"
     )
     return Table(title, "llrrrrl", header, rows)
 

@@ -1,4 +1,4 @@
-"""What the record says, in plain words."""
+"""Turn the result record into sentences."""
 
 from bench.judging.intervals import NO_DIFFERENCE
 from bench.records import (
@@ -27,14 +27,14 @@ PHASES = {
     "weights": "reading the weights file, and assigning every array of the model",
     "build": "making the model, first values included",
     "first_step": "the first training step, which also traces, compiles and allocates",
-    "train_step": "one training step as this run takes it on each batch: where the "
-    "frozen backbone's features are computed once, forward and backward through the "
-    "head, and the update; else on images, as image_step",
+    "train_step": "one training step as this run takes it on each batch. If the "
+    "features of the frozen backbone are computed once, the step is forward and "
+    "backward through the head, and the update. Otherwise it is an image_step",
     "image_step": "one training step on a batch of images: forward through the frozen "
-    "backbone, batch norm and all, and the head, backward through the head, update",
-    "forward": "one forward pass of the same batch, inference mode",
-    "evaluation": "logits of all validation images, loading included",
-    "input_pipeline": "loading a pass of training images, with nothing done to them",
+    "backbone, with its batch norm, and the head, backward through the head, update",
+    "forward": "one forward pass of the same batch in inference mode",
+    "evaluation": "computing the logits of all validation images, loading included",
+    "input_pipeline": "loading all training images once, without a training step",
     "epoch": "a training epoch on images: loading, steps, validation",
     "checkpoint": "writing a checkpoint with the optimizer's state",
     "export": "exporting to ONNX, for the first time in the process",
@@ -43,8 +43,15 @@ PHASES = {
     "onnx_batch_32": "onnxruntime on a batch of images",
 }
 STEADY_PHASES = (
-    *("train_step", "image_step", "forward", "evaluation", "input_pipeline", "epoch"),
-    *("checkpoint", "onnx_batch_1", "onnx_batch_32"),
+    "train_step",
+    "image_step",
+    "forward",
+    "evaluation",
+    "input_pipeline",
+    "epoch",
+    "checkpoint",
+    "onnx_batch_1",
+    "onnx_batch_32",
 )
 HEADLINES = ("train_step", "image_step", "forward", "epoch")
 
@@ -52,32 +59,37 @@ GLOSSARY = {
     "Macro F1": "F1 is the harmonic mean of precision and recall of one class; macro "
     "F1 is its mean over the classes, so a rare class counts as much as a "
     "common one.",
-    "Interval": "the values that are compatible with what was measured, with 95% "
-    "confidence where no other is named. For an accuracy it is Wilson's. For the "
-    "difference of two accuracies it is Clopper and Pearson's exact interval of how "
-    "the images divide that only one of the two gets right; their number is taken as "
-    "given, so that without such images it is 0 to 0. For ratios of times it is "
-    "Student's t on their logarithms, over the rounds, each with the median ratio of "
-    "the samples that both arms took in it. For accuracies over seeds it is Student's "
-    "t over the seeds, and no other interval covers other seeds.",
-    "Shown": "the interval of a difference leaves out 0, or that of a ratio 1. That is "
-    "so exactly where the p value of the same test is below 0.05.",
-    "Judged together": "where a table has several differences, some would be shown by "
-    "chance. Holm's correction makes their p values larger and their intervals wider, "
-    "until in nineteen of twenty tables without a difference none is shown. An "
-    "interval then has more than 95% confidence: that of the level at which Holm's "
-    "procedure judges its difference. The differences in accuracy between the first "
-    "arm and each other one are judged together too.",
-    "McNemar p": "how probable a split at least this uneven would be, among the test "
-    "images that one arm gets right and the other wrong, if both were equally good.",
+    "Interval": "the range of values that are compatible with the measurement. Its "
+    "confidence is 95% unless another confidence is named. The interval of an accuracy "
+    "is Wilson's. For the difference of two accuracies, only those images count that "
+    "exactly one of the two arms gets right. Their number is taken as given. The "
+    "interval is Clopper and Pearson's exact interval for the first arm's share of "
+    "them, turned into a difference of accuracies; without such images it is 0 to 0. "
+    "The interval of a ratio of times is Student's t interval of its logarithm over "
+    "the rounds. Each round counts with the median ratio of the samples that both arms "
+    "took in it. For accuracies over seeds, the interval is Student's t interval over "
+    "the seeds. No other interval covers other seeds.",
+    "Shown": "a difference is shown if its interval excludes 0, and a ratio is shown "
+    "if its interval excludes 1. This is the case exactly if the p value of the same "
+    "test is below 0.05.",
+    "Judged together": "in a table with several differences, some of them would be "
+    "shown by chance. Holm's correction therefore makes their p values larger and "
+    "their intervals wider. If nothing differs, no difference is shown in at least "
+    "nineteen of twenty tables. An interval can then have more than 95% confidence, "
+    "which depends on the level at which Holm's procedure judges its difference. The "
+    "accuracy differences between the first arm and the other arms are also judged "
+    "together.",
+    "McNemar p": "considers the test images that one arm gets right and the other "
+    "wrong. It is the probability of a split between the arms that is at least as "
+    "uneven as the observed one, if both arms were equally good.",
     "Median and IQR": "the middle sample, and the width of the middle half of the "
-    "samples (interquartile range). A few slow outliers move neither.",
+    "samples (interquartile range). A few slow outliers change neither of them.",
     "max_abs_diff": "the largest difference between two logits that should be equal.",
     "max_scaled_diff": "max |a - b| / max |reference| over all logits. Rounding of "
     "32-bit numbers alone gives about 1e-6 to 1e-5.",
     "Top-1 agreement": "the share of images that get the same predicted class.",
-    "Logit spread": "standard deviation of the logits; near 0 it would make any "
-    "comparison of logits pass.",
+    "Logit spread": "the standard deviation of the logits. If it were near 0, any "
+    "comparison of logits would pass.",
 }
 
 
@@ -85,7 +97,7 @@ def title(results: Results) -> str:
     if not results.arms and results.ledger:
         return f"Differences between PyTorch and Keras on {results.data.name}"
     if not results.arms and results.speedups:
-        return f"What each speed-up buys, {', '.join(results.speedups.arms)}"
+        return f"The gain of each speed-up, {', '.join(results.speedups.arms)}"
     if not results.arms and results.scaling:
         return f"More images, {', '.join(results.scaling.by_arm)}: {results.data.name}"
     if not results.arms and results.timing:
@@ -99,7 +111,7 @@ def title(results: Results) -> str:
 
 
 def banners(results: Results) -> list[str]:
-    """Warnings that a reader needs before the first figure, each in a line or two."""
+    """Return the warnings that a reader needs before the first figure."""
     found = [BANNER] if is_plain(results) else []
     if results.data.source == "synthetic":
         reason = ", since they could not be downloaded" if results.data.notice else ""
@@ -120,7 +132,7 @@ def banners(results: Results) -> list[str]:
 
 
 def missing(results: Results) -> list[str]:
-    """Everything that was asked for and has no result, with its reason."""
+    """Return everything that was asked for and has no result, with its reason."""
     arms = [
         f"{name} {a.status}" for name, a in results.arms.items() if a.status != "ok"
     ]
@@ -132,7 +144,7 @@ def tested_arms(results: Results) -> dict[str, ScoreRecord]:
 
 
 def time_ratios(results: Results) -> dict[tuple[str, str], dict]:
-    """Ratios by phase, the first arm's times over those of each other arm."""
+    """Return the ratios of the first arm's times to each other arm's, by phase."""
     finished = [name for name, arm in results.arms.items() if arm.status == "ok"]
     ratios = results.timing.ratios if results.timing else {}
     others = [name for name in finished[1:] if name in ratios]
@@ -140,19 +152,19 @@ def time_ratios(results: Results) -> dict[tuple[str, str], dict]:
 
 
 def difference(comparison: ComparisonRecord) -> str:
-    """The difference in test accuracy with its uncertainty, without judging it."""
+    """Describe the difference in test accuracy with its uncertainty, but no verdict."""
     first, second = comparison.arms
     low, high = map(points, comparison.test_accuracy_interval)
     return (
         f"Test accuracy, {first} minus {second}: "
-        f"{points(comparison.test_accuracy_difference)} points, "
-        f"{interval_name(comparison.test_accuracy_confidence)} {low} to {high}; "
-        f"McNemar p {p_value(comparison.mcnemar_p)}."
+        f"{points(comparison.test_accuracy_difference)} points "
+        f"({interval_name(comparison.test_accuracy_confidence)} {low} to {high}, "
+        f"McNemar p {p_value(comparison.mcnemar_p)})."
     )
 
 
 def shown_by(results: Results) -> list[str]:
-    """The findings of the run, one sentence or two each."""
+    """Return the findings of the run, each in one or two sentences."""
     found = by_design(results)
     scores = tested_arms(results)
     if results.arms and (scores or not results.timing):
@@ -174,28 +186,31 @@ def shown_by(results: Results) -> list[str]:
         found += [_timing(p, ratios[p], names) for p in HEADLINES if p in ratios]
     found += [_exports(results.arms), checks_summary(results)]
     if absent := missing(results):
-        found.append(f"Not run: {len(absent)}, listed with reasons further down.")
+        found.append(f"Parts that were not run: {len(absent)}, with reasons below.")
     return [sentence for sentence in found if sentence]
 
 
 def ladder_result(results: Results) -> str:
-    """The parity ladder in a line or two."""
+    """Return the result of the parity ladder in one or two sentences."""
     parity, config = results.parity, results.config
     failed = parity.first_failed
     if failed:
-        return f"The parity ladder fails first at: {failed.name} ({failed.compares})."
+        return f"The parity ladder fails first at “{failed.name}” ({failed.compares})."
     said = (
         f"All {len(parity.judged)} rungs of the parity ladder hold, from "
         f"{parity.rungs[0].name} to {parity.rungs[-1].name}."
     )
     if without := len(parity.rungs) - len(parity.judged):
-        said += f" {without} more need float64, which this Keras backend lacks."
+        said += (
+            f" {without} more rungs need float64, which this Keras backend does not "
+            "support."
+        )
     own = {"augment": True, "cache_features": False, "precision": "bfloat16"}
     others = [name for name, value in own.items() if config.get(name) == value]
     if others:
         said += (
-            " It trains on features, in float32 and without augmentation, whatever "
-            f"this run has for {', '.join(others)}."
+            " The ladder trains on features, in float32 and without augmentation, "
+            f"whatever this run has for {', '.join(others)}."
         )
     return said
 
@@ -205,13 +220,13 @@ def _ledger(ledger: LedgerRecord) -> str:
     shown = [number for number, one in ablated.items() if one.verdict == "shown"]
     return (
         f"{len(ledger.differences)} differences were measured. {len(ablated)} of them "
-        "were left in, one at a time, and a change of test accuracy is shown for: "
-        f"{', '.join(shown) or 'none'}."
+        "were left in, one at a time. A change of test accuracy is shown for "
+        f"{', '.join(shown) or 'none of them'}."
     )
 
 
 def _speedups(speedups: SpeedupsRecord) -> list[str]:
-    """The first and the shortest whole training of each arm."""
+    """Compare the first and the shortest whole training of each arm."""
     found = []
     for arm, rungs in speedups.arms.items():
         if len(rungs) > 1:
@@ -251,8 +266,8 @@ def _accuracies(scores: dict[str, ScoreRecord]) -> str:
 def _judgement(comparison: ComparisonRecord) -> str:
     if comparison.verdict == NO_DIFFERENCE:
         return (
-            "The interval contains 0: no difference shown. That does not prove that "
-            "the two are equal."
+            "The interval contains 0, so there is no difference shown. This does not "
+            "prove that the two arms are equal."
         )
     return (
         f"The interval excludes 0: {comparison.verdict} on these images, in this one "
@@ -265,14 +280,14 @@ def _timing(phase: str, timing: TimingComparison, arms: tuple[str, str]) -> str:
     interval = interval_name(timing.confidence)
     if timing.verdict == NO_DIFFERENCE:
         return (
-            f"{phase}: {timing.verdict}; the ratio of times {' / '.join(arms)} is "
-            f"{short(ratio)}, {interval} {short(low)} to {short(high)}."
+            f"{phase}: {timing.verdict}. The ratio of times {' / '.join(arms)} is "
+            f"{short(ratio)} ({interval} {short(low)} to {short(high)})."
         )
     slow = arms[0]
     if ratio < 1:
         ratio, low, high, slow = 1 / ratio, 1 / high, 1 / low, arms[1]
     return (
-        f"{phase}: {timing.verdict} on this machine; {slow} takes {short(ratio)} times "
+        f"{phase}: {timing.verdict} on this machine. {slow} takes {short(ratio)} times "
         f"as long ({interval} {short(low)} to {short(high)})."
     )
 
@@ -284,6 +299,7 @@ def _exports(arms: dict[str, ArmRecord]) -> str:
     worst = max(parity.max_scaled_diff for parity in parities)
     agreement = min(parity.top1_agreement for parity in parities)
     return (
-        f"Exported to ONNX, against their own framework: at worst max_scaled_diff is "
-        f"{tiny(worst)} and {percent(agreement)} of the images keep their class."
+        "The ONNX exports are compared with their own framework. The largest "
+        f"max_scaled_diff is {tiny(worst)}, and at least {percent(agreement)} of the "
+        "images keep their class."
     )

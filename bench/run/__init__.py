@@ -1,1 +1,1 @@
-"""A run under way: its inputs, its output folder, its display and its record."""
+"""State of a run: its inputs, its output folder, its display and its record."""

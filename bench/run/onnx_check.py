@@ -10,11 +10,11 @@ from shared.metrics import max_scaled_diff, top1_agreement
 
 ACROSS = "pytorch-in-keras.onnx"
 ONNX_BATCH = 32
-ONNX_LOGITS = "onnx_logits.npy"  # of all test images, beside those of the framework
+ONNX_LOGITS = "onnx_logits.npy"  # logits of all test images
 
 
 def check_onnx(run: Run, arm: str) -> OnnxRecord:
-    """Run every test image through onnxruntime; compare with the framework's logits."""
+    """Compare onnxruntime's logits of all test images with the framework's logits."""
     run.display.show(f"{arm}: checking with onnxruntime")
     path = run.options.output / "models" / f"{arm}.onnx"
     graph, images = OnnxClassifier(path), run.data.splits["test"].images
@@ -31,7 +31,7 @@ def check_onnx(run: Run, arm: str) -> OnnxRecord:
 
 
 def compare_graphs(run: Run) -> None:
-    """Compare PyTorch's trained classifier as each side has exported it."""
+    """Compare the two graphs that both sides exported of PyTorch's classifier."""
     images = run.data.splits["test"].images
     graph = OnnxClassifier(run.options.output / "models" / ACROSS)
     logits = graph.all_logits(images, ONNX_BATCH)

@@ -1,4 +1,4 @@
-"""The output folder: claimed for one run, and left as it was where the run fails."""
+"""Claim the output folder for one run, and clean it up if the run fails."""
 
 import hashlib
 import os
@@ -22,14 +22,14 @@ from shared.program import HISTORY
 
 RESULTS = "results.json"
 OUTPUT_BYTES = 200 * 2**20  # checkpoints, graphs and reports of one run
-ADVICE = "Nothing was changed. Give a new folder, or one of an earlier run."
+ADVICE = "Nothing was changed. Give a new folder or the folder of an earlier run."
 
 
 class Claim:
-    """A run's hold on its output folder.
+    """Claim of a run on its output folder.
 
     Attributes:
-        keep: set once there is something worth keeping if the run fails.
+        keep: whether the files stay if the run fails.
     """
 
     def __init__(self, output: Path) -> None:
@@ -41,9 +41,11 @@ class Claim:
         self._begun = False
 
     def require_usable(self) -> None:
-        """Raise UserError unless the folder is empty, or an earlier run's, with room.
+        """Check that a run may write into the folder. A missing folder is made.
 
-        A missing folder is made.
+        Raises:
+            UserError: the folder is neither empty nor of an earlier run, or its disk is
+                nearly full.
         """
         require_writable(self._folder)
         require_free_space(self._folder, OUTPUT_BYTES)
@@ -53,11 +55,11 @@ class Claim:
     def begin(self, write_results: Callable[[], object]) -> None:
         """Write this run's first results.json, then remove the earlier run's files.
 
-        In this order, since the next run knows the folder by its results.json, even if
-        this one is killed.
+        The order matters if this run is killed: the next run recognises the folder by
+        its results.json.
 
         Raises:
-            UserError: as `require_usable`, since the inputs took their time.
+            UserError: see `require_usable`; the folder may have changed meanwhile.
         """
         self.require_usable()
         write_results()
@@ -65,21 +67,21 @@ class Claim:
         _remove_files(self._folder, spare=RESULTS)
 
     def undo(self) -> None:
-        """Remove what this run wrote, and the folders that it made."""
+        """Remove the files that this run wrote, and the folders that it made."""
         if self._begun:
             _remove_files(self._folder)
-        for folder in self._made:  # the innermost first, so that each is empty
+        for folder in self._made:  # begins with the innermost folder
             with suppress(OSError):
                 folder.rmdir()
 
 
 @contextmanager
 def claim_output(output: Path) -> Iterator[Claim]:
-    """Hold a folder for one run; what the run wrote goes if it fails, unless kept.
+    """Claim a folder for one run. If the run fails, its files are removed, unless kept.
 
     Raises:
-        UserError: the folder cannot be written, has no room, is neither empty nor an
-            earlier run's, or another run writes to it now.
+        UserError: the folder cannot be written, has no room, is neither empty nor of an
+            earlier run, or another run is writing to it.
     """
     claim = Claim(output)
     key = os.fsencode(os.path.realpath(output))
@@ -96,12 +98,12 @@ def claim_output(output: Path) -> Iterator[Claim]:
                 raise
     except Timeout as error:
         raise UserError(
-            f"--output {output}: another run writes there now. Give another folder."
+            f"--output {output}: another run is writing there. Give another folder."
         ) from error
 
 
 def files_of_a_run(output: Path) -> dict[Path, list[str]]:
-    """Return every name that a run may write, by folder, the innermost first."""
+    """Return all file names that a run may write, by folder, innermost folder first."""
     models = output / "models"
     files = {}
     for arm in ARMS:
@@ -115,24 +117,28 @@ def files_of_a_run(output: Path) -> dict[Path, list[str]]:
 
 
 def _remove_files(output: Path, spare: str | None = None) -> None:
-    """Remove a run's files, and folders that are then empty; never anything else."""
+    """Remove the files of a run, and the folders that are then empty."""
     for folder, names in files_of_a_run(output).items():
-        if os.path.realpath(folder) != str(folder):  # a symbolic link came in between
+        if os.path.realpath(folder) != str(folder):  # it is reached by a symbolic link
             continue
         for file in (*map(folder.joinpath, names), *folder.glob(f"{UNFINISHED}*")):
             if file.name != spare:
                 file.unlink(missing_ok=True)
         if folder != output:
-            with suppress(OSError):  # it is missing, or holds files of others
+            with suppress(OSError):  # it is missing, or contains other files
                 folder.rmdir()
 
 
 def _require_earlier_run(output: Path, folder: Path) -> None:
-    """Raise UserError unless a folder that is not empty is an earlier run's."""
+    """Check that a folder that is not empty belongs to an earlier run.
+
+    Raises:
+        UserError: it does not.
+    """
     if not os.path.lexists(folder / RESULTS):
         raise UserError(
-            f"--output {output}: the folder holds other files "
-            f"({min(os.listdir(folder))}), and no {RESULTS} of an earlier run. {ADVICE}"
+            f"--output {output}: the folder contains other files "
+            f"({min(os.listdir(folder))}) but no {RESULTS} of an earlier run. {ADVICE}"
         )
     for inner, names in files_of_a_run(folder).items():
         for path in (inner, *map(inner.joinpath, names)):
@@ -140,13 +146,13 @@ def _require_earlier_run(output: Path, folder: Path) -> None:
             if os.path.lexists(path) and (found := _kind(path)) != wanted:
                 raise UserError(
                     f"--output {output}: '{path.relative_to(folder)}' in it is a "
-                    f"{found}, and not the {wanted} of an earlier run. {ADVICE}"
+                    f"{found}, not the {wanted} of an earlier run. {ADVICE}"
                 )
     try:
         Results.model_validate_json((folder / RESULTS).read_bytes())
     except (OSError, ValidationError) as error:
         raise UserError(
-            f"--output {output}: the folder holds a {RESULTS} that is broken, or of "
+            f"--output {output}: the {RESULTS} in this folder is broken, or belongs to "
             f"another program or version. {ADVICE}"
         ) from error
 

@@ -1,4 +1,4 @@
-"""The few test images that a report shows, each with the answers of all arms."""
+"""Choose the few test images that a report shows with the answers of all arms."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from shared.data.images import encode_thumbnail
 from shared.metrics import softmax
 
 NUM_SPREAD = 8  # images spread over the classes
-NUM_DIFFERING = 4  # more images, about which the arms differ
+NUM_DIFFERING = 4  # further images, on which the arms differ
 THUMBNAIL_PX = 128
 
 
 def make_photos(run: Run) -> list[Photo]:
-    """Return the chosen test images; none while no arm has been tested."""
+    """Return the chosen test images, or none if no arm has been tested yet."""
     test, classes = run.data.splits["test"], run.data.classes
     predictions = {n: arm.test.predictions for n, arm in run.arms.items() if arm.test}
     if not predictions:
@@ -42,21 +42,21 @@ def make_photos(run: Run) -> list[Photo]:
 
 
 def choose_images(labels: np.ndarray, predictions: np.ndarray) -> list[int]:
-    """Choose images by their class and by the arms' answers, never by chance.
+    """Choose images by their class and by the arms' answers, without randomness.
 
     Args:
-        labels: of the test images, (N,).
-        predictions: of every arm for these images, (arms, N).
+        labels: labels of the test images, (N,).
+        predictions: predictions of every arm for these images, (arms, N).
 
     Returns:
-        Indices of the first image of each class (of some classes where there are many,
-        more images of each where there are few), in the order of the classes; then of
-        some images about which the arms differ.
+        Indices of the chosen images. The first part has one image of each class, in the
+        order of the classes; with many classes some are skipped, and with few classes
+        each has several images. The second part has images on which the arms differ.
     """
-    rank = np.zeros_like(labels)  # of an image within its class
+    rank = np.zeros_like(labels)  # place of each image within its class
     for label in np.unique(labels):
         rank[labels == label] = np.arange(np.sum(labels == label))
-    in_turns = np.lexsort((labels, rank))  # the first of each class, then the second
+    in_turns = np.lexsort((labels, rank))  # first images of all classes, then second
     num_first = max(NUM_SPREAD, np.sum(rank == 0))
     spread = _spread(in_turns[:num_first], NUM_SPREAD)
     spread = spread[np.argsort(labels[spread], kind="stable")]
@@ -66,7 +66,7 @@ def choose_images(labels: np.ndarray, predictions: np.ndarray) -> list[int]:
 
 
 def _spread(images: np.ndarray, count: int) -> np.ndarray:
-    """Return at most `count` of the images, at equal distances."""
+    """Return at most `count` of the images, with equal distances between them."""
     if len(images) <= count:
         return images
     return images[np.linspace(0, len(images) - 1, count).round().astype(int)]

@@ -22,7 +22,7 @@ from shared.clock import now
 
 
 def write_record(run: Run) -> Results:
-    """Write down everything that is finished."""
+    """Write the record of everything that is finished, and return it."""
     options, data, weights = run.options, run.data, run.weights
     results = Results(
         status="complete" if run.complete else "partial",
@@ -64,7 +64,11 @@ def write_record(run: Run) -> Results:
         photos=make_photos(run),
         checks=make_checks(
             run.arms,
-            *(run.comparisons, run.parity, run.timing, run.scaling, run.speedups),
+            comparisons=run.comparisons,
+            parity=run.parity,
+            timing=run.timing,
+            scaling=run.scaling,
+            speedups=run.speedups,
         ),
         not_run=run.not_run,
     )
@@ -73,7 +77,7 @@ def write_record(run: Run) -> Results:
 
 
 def _command(options: Options) -> str:
-    """Return the command as it can be pasted, with inputs from the environment."""
+    """Return the command with the environment variables that it used, to be pasted."""
     given = {"BENCH_DATA": options.data, "BENCH_WEIGHTS": options.weights}
     used = [
         f"{name}={shlex.quote(os.environ[name])}"

@@ -1,4 +1,4 @@
-"""A run under way: what was asked for, what it works on, what is finished."""
+"""State of a run: its options, its inputs and its finished parts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ TimingPart = Literal["short", "thorough", "control", "scaling", "speedups"]
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for, checked."""
+    """Options of a run, already checked."""
 
     config: Config
     arms: tuple[str, ...]
@@ -38,11 +38,11 @@ class Options:
     weights: str | None = None
     skip_bad_images: bool = False
     time_limit_s: float = 7200
-    train: bool = True  # train, evaluate and export the arms
-    climb: bool = True  # the parity ladder
+    train: bool = True  # whether to train, evaluate and export the arms
+    climb: bool = True  # whether to climb the parity ladder
     timing: TimingPart | None = "short"
-    differences: tuple[str, ...] = ()  # of the ledger
-    switches: tuple[str, ...] = ()  # e.g. "keras:D02", left in for the ladder
+    differences: tuple[str, ...] = ()  # entries of the ledger to measure
+    switches: tuple[str, ...] = ()  # left in for the ladder, such as "keras:D02"
 
     def only(
         self,
@@ -52,7 +52,7 @@ class Options:
         differences: tuple[str, ...] = (),
         switches: tuple[str, ...] = (),
     ) -> "Options":
-        """Return these options with nothing to do but what is named."""
+        """Return these options with only the named parts to do."""
         return replace(
             self,
             train=train,
@@ -65,7 +65,7 @@ class Options:
 
 @dataclass
 class Run:
-    """A run under way: its inputs, and what is finished so far."""
+    """A run with its inputs and the parts that are finished so far."""
 
     options: Options
     display: Display
@@ -86,15 +86,15 @@ class Run:
     scaling: ScalingRecord | None = None
     speedups: SpeedupsRecord | None = None
     measured: Measured = field(default_factory=Measured)
-    images_in: dict[str, int] = field(default_factory=dict)  # by timed phase
-    devices: dict[str, str] = field(default_factory=dict)  # of the timed arms
+    images_in: dict[str, int] = field(default_factory=dict)  # number by timed phase
+    devices: dict[str, str] = field(default_factory=dict)  # by timed arm
     not_run: list[str] = field(default_factory=list)
     failures: int = 0
     complete: bool = False
 
     @property
     def inputs(self) -> Inputs:
-        """What the jobs of this run work on."""
+        """Return the inputs for the jobs of this run."""
         return Inputs(
             data=self.data.folder.resolve(),
             weights=self.weights_file,
@@ -103,27 +103,27 @@ class Run:
 
     @property
     def models(self) -> Path:
-        """Folder for checkpoints and graphs."""
+        """Return the folder for checkpoints and graphs."""
         return (self.options.output / "models").resolve()
 
     @property
     def comparisons(self) -> list[ComparisonRecord]:
-        """Return all comparisons that were made, that of the first two arms first."""
+        """Return all comparisons, beginning with that of the first two arms."""
         return [self.comparison, *self.further] if self.comparison else []
 
     @property
     def finished(self) -> list[str]:
-        """Return the arms that ran to their end."""
+        """Return the arms that ran without failure."""
         return [name for name, arm in self.arms.items() if arm.status == "ok"]
 
     @property
     def has_results(self) -> bool:
-        """Return whether anything is finished that is worth keeping."""
+        """Return whether any part is finished."""
         studies = self.parity, self.ledger, self.speedups, self.timing, self.scaling
         return any((self.finished, *studies))
 
     def miss(self, what: str) -> None:
-        """Note what was asked for and has no result: the run is not complete."""
+        """Note a part that has no result, so that the run counts as incomplete."""
         self.not_run.append(what)
         self.failures += 1
 
@@ -132,10 +132,10 @@ def start_worker(run: Run, environment: Environment | None = None) -> WorkerProc
     """Start a process for jobs of this run.
 
     Args:
-        environment: variables of it; without them those of the run's division.
+        environment: its environment variables. The default is those of the division.
     """
-    # torch.compile finds what earlier processes compiled, XLA does not: what a first
-    # step takes would depend on what was run before.
+    # torch.compile reuses code that earlier processes compiled, and XLA does not. With
+    # a cache of its own, the first steps of a run do not depend on earlier runs.
     compiled = {"TORCHINDUCTOR_CACHE_DIR": str(run.scratch.resolve() / "compiled")}
     if environment is None:
         environment = environment_of(run.options.config)
@@ -151,10 +151,10 @@ def ask(
     """Let a process do a job of this run, and return its result.
 
     Args:
-        on_turn: as `WorkerProcess.do`.
+        on_turn: see `WorkerProcess.do`.
 
     Raises:
-        UserError, ArmFailed: as `WorkerProcess.do`.
+        UserError, ArmFailed: see `WorkerProcess.do`.
     """
     return process.do(
         request,
@@ -170,6 +170,6 @@ def work(
     environment: Environment | None = None,
     on_turn: Callable[[], None] = lambda: None,
 ) -> dict:
-    """Let a process of its own do one job of this run; see `start_worker` and `ask`."""
+    """Let a new process do one job of this run; see `start_worker` and `ask`."""
     with start_worker(run, environment) as process:
         return ask(run, process, request, on_turn)

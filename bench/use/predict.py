@@ -1,4 +1,4 @@
-"""Classify images with an exported file: onnxruntime and Pillow, no framework."""
+"""Classify images with an exported file, using only onnxruntime and Pillow."""
 
 import io
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ MAX_BYTES = 100 * 2**20
 
 @dataclass(frozen=True)
 class Prediction:
-    """Class probabilities of one image, most probable first, or why there are none."""
+    """Class probabilities of one image, most probable first, or a problem with it."""
 
     image: str
     probabilities: dict[str, float]
@@ -42,7 +42,7 @@ def predict(sources: list[str], model: Path) -> Iterator[Prediction]:
             continue
         logits = classifier.logits(image[None])
         if not np.isfinite(logits).all():
-            yield Prediction(source, {}, "the model gives NaN or infinity for it")
+            yield Prediction(source, {}, "the model's logits are NaN or infinite")
             continue
         probabilities = softmax(logits)[0]
         ranking = sorted(
@@ -66,7 +66,7 @@ def _expand(source: str) -> list[str]:
         if file.is_file() and not file.name.startswith(".")
     )
     if not files:
-        raise UserError(f"{source}: the folder holds no files.")
+        raise UserError(f"{source}: the folder contains no files.")
     return files
 
 

@@ -114,7 +114,7 @@ def test_all_commands_are_named():
         (["speedups", "--timing-rounds", "0"], ["at least one round"]),
         (["speedups", "--division", "plain"], ["speedups", "matched division"]),
         (["scaling", "--division", "plain"], ["scaling", "matched division"]),
-        (["parity", "--arms", "pytorch"], ["pytorch and one other"]),
+        (["parity", "--arms", "pytorch"], ["pytorch and one Keras arm"]),
         (["differences", "--arms", "pytorch,keras-jax"], ["pytorch and keras"]),
         (["all", "--data", "no/such/folder"], ["no/such/folder"]),
         (["predict", "x.jpg", "--model", "no.onnx"], ["no.onnx", "no such file"]),

@@ -112,7 +112,7 @@ def test_malformed_metadata_are_refused(tmp_path, name, value):
 )
 def test_a_graph_unlike_its_metadata_is_refused(tmp_path, other):
     path = write_model(tmp_path / "model.onnx", {}, **other)
-    expect_refusal(path, "its metadata asks for a graph")
+    expect_refusal(path, "its metadata needs a graph")
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph", b"\x08\x0a\x1b[2J"])

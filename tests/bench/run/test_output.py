@@ -160,7 +160,7 @@ def test_a_folder_without_a_record_is_refused(tmp_path, name):
     file = tmp_path / "mine" / name
     file.parent.mkdir(parents=True)
     file.write_text("mine")
-    expect_refusal(tmp_path / "mine", "holds other files", name.split("/")[0])
+    expect_refusal(tmp_path / "mine", "contains other files", name.split("/")[0])
 
 
 @pytest.mark.parametrize(

@@ -321,7 +321,7 @@ def test_parity_needs_both_arms(bench, few_photos, tmp_path):
         "parity", "--data", few_photos, "--arms", "keras", "--output", tmp_path
     )
     assert done.returncode == 2
-    assert "parity needs pytorch and one other" in done.stderr
+    assert "parity needs pytorch and one Keras arm" in done.stderr
 
 
 @pytest.mark.parametrize("switch", ["D02", "keras:epsilon", "jax:D02"])
