@@ -54,7 +54,10 @@ def make_own_loader(
     folder: Path, scaling: Scaling, training: bool = False, augment: bool = False
 ) -> Batches:
     """Make batches of the same form with a dataset class of our own."""
-    return ImageFiles(folder, _make_transform(scaling, training and augment), training)
+    dataset = ImageFiles(folder, _make_transform(scaling, training and augment))
+    dataset.shuffle = training
+    dataset.on_epoch_end()  # so that the first epoch is shuffled as well
+    return dataset
 
 
 class ImageFiles(keras.utils.PyDataset):
@@ -63,15 +66,14 @@ class ImageFiles(keras.utils.PyDataset):
     One item is a whole batch; in PyTorch it is one image.
     """
 
-    def __init__(self, folder: Path, transform: layers.Layer, shuffle: bool) -> None:
+    def __init__(self, folder: Path, transform: layers.Layer) -> None:
         super().__init__(workers=2)  # threads
         self.paths = sorted(folder.glob("*/*"))
         classes = sorted({path.parent.name for path in self.paths})
         labels = [classes.index(path.parent.name) for path in self.paths]
         self.labels = np.array(labels, "int32")
-        self.transform, self.shuffle = transform, shuffle
+        self.transform, self.shuffle = transform, False
         self.order = np.arange(len(self.paths))
-        self.on_epoch_end()
 
     def __len__(self) -> int:
         return ceil(len(self.paths) / BATCH_SIZE)
