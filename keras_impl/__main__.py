@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Do everything, from the first image to the exported file."""
     options = read_options("keras_impl", Path("output/keras"), arguments)
     keras.utils.set_random_seed(options.seed)
-    find_device(options.device)  # Keras takes by itself what this leaves visible
+    find_device(options.device)  # Keras itself takes the device it finds
     images = find_images(options.data, ENDINGS, options.limit, options.seed)
     photo = options.predict or images.example
 
@@ -30,11 +30,11 @@ def main(arguments: list[str] | None = None) -> None:
     if knows_imagenet:
         print_ranking(f"ImageNet: {photo}", guess_imagenet(network, photo, scaling))
     else:
-        print("These weights have no 1000 ImageNet classes to guess from.")
+        print("These weights have no ImageNet classes, so there is no guess.")
 
-    make = make_own_loader if options.own_dataset else make_loader
-    train_loader = make(images.train, scaling, training=True, augment=options.augment)
-    validation_loader = make(images.validation, scaling)
+    load = make_own_loader if options.own_dataset else make_loader
+    train_loader = load(images.train, scaling, training=True, augment=options.augment)
+    validation_loader = load(images.validation, scaling)
 
     model = build_model(network, len(images.classes))
     folder = options.output
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
 
     model = load_checkpoint(folder, "best")
-    loss, accuracy = evaluate(model, make(images.test, scaling))
+    loss, accuracy = evaluate(model, load(images.test, scaling))
     print(f"Test loss {loss:.4f}, accuracy {accuracy:.4f}")
     ranking = classify(model, photo, images.classes, scaling)
     print_ranking(f"Our classes: {photo}", ranking)

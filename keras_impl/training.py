@@ -25,18 +25,18 @@ def train(
 ) -> None:
     """Train with Adam on the cross entropy, and validate after every epoch.
 
-    The epoch with the highest validation accuracy is kept in `folder` as `best`, and
-    the newest epoch as `last`. A resumed training draws new random numbers, so it
-    ends a little otherwise than one without a break.
+    The model with the best validation accuracy is kept in `folder` as `best`, and the
+    newest one as `last`. A resumed training draws other random numbers, so its result
+    differs a little from that of a training without a break.
 
     Args:
         model: a classifier, which learns where its layers are not frozen.
         train_loader, validation_loader: batches of images and labels.
         folder: gets the checkpoints and `history.csv`.
-        epochs: how many there are in all, with those that were done before.
-        learning_rate: Adam's, in the first step.
+        epochs: the total number, with those that were trained before.
+        learning_rate: Adam's learning rate in the first step.
         cosine: let the learning rate fall to zero along a cosine.
-        resume: go on after the epoch in `last`.
+        resume: go on after the epoch that is saved in `last`.
     """
     history = start_history(folder, resume)
     if resume:
@@ -57,7 +57,7 @@ def train(
     model.fit(
         train_loader,
         validation_data=validation_loader,
-        shuffle=False,  # ImageFiles shuffles; fit() would change the places of batches
+        shuffle=False,  # of a PyDataset, fit() would shuffle whole batches only
         initial_epoch=len(history),
         epochs=epochs,
         callbacks=[*keep_checkpoints(folder, history), _Report(epochs, folder)],
@@ -66,7 +66,7 @@ def train(
 
 
 class _Report(keras.callbacks.Callback):
-    """Reports the figures of each epoch, which fit() hands over as a dictionary."""
+    """Reports the results of each epoch, which fit() gives as a dictionary."""
 
     def __init__(self, epochs: int, folder: Path) -> None:
         super().__init__()
@@ -76,11 +76,11 @@ class _Report(keras.callbacks.Callback):
         self.start = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        # [D10] In Keras's means each image counts alike, also in a smaller batch.
+        # [D10] In Keras's means too, each image counts alike, also in a smaller batch.
         names = "loss", "accuracy", "val_loss", "val_accuracy"
         seconds = time.perf_counter() - self.start
-        figures = Epoch(epoch + 1, *(logs[name] for name in names), seconds)
-        report_epoch(figures, self.epochs, self.folder)
+        results = Epoch(epoch + 1, *(logs[name] for name in names), seconds)
+        report_epoch(results, self.epochs, self.folder)
 
 
 def evaluate(model: keras.Model, loader: Batches) -> tuple[float, float]:

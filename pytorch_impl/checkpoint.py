@@ -1,4 +1,4 @@
-"""Save the best and the last epoch while training goes on, and load them again."""
+"""Save the best and the newest model during training, and load them again."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from shared.program import Epoch
 
 
 def keep_checkpoints(folder: Path, history: list[Epoch]) -> Callable[..., None]:
-    """Keep the epoch with the highest validation accuracy, and the newest one.
+    """Keep the model with the best validation accuracy, and the newest one.
 
     Args:
         folder: gets the two files, `best` and `last`.
@@ -22,15 +22,15 @@ def keep_checkpoints(folder: Path, history: list[Epoch]) -> Callable[..., None]:
     """
     best_accuracy = max((epoch.validation_accuracy for epoch in history), default=-1)
 
-    def keep(accuracy: float, model: Classifier, optimizer, schedule) -> None:
+    def keep(accuracy: float, model: Classifier, optimizer, scheduler) -> None:
         nonlocal best_accuracy
         state = {"settings": model.settings, "model": model.state_dict()}
         if accuracy > best_accuracy:
             best_accuracy = accuracy
             torch.save(state, folder / "best.pt")
-        # To go on, Adam needs its moments, and the schedule its place.
+        # To go on, Adam needs its moments, and the scheduler its step. [D33]
         state["optimizer"] = optimizer.state_dict()
-        state["schedule"] = schedule and schedule.state_dict()
+        state["scheduler"] = scheduler.state_dict() if scheduler else None
         torch.save(state, folder / "last.pt")
 
     return keep
@@ -42,10 +42,10 @@ def load_checkpoint(folder: Path, name: str) -> Classifier:
     Args:
         name: "best" or "last".
     """
-    # weights_only: a file from elsewhere cannot run code.
+    # weights_only: a file from a stranger cannot run code.
     state = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)
-    # A state dict has arrays alone, so we build the model; Keras's file does that.
+    # A state dict holds only tensors, so we build the model; .keras files describe it.
     model = Classifier(mobilenet_v2(), **state["settings"])
     model.load_state_dict(state["model"])
-    model.backbone.requires_grad_(False)
+    model.backbone.requires_grad_(False)  # a state dict does not say what is frozen
     return model

@@ -13,7 +13,7 @@ from pytorch_impl.augmentation import make_augmentation
 from shared.model.weights import Scaling
 from shared.program import BATCH_SIZE, IMAGE_SIZE_PX
 
-ENDINGS = IMG_EXTENSIONS  # [D32] how the names end of files that ImageFolder reads
+ENDINGS = IMG_EXTENSIONS  # [D32] ends of the file names that ImageFolder reads
 NUM_WORKERS = 2  # [D31] processes that load images; Keras's pipeline has threads
 
 
@@ -24,13 +24,13 @@ def make_loader(
 
     Args:
         folder: one split, with a sub-folder of images for each class.
-        scaling: mean and deviation by which the pretrained network wants its images.
+        scaling: the mean and standard deviation with which to normalise the images.
         training: shuffle the images in every epoch; else they come sorted by name.
         augment: change each training image at random.
 
     Returns:
         Batches of images (N, 3, H, W) float32 and labels (N,) int64. A label is the
-        place of the class among the sorted class names. The last batch may be smaller.
+        index of its class among the sorted names. The last batch may be smaller.
     """
     dataset = ImageFolder(folder, _make_transform(scaling, training and augment))
     return _make_batches(dataset, training)
@@ -76,8 +76,8 @@ def make_normalisation(scaling: Scaling) -> v2.Transform:
 
 
 def _make_transform(scaling: Scaling, augment: bool) -> v2.Transform:
-    """From a Pillow image of any size to an array (3, H, W)."""
-    resize = v2.Resize((IMAGE_SIZE_PX, IMAGE_SIZE_PX))  # [D25] squeezed
+    """Return a transform from a Pillow image of any size to a tensor (3, H, W)."""
+    resize = v2.Resize((IMAGE_SIZE_PX, IMAGE_SIZE_PX))  # [D24] [D25] squeezed
     to_square = make_augmentation() if augment else resize
     return v2.Compose([to_square, make_normalisation(scaling)])
 
@@ -86,9 +86,7 @@ def _make_batches(dataset: Dataset, training: bool) -> DataLoader:
     return DataLoader(
         dataset,
         BATCH_SIZE,
-        # [D14] The DataLoader shuffles all images anew in every epoch; Keras's loader
-        # shuffles them once, and then within a buffer.
-        shuffle=training,
+        shuffle=training,  # [D14] all images; Keras's loader only within a buffer
         num_workers=NUM_WORKERS,
         persistent_workers=True,  # else every epoch starts new processes
     )

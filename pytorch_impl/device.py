@@ -6,13 +6,13 @@ from shared.errors import UserError
 
 
 def find_device(name: str) -> str:
-    """Prepare the device to compute on: "cuda" if there is a GPU to use, else "cpu".
+    """Prepare the device to compute on: "cuda" for an NVIDIA GPU, else "cpu".
 
     PyTorch has to be told for the model and for each batch: `.to(device)`. Keras takes
     a GPU by itself.
 
     Args:
-        name: "cpu", "cuda", or "auto" for a GPU if there is one.
+        name: "cpu", "cuda", or "auto" for an NVIDIA GPU if there is one.
 
     Raises:
         UserError: "cuda", and there is no GPU.

@@ -7,26 +7,25 @@ import torch
 from pytorch_impl.model import Classifier
 from shared.program import IMAGE_SIZE_PX
 
-OPSET = 18  # the newest version of ONNX's operations that both frameworks write
+OPSET = 18  # version of ONNX's operators, the newest that both frameworks write
 
 
 def export_onnx(model: Classifier, path: Path) -> None:
     """Write the classifier as one file, for batches of any size.
 
-    Its input is called `input` and takes normalised images. Its output is called
-    `logits`.
+    Its input is called `input` and takes normalised images. Its output, the logits, is
+    called `logits`.
     """
     model.cpu().eval()  # [D20] PyTorch exports the mode that the model is in
-    example = torch.zeros(2, 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
+    example = torch.zeros(2, 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX)  # 2: a 1 would stay fixed
     torch.onnx.export(
         model,
         (example,),
         path,
-        dynamo=True,
         opset_version=OPSET,
         input_names=["input"],
         output_names=["logits"],
-        dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+        dynamic_shapes={"images": {0: torch.export.Dim("batch")}},  # as in forward()
         external_data=False,  # else the weights would go into a second file
         verbose=False,
     )

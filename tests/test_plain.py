@@ -12,6 +12,7 @@ from bench.run.output import files_of_a_run
 from shared.config import make_config
 from shared.data.dataset import ImageData, prepare
 from shared.data.folders import link_images
+from shared.model.architecture import conv_layers
 from shared.model.weights import read_weights
 from tests.plain_side import EPOCHS
 
@@ -110,6 +111,15 @@ def test_networks_are_as_published(sides):
         "paddings": ["((0, 1), (0, 1))"],  # [D03]
         "trainable": 4,
     }
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_fine_tuning_trains_everything_but_batch_norm(sides, arm):
+    kernels = {
+        f"{conv}.weight" for conv in (layer.torch_conv for layer in conv_layers())
+    }
+    head = {f"head.{n}.{a}" for n in ("inner", "output") for a in ("weight", "bias")}
+    assert set(sides[arm]["unfrozen"]) == kernels | head
 
 
 @pytest.mark.parametrize("arm", ARMS)

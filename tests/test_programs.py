@@ -247,6 +247,7 @@ def test_options_out_of_range(tmp_path, arguments, message):
 
 def test_resuming_another_training(tmp_path):
     read_options("program", tmp_path, ["--data", "images", "--limit", "20"])
+    start_history(tmp_path, resume=False)
     with pytest.raises(UserError, match="began with limit = 20, now it is None"):
         read_options("program", tmp_path, ["--data", "images", "--resume"])
 
@@ -254,10 +255,18 @@ def test_resuming_another_training(tmp_path):
 def test_a_cosine_goes_on_to_the_same_last_epoch(tmp_path):
     given = ["--data", "images", "--epochs", "4"]
     read_options("program", tmp_path, [*given, "--cosine"])
+    start_history(tmp_path, resume=False)
     read_options("program", tmp_path, [*given, "--cosine", "--resume"])
     longer = ["--data", "images", "--epochs", "8", "--cosine", "--resume"]
     with pytest.raises(UserError, match="began with epochs = 4, now it is 8"):
         read_options("program", tmp_path, longer)
+
+
+def test_a_mistyped_run_leaves_the_options_of_the_last_training(tmp_path):
+    read_options("program", tmp_path, ["--data", "images"])
+    start_history(tmp_path, resume=False)
+    read_options("program", tmp_path, ["--data", "imagse"])  # and then it fails
+    read_options("program", tmp_path, ["--data", "images", "--resume"])
 
 
 def test_nothing_to_resume(tmp_path):
