@@ -48,7 +48,9 @@ class Ablation:
 
 ABLATIONS = {
     "D01": Ablation(
-        *("pytorch", "drift", "requires_grad=False alone instead of eval()"),
+        "pytorch",
+        "drift",
+        "requires_grad=False alone instead of eval()",
         base={"epochs": DRIFT_EPOCHS},
     ),
     "D02": Ablation("keras", "features", "epsilon 1e-3 instead of 1e-5"),
@@ -59,7 +61,9 @@ ABLATIONS = {
     "D07": Ablation("pytorch", "head", "PyTorch's first values instead of Glorot's"),
     "D08": Ablation("keras", "head", "Keras's Adam instead of PyTorch's"),
     "D09": Ablation(
-        *("pytorch", "head", "L2 instead of decoupled decay, both 0.01"),
+        "pytorch",
+        "head",
+        "L2 instead of decoupled decay, both 0.01",
         base={"weight_decay": 0.01},
     ),
     "D11": Ablation("keras", "augmentation", "reflected instead of black borders"),
@@ -74,12 +78,17 @@ ABLATIONS = {
     "D25": Ablation("pytorch", "pixels", "256 and centre crop instead of squeezing"),
     "D26": Ablation("keras", "augmentation", "flips upside down too"),
     "D28": Ablation(
-        *("pytorch", "head", "AdamW's decay 0.004 instead of 0.01"),
+        "pytorch",
+        "head",
+        "AdamW's decay 0.004 instead of 0.01",
         base={"weight_decay": 0.01},
         changes={"weight_decay": 0.004},
     ),
     "D29": Ablation(
-        *("pytorch", "head", "scheduler.step() forgotten"), base={"schedule": "cosine"}
+        "pytorch",
+        "head",
+        "scheduler.step() forgotten",
+        base={"schedule": "cosine"},
     ),
 }
 
