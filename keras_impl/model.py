@@ -53,8 +53,8 @@ def build_model(
         inner_size: units of the head's hidden layer.
         dropout: the share of these units that each training step sets to zero.
     """
-    # All layers but the last one. With `include_top=False` it would be missing, and with
-    # it the ImageNet guess.
+    # All layers but the last one. `include_top=False` would leave it out, and then the
+    # ImageNet guess would be missing.
     backbone = keras.Model(network.input, network.layers[-2].output, name="backbone")
     # [D01] Now batch norm normalises with its stored statistics and does not change
     # them. In PyTorch this takes eval() as well.

@@ -1,1 +1,1 @@
-"""What a run can find out: parity, times, speed-ups, scaling and differences."""
+"""Studies that a run can make: parity, times, speed-ups, scaling and differences."""

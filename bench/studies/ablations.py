@@ -1,6 +1,7 @@
-"""What each difference does to accuracy: which runs to compare, and their verdict.
+"""Measure the effect of each difference on accuracy.
 
-An ablation is the matched program with one difference left in, over the same seeds.
+An ablation trains the matched program with one difference left in, and compares it
+with the matched program over the same seeds.
 """
 
 from collections.abc import Mapping
@@ -12,30 +13,30 @@ import numpy as np
 from bench.judging.intervals import MeanDifference, decide, is_shown
 from bench.records import AblationRecord, SeedScores
 
-DRIFT_EPOCHS = 1  # a pass over all images through the whole network, for each seed
+DRIFT_EPOCHS = 1  # an epoch passes all images through the whole network, which is slow
 
 Kind = Literal[
-    "head",  # left in while the head trains on the matched features
+    "head",  # changes the training of the head on the matched features
     "features",  # changes the backbone's features
     "pixels",  # changes how files become pixels
     "augmentation",  # changes how training images are moved
-    "evaluation",  # changes the features of validation and test images alone
-    "drift",  # changes the backbone while it trains
-    "choice",  # takes another epoch of the same runs
-    "arms",  # PyTorch's program against Keras's, each with the difference left in
+    "evaluation",  # changes only the features of validation and test images
+    "drift",  # changes the backbone while the head trains
+    "choice",  # chooses another epoch of the same runs
+    "arms",  # compares PyTorch's and Keras's program, both with the difference left in
 ]
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """How to leave one difference in.
+    """Description of how to leave one difference in.
 
     Attributes:
-        arm: whose default or usual mistake it is.
-        what: one line, "A instead of B".
-        base: configuration of both runs, where it is not the run's own.
-        changes: configuration of the run with the difference alone; without them the
-            side's switch of that number is on.
+        arm: the arm whose default or usual mistake the difference is.
+        what: one line such as "A instead of B".
+        base: changes of the configuration for both runs.
+        changes: changes of the configuration for the run with the difference. If there
+            are none, that run switches on the difference of this number.
     """
 
     arm: str
@@ -47,7 +48,9 @@ class Ablation:
 
 ABLATIONS = {
     "D01": Ablation(
-        *("pytorch", "drift", "requires_grad=False alone instead of eval()"),
+        "pytorch",
+        "drift",
+        "requires_grad=False alone instead of eval()",
         base={"epochs": DRIFT_EPOCHS},
     ),
     "D02": Ablation("keras", "features", "epsilon 1e-3 instead of 1e-5"),
@@ -58,7 +61,9 @@ ABLATIONS = {
     "D07": Ablation("pytorch", "head", "PyTorch's first values instead of Glorot's"),
     "D08": Ablation("keras", "head", "Keras's Adam instead of PyTorch's"),
     "D09": Ablation(
-        *("pytorch", "head", "L2 instead of decoupled decay, both 0.01"),
+        "pytorch",
+        "head",
+        "L2 instead of decoupled decay, both 0.01",
         base={"weight_decay": 0.01},
     ),
     "D11": Ablation("keras", "augmentation", "reflected instead of black borders"),
@@ -73,29 +78,34 @@ ABLATIONS = {
     "D25": Ablation("pytorch", "pixels", "256 and centre crop instead of squeezing"),
     "D26": Ablation("keras", "augmentation", "flips upside down too"),
     "D28": Ablation(
-        *("pytorch", "head", "AdamW's decay 0.004 instead of 0.01"),
+        "pytorch",
+        "head",
+        "AdamW's decay 0.004 instead of 0.01",
         base={"weight_decay": 0.01},
         changes={"weight_decay": 0.004},
     ),
     "D29": Ablation(
-        *("pytorch", "head", "scheduler.step() forgotten"), base={"schedule": "cosine"}
+        "pytorch",
+        "head",
+        "scheduler.step() forgotten",
+        base={"schedule": "cosine"},
     ),
 }
 
 
 @dataclass(frozen=True)
 class AblationScores:
-    """An ablation and its accuracies, without and with the difference, by seed."""
+    """Accuracies of an ablation by seed, without and with the difference."""
 
     ablation: Ablation
     matched: list[SeedScores]
     changed: list[SeedScores]
 
     def changes(self, split: str) -> MeanDifference:
-        """Return what the difference does to the accuracy of a split.
+        """Return the change of a split's accuracy that the difference causes.
 
         Raises:
-            ValueError: the two have not the same seeds.
+            ValueError: the two runs have different seeds.
         """
         before, after = (
             {one.seed: getattr(one, split) for one in scores}
@@ -109,10 +119,10 @@ class AblationScores:
 def judge(ablated: Mapping[str, AblationScores]) -> dict[str, AblationRecord]:
     """Decide for which entries of a ledger the test images show a change of accuracy.
 
-    All entries are judged together, on validation images and on test images apart.
+    All entries are judged together, separately on validation and on test images.
 
     Raises:
-        ValueError: as `AblationScores.changes`.
+        ValueError: see `AblationScores.changes`.
     """
     validation, test = (
         decide([one.changes(split) for one in ablated.values()])

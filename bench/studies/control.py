@@ -1,6 +1,6 @@
-"""A/A control: each arm against itself, through the same rounds and statistics.
+"""Make the A/A control: time each arm against itself, with the usual statistics.
 
-What it shows is how large a ratio this machine makes of nothing.
+The control shows how far from 1 a ratio of equal times can be on this machine.
 """
 
 from pydantic import ValidationError
@@ -20,7 +20,7 @@ FILE = "control.json"
 
 
 def run_control(run: Run) -> None:
-    """Time every arm twice in each round and keep the ratios for later reports."""
+    """Time every arm twice in each round, and keep the ratios for later reports."""
     arms = run.options.arms
     names = [arm + suffix for arm in arms for suffix in ("", AGAIN)]
     time_arms(run, names, True, lambda name: name.removesuffix(AGAIN))
@@ -43,13 +43,13 @@ def read_control(run: Run) -> ControlRecord | None:
     """Return the last control of this machine with these versions and this device."""
     try:
         control = ControlRecord.model_validate_json((cache_folder() / FILE).read_text())
-    except (OSError, ValidationError):  # none yet, or one of another version
+    except (OSError, ValidationError):  # no file, or a file of another version
         return None
     return control if control.machine == _machine(run) else None
 
 
 def _machine(run: Run) -> dict:
-    """Return what a control holds for."""
+    """Return the machine, versions and settings for which a control is valid."""
     machine = describe_environment(run.threads)
     return {
         "cpu": machine.cpu,

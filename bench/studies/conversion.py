@@ -1,4 +1,4 @@
-"""Convert a checkpoint of one side into the other's, and prove that it is the same."""
+"""Convert a checkpoint for the other side, and show that both give equal results."""
 
 import shutil
 import tempfile
@@ -36,19 +36,19 @@ from shared.model.checkpoints import (
 )
 from shared.model.weights import Arrays
 
-Ask = Callable[[Request], dict]  # a worker does the job of a request
+Ask = Callable[[Request], dict]  # lets a worker do a job and returns its result
 TIME_LIMIT_S = 3600
 LOGIT_TOLERANCE = 1e-5  # as on the parity ladder
-STEP_TOLERANCE = 1e-6  # by norm: what an element gains or loses by rounding is its own
+STEP_TOLERANCE = 1e-6  # by norm, since rounding changes single elements by more
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One comparison of the two sides.
+    """Result of one comparison of the two sides.
 
     Attributes:
-        value: the worst difference, as a share of the source's.
-        first_failed: the first array, in the order of the layers, that is off by more
+        value: the largest difference, as a share of the source's values.
+        first_failed: the first array, in the order of the layers, that differs by more
             than `tolerance`.
     """
 
@@ -64,12 +64,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Conversion:
-    """A converted checkpoint and what shows that it is the same.
+    """Converted checkpoint with the comparisons between it and its source.
 
     Attributes:
-        checkpoint: the file written, in the scratch folder.
-        counts: how many arrays of each part were carried over.
-        logits: of the same images, by the destination's side and by the source's.
+        checkpoint: the written file in the scratch folder.
+        counts: number of converted arrays of each part.
+        logits: logits of the same images by the destination's side and the source's.
     """
 
     checkpoint: Path
@@ -83,16 +83,16 @@ class Conversion:
 
 
 def give(source: Path, images: Path, scratch: Path, ask: Ask) -> Path:
-    """Store all that a checkpoint holds and does on its own side as a file of arrays.
+    """Store a checkpoint's arrays, and its results on its own side, in one file.
 
     Args:
-        images: entry of the decode cache; some of its test images are used.
-        scratch: where the converted checkpoint and large arrays go.
-        ask: lets a worker of an arm do the job of a request.
+        images: folder in the decode cache; some of its test images are used.
+        scratch: folder for the converted checkpoint and large arrays.
+        ask: lets a worker do the job of a request.
 
     Raises:
         UserError: the checkpoint cannot be used.
-        ArmFailed: a side could not do its part.
+        ArmFailed: a worker failed.
     """
     giver = arm_of(source)
     request = HandOver(
@@ -110,9 +110,10 @@ def give(source: Path, images: Path, scratch: Path, ask: Ask) -> Path:
 def take(
     source: Path, images: Path, scratch: Path, ask: Ask, given: Path
 ) -> Conversion:
-    """Carry what `give` returned to the other side, and compare the two.
+    """Convert the arrays that `give` stored for the other side, and compare both sides.
 
-    The other side's checkpoint is written, loaded again, and run on the same images.
+    The other side writes its checkpoint, loads it again, and runs it on the same
+    images.
     """
     taker = {"pytorch": "keras", "keras": "pytorch"}[arm_of(source)]
     request = TakeOver(
@@ -138,10 +139,10 @@ def _config_of(source: Path) -> Config:
 
 
 def compare(found: Arrays, reference: Arrays) -> Iterator[Difference]:
-    """Compare what the destination holds and does with the source.
+    """Compare the arrays and results of the destination with those of the source.
 
     Args:
-        found, reference: as `bench.worker.conversion` stores them.
+        found, reference: arrays as `bench.worker.conversion` stores them.
     """
     for name, prefix, measure, tolerance in (
         ("weights", MODEL, _largest_change, 0.0),
@@ -163,7 +164,7 @@ def compare(found: Arrays, reference: Arrays) -> Iterator[Difference]:
 
 
 def _largest_change(values: np.ndarray, reference: np.ndarray) -> float:
-    """Return the largest difference of an element; the array may well be all zeros."""
+    """Return the largest difference of an element, which is defined for zeros too."""
     return float(np.abs(values - reference).max())
 
 
@@ -175,13 +176,13 @@ def _require_finite(source: Path, arrays: Arrays) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise UserError(
-                f"{source}: '{name}' holds NaN or infinity, so that nothing can be "
-                "compared. Train again, with a lower learning rate."
+                f"{source}: '{name}' contains NaN or infinity and cannot be compared. "
+                "Train again with a lower learning rate."
             )
 
 
 def _count(arrays: Arrays) -> dict[str, int]:
-    """Return how many arrays of each part there are."""
+    """Return the number of arrays of each part."""
     model = below(MODEL, arrays)
     head = sum(name.startswith("head.") for name in model)
     kernels = sum(array.ndim == 4 for array in model.values())
@@ -200,24 +201,24 @@ def convert_file(
     skip_bad_images: bool,
     display: Display,
 ) -> Conversion:
-    """Convert `source` and put the result in place of `destination` if they agree.
+    """Convert `source`, and write the result to `destination` if both sides agree.
 
     Args:
-        data: 'synthetic', or a folder with the checkpoint's classes.
+        data: 'synthetic', or a folder with the classes of the checkpoint.
 
     Raises:
-        UserError: an input is at fault; nothing is written.
-        ArmFailed: a side could not do its part; nothing is written.
+        UserError: an input is invalid; nothing is written.
+        ArmFailed: a worker failed; nothing is written.
     """
     if arm_of(source) == arm_of(destination):
         raise UserError(
             f"{source} and {destination} are of the same kind. Give a .safetensors and "
-            "a .weights.h5 file; to keep a second one, copy it with its .json file."
+            "a .weights.h5 file. To copy a checkpoint, copy its .json file as well."
         )
     if not destination.name.endswith(suffix := SUFFIXES[arm_of(destination)]):
         raise UserError(
-            f"{destination}: a checkpoint of the matched division is written. Give it "
-            f"a name such as moved{suffix}."
+            f"{destination}: the converted checkpoint belongs to the matched division. "
+            f"Give it a name such as moved{suffix}."
         )
     description = as_matched(_read_convertible(source))
     require_replaceable(destination, description)
@@ -241,26 +242,27 @@ def _read_convertible(source: Path) -> Description:
     description = read_description(source)
     if description.config.division == "plain" and arm_of(source) == "keras":
         raise UserError(
-            f"{source}: of the plain division, whose Keras network pads in a way "
-            "that PyTorch's has no layer for [D03]. Train it with --division matched."
+            f"{source}: this is a Keras checkpoint of the plain division. Its network "
+            "pads in a way for which PyTorch's network has no layer [D03]. Train it "
+            "with --division matched."
         )
     return description
 
 
 def require_replaceable(destination: Path, description: Description) -> None:
-    """Check that a checkpoint of this description may be written there.
+    """Check that a checkpoint with this description may be written to `destination`.
 
     Raises:
-        UserError: the folder cannot be written, or what is there is no earlier
-            checkpoint of the same name, classes and head size.
+        UserError: the folder cannot be written, or the file exists and is no earlier
+            checkpoint with the same name, classes and head size.
     """
     require_writable(next(f for f in destination.absolute().parents if f.exists()))
     beside = record_file(destination)
     if not beside.exists():
         if destination.exists():
             raise UserError(
-                f"{destination}: is there and no checkpoint, {beside.name} is missing. "
-                "Remove it or give another name."
+                f"{destination}: this file exists but is no checkpoint, since "
+                f"{beside.name} is missing. Remove it or give another name."
             )
         return
     there = read_record(destination)
@@ -271,8 +273,8 @@ def require_replaceable(destination: Path, description: Description) -> None:
         )
     if _outputs(there) != _outputs(description):
         raise UserError(
-            f"{destination}: a checkpoint of another classifier is there, with "
-            f"{_outputs(there)}; the source has {_outputs(description)}. Give another "
+            f"{destination}: this is a checkpoint of another classifier, with "
+            f"{_outputs(there)}. The source has {_outputs(description)}. Give another "
             "name."
         )
 
@@ -288,9 +290,9 @@ def _prepare_images(
     images = prepare_data(data, description.config, skip_bad_images, display)
     if data != "synthetic" and images.classes != description.classes:
         raise UserError(
-            f"--data {data}: its classes are {', '.join(images.classes)}, the "
-            f"checkpoint's {', '.join(description.classes)}. Give a folder with these "
-            "classes, or leave --data out for the embedded images."
+            f"--data {data}: its classes are {', '.join(images.classes)}, but the "
+            f"checkpoint's are {', '.join(description.classes)}. Give a folder with "
+            "these classes, or leave --data out to use the embedded images."
         )
     return images
 
@@ -298,10 +300,10 @@ def _prepare_images(
 def print_conversion(
     conversion: Conversion, destination: Path, console: Console
 ) -> None:
-    """Print what was carried over, the differences, and how to go on."""
-    parts = Table("Carried over", "Arrays")
+    """Print the converted parts, the differences, and how to load the result."""
+    parts = Table("Converted", "Arrays")
     for part, count in conversion.counts.items():
-        parts.add_row(part, str(count or "none: the source was saved without"))
+        parts.add_row(part, str(count or "none: the source has none"))
     console.print(parts)
     table = Table("Compared", "Difference", "Tolerance", "Verdict")
     for row in conversion.differences:

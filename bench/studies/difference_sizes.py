@@ -1,6 +1,6 @@
-"""How large each difference is on this machine: one number from both sides' arrays.
+"""Measure the size of each difference: one number from the arrays of both sides.
 
-What the arrays are is told by differences/probes.py of both sides.
+The probes in differences/probes.py of each side describe the arrays.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from bench.records import ProbeRecord
 from shared.metrics import relative_distance
 from shared.model.weights import Arrays
 
-Measure = Callable[[Arrays, Arrays], float]  # of PyTorch's arrays and Keras's
+Measure = Callable[[Arrays, Arrays], float]  # takes PyTorch's and Keras's arrays
 GPU = "needs a GPU"
 TIME = "it changes time alone"
 JPEG = "needs JPEG files in colour among the test images"
@@ -22,10 +22,10 @@ JPEG = "needs JPEG files in colour among the test images"
 
 @dataclass(frozen=True)
 class Probe:
-    """What is measured at one difference, and how.
+    """Measurement of the size of one difference.
 
     Attributes:
-        needs: what is missing where a side has no arrays.
+        needs: what is missing if a side has no arrays.
     """
 
     what: str
@@ -37,11 +37,11 @@ class Probe:
 def measure(
     arrays_by_arm: dict[str, Arrays], differences: tuple[str, ...]
 ) -> dict[str, ProbeRecord]:
-    """Measure each difference from what both arms' `probe_differences` stored.
+    """Measure each difference from the arrays that both arms' probes stored.
 
     Args:
         arrays_by_arm: arrays of "pytorch" and "keras", named "D01/name".
-        differences: those that were probed.
+        differences: numbers of the differences that were probed.
     """
     return {number: _measure_one(number, arrays_by_arm) for number in differences}
 
@@ -61,12 +61,12 @@ def _measure_one(difference: str, arrays_by_arm: dict[str, Arrays]) -> ProbeReco
 
 
 def _off(name: str) -> Measure:
-    """Return how far Keras's array is off PyTorch's, percent, by Euclidean norms."""
+    """Measure the distance of Keras's array from PyTorch's by norm, in percent."""
     return lambda pytorch, keras: 100 * relative_distance(keras[name], pytorch[name])
 
 
 def _head(pytorch: Arrays, keras: Arrays) -> float:
-    """Return the same over all arrays of the head."""
+    """Return the distance by norm over all arrays of the head, in percent."""
     values, reference = (
         np.concatenate([side[name].ravel() for name in sorted(pytorch)])
         for side in (keras, pytorch)
@@ -84,18 +84,18 @@ def _pixels(pytorch: Arrays, keras: Arrays) -> float:
 
 
 def _gap(of: Callable[[Arrays], float | np.ndarray]) -> Measure:
-    """Return how far apart the same number of both sides is."""
+    """Measure the absolute difference of a number between the two sides."""
     return lambda pytorch, keras: float(abs(of(pytorch) - of(keras)))
 
 
 def _displacement(side: Arrays) -> float:
-    """Return the mean distance of an image's places in two epochs, percent."""
+    """Return the mean distance of an image's places in two epochs, in percent."""
     first, second = (np.argsort(order) for order in side["order"])
     return 100 * np.abs(first - second).mean() / len(first)
 
 
 def _area_seen(side: Arrays) -> float:
-    """Return the percent of a picture that is seen, by `Sample.ramp`'s slopes."""
+    """Return how much of a picture is seen, in percent, from `Sample.ramp`'s slopes."""
     height, width = side["ramp"].shape[:2]
     middle = side["ramp"][height // 4 : -height // 4, width // 4 : -width // 4]
     across = np.diff(middle[..., 0], axis=1).mean() * width
@@ -104,7 +104,7 @@ def _area_seen(side: Arrays) -> float:
 
 
 def _upside_down(side: Arrays) -> float:
-    """Return the percent of the ramps whose top was brighter than their bottom."""
+    """Return how many ramps are brighter at the top than at the bottom, in percent."""
     ramps = side["ramps"]  # (N, H, W, 3)
     return 100 * float(np.mean(ramps[:, 0, 0, 1] > ramps[:, -1, 0, 1]))
 
@@ -220,7 +220,7 @@ PROBES: dict[str, Probe] = {
             100 * float(1 - keras["learning_rate"] / pytorch["learning_rate"])
         ),
     ),
-    # No side has a probe for these two, which change time alone.
+    # Neither side has a probe for D30 and D31, which change only the time.
     "D30": Probe("order of the axes in memory", "", _gap(len), TIME),
     "D31": Probe("loading ahead of the steps", "", _gap(len), TIME),
     "D32": Probe(

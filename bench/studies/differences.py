@@ -1,4 +1,4 @@
-"""Measure every difference: its numerical size, and what it does to accuracy."""
+"""Measure the numerical size of every difference, and its effect on accuracy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from shared.data.folders import link_images
 from shared.errors import UserError
 from shared.model.weights import Arrays
 
-Features = tuple[str, str]  # arm, and "matched", "augmented" or a difference's number
+Features = tuple[str, str]  # arm, and "matched", "augmented" or a number such as "D02"
 SIDE_BY_SIDE = ENVIRONMENT | share_cores(len(PAIR))
 CHANGED_SPLITS = {
     "augmentation": ("train",),
@@ -30,43 +30,43 @@ CHANGED_SPLITS = {
 
 @dataclass(frozen=True)
 class HeadRun:
-    """One head trained with every seed; runs that are equal are made once."""
+    """Training of one head with every seed. Equal runs are made only once."""
 
-    arm: str  # which side trains
-    features: Features | None  # None: from images
+    arm: str  # the side that trains
+    features: Features | None  # None: the run trains on images
     switch: str | None = None
     changes: tuple[tuple[str, object], ...] = ()
 
     @property
     def source(self) -> str:
-        """Return the arm that computes the features, or trains on images itself."""
+        """Return the arm that computes the features or trains on images."""
         return self.features[0] if self.features else self.arm
 
     @property
     def name(self) -> str:
-        """Return a name that no other run of the ledger has, for a progress line."""
+        """Return a unique name of the run for the progress display."""
         changed = [f"{name}={value}" for name, value in self.changes]
         source = " ".join(self.features) if self.features else "images"
         return ", ".join([source, *([self.switch] if self.switch else []), *changed])
 
 
 def check_numbers(numbers: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the differences to measure: those named, or all.
+    """Return the differences to measure: the named ones, or all if none is named.
 
     Raises:
-        UserError: one is not in the ledger.
+        UserError: a number is not in the ledger.
     """
     unknown = [number for number in numbers if number not in PROBES]
     if unknown:
         raise UserError(
             f"differences: {unknown[0]} is not in the ledger. It has "
-            f"{', '.join(PROBES)}; docs/differences.md says what each is."
+            f"{', '.join(PROBES)}. They are explained in docs/differences.md."
         )
     return numbers or tuple(PROBES)
 
 
 def keep_ledger(run: Run) -> LedgerRecord:
-    """Probe the differences that the run names, and ablate those that can matter."""
+    """Probe the differences that the run names, and ablate those with an ablation."""
     numbers = run.options.differences
     run.folders = link_images(run.data, run.scratch / "images")
     probes = _probe(run, numbers)
@@ -87,7 +87,7 @@ def keep_ledger(run: Run) -> LedgerRecord:
 
 
 def make_runs(number: str, ablation: Ablation) -> tuple[HeadRun, HeadRun]:
-    """Return an ablation's matched run, and its run with the difference left in."""
+    """Return the matched run of an ablation, and its run with the difference."""
     arm, base = ablation.arm, tuple(ablation.base.items())
     matched = HeadRun("pytorch", (arm, "matched"), None, base)
     if ablation.kind == "head":
@@ -109,7 +109,9 @@ def make_runs(number: str, ablation: Ablation) -> tuple[HeadRun, HeadRun]:
 
 
 def choose(seeds: list[list[dict]], by_loss: bool = False) -> list[SeedScores]:
-    """Return the epoch that each seed keeps: the first with the highest accuracy.
+    """Return the scores of the epoch that each seed keeps.
+
+    This is the first epoch with the highest validation accuracy.
 
     Args:
         seeds: validation and test accuracy and validation loss, by seed and epoch.
@@ -127,7 +129,7 @@ def choose(seeds: list[list[dict]], by_loss: bool = False) -> list[SeedScores]:
 
 
 def _on_both(call: Callable[[str], Any]) -> dict[str, Any]:
-    """Return what a call returns for each arm, while both work side by side."""
+    """Call a function for both arms at the same time, and return the results by arm."""
     found = together(*(partial(call, arm) for arm in PAIR))
     return dict(zip(PAIR, found, strict=True))
 
@@ -148,11 +150,11 @@ def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
 
 
 def _train(run: Run, runs: set[HeadRun]) -> dict[HeadRun, list]:
-    """Return every run's epochs by seed; the features are computed once."""
+    """Return the epochs of every run by seed. The features are computed only once."""
     needed = {one.features for one in runs if one.features}
 
     def work_from(source: str) -> dict[HeadRun, list]:
-        """Compute one side's features, then train every head on them."""
+        """Compute the features of one side, then train every head on them."""
         paths = _compute(run, source, needed)
         found: dict[HeadRun, list] = {}
         for arm in PAIR:
@@ -186,7 +188,7 @@ def _train_heads(
 
 
 def _compute(run: Run, arm: str, needed: set[Features]) -> dict[str, Path]:
-    """Compute one side's features by name, the matched ones first."""
+    """Compute the features of one side by name, the matched features first."""
     own = sorted({name for side, name in needed if side == arm} - {"matched"})
     if not any(side == arm for side, _ in needed):
         return {}
@@ -225,6 +227,6 @@ def _feature_task(name: str) -> Task:
         name=name,
         switch=name,
         changes={"augment": True} if kind == "augmentation" else {},
-        folded=kind != "evaluation",  # eval() cannot be forgotten where none is needed
+        folded=kind != "evaluation",  # folded batch norm would not need eval()
         splits=CHANGED_SPLITS.get(kind, ("train", "validation", "test")),
     )

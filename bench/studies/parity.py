@@ -1,4 +1,4 @@
-"""The parity ladder: from equal pixels to equal classifiers, one rung at a time."""
+"""Climb the parity ladder, from equal pixels to equal classifiers."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,31 +25,31 @@ from shared.model.weights import Arrays
 BACKBONE, NETWORK = "backbone features", "whole-network gradients"
 STEP, FINE_TUNING = "one optimizer step", "one fine-tuning step"
 SCHEDULE = "AdamW, cosine schedule"
-# A difference in float32 may be this many times what float32 alone does to a side.
+# The allowed ratio of a difference in float32 to the rounding of one side alone.
 TIMES_ROUNDING = 10
 NOT_JUDGED = dict.fromkeys(
     ("max_scaled_diff", "relative_distance", "first_failed", "passed")
 )
 
 Sides = dict[str, Arrays]  # by arm
-Array = np.ndarray | None  # None where a side has none of that name
+Array = np.ndarray | None  # None if a side has no array of that name
 Pair = tuple[str, Array, Array]  # name, values, reference
 Processes = dict[str, WorkerProcess]  # by arm
 
 
 @dataclass(frozen=True)
 class Rung:
-    """What one rung compares, and how close the two sides must be.
+    """A comparison on the ladder with its tolerance.
 
     Attributes:
-        compares: in words; {images}, {arrays} and {last} name are filled in.
-        pairs: picks what is compared from the arrays of both sides.
-        tolerance: largest difference allowed, as a share of the reference.
-        by_norm: judge whole arrays by Euclidean norm, not their worst element.
+        compares: description; {images}, {arrays} and {last} name are filled in.
+        pairs: selects the pairs to compare from the arrays of both sides.
+        tolerance: largest allowed difference, as a share of the reference.
+        by_norm: judge whole arrays by Euclidean norm instead of their worst element.
         exact: compare the arrays of the run in float64.
-        rounds: allow more where float32 itself does more to a side's arrays.
-        updates: compare with the size of an update, the learning rate, where an array
-            is smaller than that.
+        rounds: allow a larger difference if float32 itself rounds more than that.
+        updates: divide a difference by the learning rate, the size of an update, if
+            the reference is smaller than that.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Rung:
 
 
 def _across(prefix: str) -> Callable[[Sides], Iterator[Pair]]:
-    """Pair Keras's arrays with PyTorch's of the same name."""
+    """Pair Keras's arrays with PyTorch's arrays of the same name."""
 
     def pairs(sides: Sides) -> Iterator[Pair]:
         pytorch, keras = (sides[arm] for arm in PAIR)
@@ -82,14 +82,14 @@ def _across(prefix: str) -> Callable[[Sides], Iterator[Pair]]:
 def _predictions(sides: Sides) -> Iterator[Pair]:
     """Pair the predicted classes of each epoch, without images whose best logits tie.
 
-    A tie is a distance that rounding can turn around; see `near_tie`.
+    Rounding can swap logits that tie; see `near_tie`.
     """
     for name, *logits in _across("validation logits/")(sides):
         if any(one is None or not np.isfinite(one).all() for one in logits):
             yield name, None, None
             continue
         clear = ~(near_tie(logits[0]) | near_tie(logits[1]))
-        # counted from 1, since a scaled difference needs a reference above 0
+        # Count classes from 1, since a scaled difference needs a reference above 0.
         values, reference = (one[clear].argmax(axis=1) + 1 for one in logits)
         yield name, values, reference
 
@@ -103,14 +103,14 @@ def _buffers(sides: Sides) -> Iterator[Pair]:
 
 
 def _checkpoints(sides: Sides) -> Iterator[Pair]:
-    """Pair the other side's logits with a side's own, both by its checkpoint."""
+    """Pair the logits of both sides that come from the same checkpoint."""
     for arm in PAIR:
         found = sides[arm]
         yield f"{arm}'s checkpoint", found.get("crossed logits"), found.get("saved")
 
 
 def _graphs(sides: Sides) -> Iterator[Pair]:
-    """Pair onnxruntime's logits with the framework's, and graph with graph."""
+    """Pair onnxruntime's logits with the framework's, and the two graphs' logits."""
     for arm in PAIR:
         found = sides[arm]
         yield f"{arm}'s graph", found.get("ONNX logits"), found.get("trained logits")
@@ -120,38 +120,51 @@ def _graphs(sides: Sides) -> Iterator[Pair]:
 RUNGS = (
     Rung("pixels", "{images} images", _across("pixels"), 0.0),
     Rung("normalised input", "{images} images", _across("normalised input"), 1e-6),
-    # An image is known by its mean, which rounding leaves alone and a shuffle does not.
+    # The means of the images show their order, and rounding hardly changes the means.
     Rung("order of the images", "first epoch", _across("order of the images"), 1e-5),
     Rung("augmented batch", "{images} images", _across("augmented batch"), 1e-4),
     Rung("dropout plan", "{images} images", _across("dropout plan"), 0.0),
-    # The worst of 63,000 elements of a block may be off by more than rounding leaves
-    # to the block as a whole; in float64 no element is.
+    # Rounding may change the worst of a block's 63,000 elements by more than it changes
+    # the block as a whole. In float64 every element agrees.
     Rung(
-        *(BACKBONE, "19 blocks, and pooled", _across(BACKBONE), 1e-5),
+        BACKBONE,
+        "19 blocks, and pooled",
+        _across(BACKBONE),
+        1e-5,
         by_norm=True,
         rounds=True,
     ),
     Rung(BACKBONE, "19 blocks, and pooled", _across(BACKBONE), 1e-10, exact=True),
     Rung("logits", "before training", _across("logits"), 1e-5, rounds=True),
-    # What rounding leaves of the logits comes through, in float32 now and then by more.
+    # In float32, the rounding of the logits can change the loss by more than the limit.
     Rung("loss", "cross-entropy of a batch", _across("loss"), 1e-6, exact=True),
     Rung(
-        *("head gradients", "{arrays} arrays", _across("head gradients"), 1e-5),
+        "head gradients",
+        "{arrays} arrays",
+        _across("head gradients"),
+        1e-5,
         rounds=True,
     ),
-    # In float32 a ReLU6 whose input is nearer to its kink than the rounding error may
-    # let a gradient pass on one side alone.
+    # In float32, rounding can move the input of a ReLU6 across its kink, so that only
+    # one side passes a gradient.
     Rung(NETWORK, "backbone unfrozen", _across(NETWORK), 1e-4, exact=True),
-    # Adam divides a gradient by its own size: one as small as its rounding error moves
-    # its weight by a share of the learning rate, on each side in its own way.
+    # Adam divides a gradient by its own size. A gradient as small as its rounding error
+    # therefore moves its weight by a share of the learning rate, differently on each
+    # side.
     Rung(STEP, "the head after it", _across(STEP), 1e-6, exact=True, updates=True),
     Rung(
-        *(FINE_TUNING, "all; batch norm learns", _across(FINE_TUNING), 1e-6),
+        FINE_TUNING,
+        "all; batch norm learns",
+        _across(FINE_TUNING),
+        1e-6,
         exact=True,
         updates=True,
     ),
     Rung(
-        *(SCHEDULE, "the head after it", _across(SCHEDULE), 1e-6),
+        SCHEDULE,
+        "the head after it",
+        _across(SCHEDULE),
+        1e-6,
         exact=True,
         updates=True,
     ),
@@ -169,7 +182,7 @@ RUNGS = (
 
 
 def ladder_arms(run: Run) -> dict[str, str]:
-    """Return the arm of each side: PyTorch, and the first of Keras's that ran."""
+    """Return the arm of each side: PyTorch, and the first Keras arm that ran."""
     arms = run.finished if run.options.train else run.options.arms
     keras = [arm for arm in arms if arm in BACKENDS]
     return {"pytorch": "pytorch", "keras": keras[0]} if keras else {}
@@ -177,13 +190,13 @@ def ladder_arms(run: Run) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Climbed:
-    """What one side brings to the comparison.
+    """Arrays and files of one side for the comparison.
 
     Attributes:
-        arrays: by precision.
-        checkpoint: of the trained classifier.
-        given: a file of all that the checkpoint holds and does; None where the
-            checkpoint is of no use, and the rung fails.
+        arrays: arrays of the rungs by precision.
+        checkpoint: checkpoint of the trained classifier.
+        given: file with the arrays and results of the checkpoint. It is None if the
+            checkpoint cannot be used, and the rung then fails.
     """
 
     arrays: dict[str, Arrays]
@@ -194,13 +207,12 @@ class Climbed:
 def climb(run: Run, processes: Processes) -> ParityRecord:
     """Let both sides compute every rung, in float32 and float64, and compare them.
 
-    The rungs above the training are those of the classifiers that the run has trained.
-    Where it has trained none, or others than the ladder compares, each side trains one
-    for the ladder. Where Keras's backend has no float64, the rungs that need it are not
-    judged.
+    The rungs after the training compare the classifiers that the run has trained. If it
+    has trained none with the ladder's settings, each side trains a classifier for the
+    ladder. If Keras's backend has no float64, the rungs that need it are not judged.
 
     Args:
-        processes: of both arms; what their earlier jobs have loaded is there already.
+        processes: the processes of both arms, which may have done earlier jobs.
     """
     arms = ladder_arms(run)
     climbed = together_by_name(
@@ -227,7 +239,7 @@ def climb(run: Run, processes: Processes) -> ParityRecord:
 
 
 def ladder_config(config: Config) -> Config:
-    """Return the ladder's settings: features, in float32, without augmentation."""
+    """Return the ladder's settings: training on features, float32, no augmentation."""
     changes = {"augment": False, "cache_features": True, "precision": "float32"}
     return config.model_copy(update=changes)
 
@@ -252,14 +264,14 @@ def _climb_side(run: Run, arm: str, processes: Processes) -> Climbed:
     side = arrays["float32"]
     side |= dict(np.load(scratch_of_training / "epochs.npz"))
     side["trained logits"] = np.load(scratch_of_training / "test_logits.npy")
-    if (logits := scratch_of_training / ONNX_LOGITS).is_file():  # or the rung fails
+    if (logits := scratch_of_training / ONNX_LOGITS).is_file():  # else the rung fails
         side["ONNX logits"] = np.load(logits)
     checkpoint = models / arm / f"best{SUFFIXES[side_of(arm)]}"
     given = None
     try:
         job = partial(_ask_for, run, process)
         given = give(checkpoint, run.data.folder, scratch, job)
-    except UserError as reason:  # without its arrays the rung fails
+    except UserError as reason:  # the rung fails, as it has no arrays
         run.display.say(str(reason), "red")
     return Climbed(arrays, checkpoint, given)
 
@@ -267,7 +279,7 @@ def _climb_side(run: Run, arm: str, processes: Processes) -> Climbed:
 def _trained(
     run: Run, arm: str, process: WorkerProcess, scratch: Path
 ) -> tuple[Path, Path]:
-    """Return the folders of arrays and models of the training that is compared."""
+    """Return the folders with the arrays and the models of the compared training."""
     config = run.options.config
     if arm in run.arms and config == ladder_config(config):
         return run.scratch / arm, run.options.output / "models"
@@ -292,7 +304,7 @@ def _trained(
 def _take_over(
     run: Run, taker: str, processes: Processes, giver: Climbed
 ) -> Conversion | None:
-    """Carry a side's trained classifier to the other framework."""
+    """Convert the trained classifier of one side for the other framework."""
     if giver.given is None:
         return None
     scratch = run.scratch / f"{taker}-ladder"
@@ -301,7 +313,7 @@ def _take_over(
 
 
 def _ask_for(run: Run, process: WorkerProcess, request: Request) -> dict:
-    """Let a process do its part of a conversion, on the device that it runs on."""
+    """Let a process do its part of a conversion on the run's device."""
     config = request.config.model_copy(update={"device": run.options.config.device})
     return process.do(
         request.model_copy(update={"config": config, "logits_only": True}),
@@ -311,18 +323,19 @@ def _ask_for(run: Run, process: WorkerProcess, request: Request) -> dict:
 
 
 def switches_of(run: Run, arm: str) -> tuple[str, ...]:
-    """Return the differences to leave in on one side, such as "D02"."""
+    """Return the differences to leave in for one arm, such as "D02"."""
     pairs = [switch.split(":") for switch in run.options.switches]
     return tuple(difference for side, difference in pairs if side == arm)
 
 
 def compare(sides: dict[str, Sides], learning_rate: float) -> ParityRecord:
-    """Compare what both sides computed, rung by rung.
+    """Compare the arrays of both sides, rung by rung.
+
+    Rungs that need float64 are judged only if both sides have it.
 
     Args:
-        sides: by precision and arm, the arrays of `bench.worker.parity`; as a third arm
-            of float32 `start`, the buffers before training. The rungs that need
-            float64 are not judged unless both sides have it.
+        sides: the arrays of `bench.worker.parity`, by precision and arm. In float32
+            there is a third entry `start` with the buffers before training.
         learning_rate: the size of an update.
     """
     rungs = []
@@ -341,12 +354,12 @@ def _all_float32(sides: dict[str, Sides]) -> dict[str, Sides]:
 
 @dataclass(frozen=True)
 class _Compared:
-    """Two arrays of one name: how far apart they are, and how far they may be."""
+    """Difference of two arrays of the same name, and its limit."""
 
     name: str
     worst: float  # max_scaled_diff
     norm: float  # relative_distance
-    judged: float  # one of the two
+    judged: float  # either `worst` or `norm`
     limit: float
 
     @property
@@ -367,7 +380,10 @@ def _compare_rung(
         worst, norm = comparable(scaled, *pair), comparable(relative_distance, *pair)
         found.append(
             _Compared(
-                *(name, worst, norm, norm if rung.by_norm else worst),
+                name=name,
+                worst=worst,
+                norm=norm,
+                judged=norm if rung.by_norm else worst,
                 limit=max(rung.tolerance, TIMES_ROUNDING * rounding),
             )
         )
@@ -390,22 +406,22 @@ def _compare_rung(
         measure="relative_distance" if rung.by_norm else "max_scaled_diff",
         tolerance=max(found, key=_share_of_limit).limit,
         allows_rounding=rung.rounds,
-        in_float32=_largest(rounded) if rounded else None,  # a side may lack them
+        in_float32=_largest(rounded) if rounded else None,  # a side may have no arrays
         first_failed=failed[0] if failed else None,
         passed=not failed,
     )
 
 
 def _share_of_limit(one: _Compared) -> float:
-    """Return which share of its limit the worst array uses."""
+    """Return the difference of an array as a share of its limit."""
     return one.judged / one.limit if one.limit else one.judged
 
 
 def _rounding(name: str, sides: dict[str, Sides], measure: Callable) -> float:
-    """Return what float32 does to an array: a side against itself in float64.
+    """Return the difference of an array between float32 and float64 on one side.
 
-    Of both sides the smaller one counts, so that a side that rounds more than it should
-    is not its own excuse; 0 where no side has both.
+    The smaller value of both sides counts, so that a side that rounds too much does not
+    raise its own limit. The result is 0 if no side has the array in both precisions.
     """
     found = []
     for arm in PAIR:
@@ -413,7 +429,7 @@ def _rounding(name: str, sides: dict[str, Sides], measure: Callable) -> float:
             sides[p].get(arm, {}).get(name) for p in ("float32", "float64")
         )
         if values is not None and exact is not None:
-            if len(values) == NUM_IMAGES != len(exact):  # float64 sees a few of them
+            if len(values) == NUM_IMAGES != len(exact):  # float64 uses fewer images
                 values = values[places_of_few()]
             found.append(comparable(measure, values, exact))
     return min(filter(np.isfinite, found), default=0.0)

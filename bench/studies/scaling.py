@@ -1,4 +1,4 @@
-"""What more images cost: the same training on 1, 2, 4, 8 and 10 times as many."""
+"""Measure time and memory of a training on 1, 2, 4, 8 and 10 times the images."""
 
 import shutil
 
@@ -15,10 +15,10 @@ MULTIPLES = (1, 2, 4, 8, 10)
 
 
 def measure_scaling(run: Run) -> None:
-    """Decode and train on more and more images; note time and memory.
+    """Decode and train on more and more images, and record time and memory.
 
-    Every image is a file of its own with its own place in a decode cache that is made
-    for this alone, so nothing is shared between the copies.
+    Every copy of an image is a separate file with its own place in a new decode cache,
+    so that the copies share nothing.
     """
     record = run.scaling = ScalingRecord()
     for multiple in MULTIPLES:
@@ -58,7 +58,7 @@ def measure_scaling(run: Run) -> None:
     for arm, points in record.by_arm.items():
         if not memory_growth(points):
             run.not_run.append(
-                f"growth of {arm}'s memory: it is read on Linux or a GPU, between a "
-                "quarter and the end of a pass that computes features, and that takes "
-                f"{MIN_PASS_IMAGES:,} images or more"
+                f"growth of {arm}'s memory: it is measured only on Linux or a GPU, and "
+                "only if a pass that computes features has enough images: its last "
+                f"three quarters need {MIN_PASS_IMAGES:,} images or more"
             )

@@ -1,7 +1,7 @@
-"""Speed-ups: versions of each program, from the usual one to the fastest.
+"""Measure speed-ups with versions of each program, from the usual to the fastest.
 
-The first version of each arm is the plain program, on image files. Each further one has
-one speed-up more.
+The first version of each arm is the plain program, which reads image files. Each
+further version has one speed-up more.
 """
 
 from dataclasses import dataclass, field
@@ -34,12 +34,12 @@ from shared.sampling import TIMING, stream
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a program, with all of its settings.
+    """Version of a program with all of its settings.
 
     Attributes:
-        changes: of the configuration.
-        keeps_memory: freed memory stays with the process, as everywhere else. [D21]
-        device: "cpu" or "cuda" where the version exists on that alone.
+        changes: changes of the configuration.
+        keeps_memory: whether freed memory stays with the process. [D21]
+        device: "cpu" or "cuda" if the version exists only there.
     """
 
     name: str
@@ -50,12 +50,12 @@ class Version:
 
     @property
     def sees_images(self) -> bool:
-        """Return whether it passes images in every epoch, not only for features."""
+        """Return whether every epoch passes images through the whole network."""
         return "division" in self.changes or "cache_features" in self.changes
 
 
 AUGMENTED = ", augmented"
-# What a version does not name is as here, whatever the user's own settings are.
+# Settings that a version does not change have these values, not the user's.
 DEFAULTS = {
     name: Config.model_fields[name].default
     for name in (
@@ -68,9 +68,9 @@ DEFAULTS = {
     )
 }
 USUAL = {"division": "plain"}
-FOLDED = {"cache_features": False}  # decoded images, each in every epoch
+FOLDED = {"cache_features": False}  # passes all decoded images in every epoch
 FROM_CACHE = FOLDED | {"fold_batch_norm": False}
-COMPILED = FOLDED | {"compile": True, "tf32": True}  # TF32 is of GPUs alone
+COMPILED = FOLDED | {"compile": True, "tf32": True}  # TF32 exists only on GPUs
 MIXED = {"precision": "bfloat16"}
 TF32 = Version(
     name="TF32", what="[D22]", changes=FOLDED | {"tf32": True}, device="cuda"
@@ -181,7 +181,7 @@ VERSIONS = {
 
 
 def measure_speedups(run: Run) -> None:
-    """Time every version in rounds, then train each once, to the best checkpoint."""
+    """Train every version once to the best checkpoint, then time it in rounds."""
     run.folders = link_images(run.data, run.scratch / "images")
     config = run.options.config
     record = run.speedups = SpeedupsRecord(epochs=config.epochs, seed=config.seed)
@@ -191,7 +191,7 @@ def measure_speedups(run: Run) -> None:
         if arm not in VERSIONS:
             run.miss(f"speed-ups of {arm}: it has no versions")
             continue
-        record.arms[arm] = []  # filled version by version, to be there if interrupted
+        record.arms[arm] = []  # is filled version by version, in case of Ctrl-C
         _train_versions(run, arm, record.arms[arm])
         _time_versions(run, arm, record)
         try:
@@ -202,7 +202,7 @@ def measure_speedups(run: Run) -> None:
 
 
 def _time_decoding(run: Run) -> float:
-    """Return the seconds that decoding all images into an empty cache takes."""
+    """Return the seconds for decoding all images into an empty cache."""
     start = now()
     prepare(
         str(run.data.source_folder),
@@ -216,7 +216,7 @@ def _time_decoding(run: Run) -> float:
 
 def _train_versions(run: Run, arm: str, versions: list[VersionRecord]) -> None:
     labels, device = run.data.splits["test"].labels, None
-    correct: list[np.ndarray] = []  # by version: which test images it gets right
+    correct: list[np.ndarray] = []  # whether each test image is correct, by version
     for version in VERSIONS[arm]:
         if version.device and device and version.device != _kind(device):
             what = f"speed-ups of {arm}: {version.name}"
@@ -249,7 +249,7 @@ def _train_versions(run: Run, arm: str, versions: list[VersionRecord]) -> None:
 
 
 def _judge_accuracies(versions: list[VersionRecord], correct: list[np.ndarray]) -> None:
-    """Compare each version with the one before; all versions are judged together."""
+    """Compare each version with the previous version; all are judged together."""
     pairs = pairwise(correct)
     family = [accuracy_difference(this, before) for before, this in pairs]
     for version, found in zip(versions[1:], decide(family), strict=True):
@@ -265,16 +265,16 @@ def _kind(device: str) -> str:
 
 
 def _time_versions(run: Run, arm: str, record: SpeedupsRecord) -> None:
-    """Measure images a second of each version, and its gain over the version before.
+    """Measure images/s of each version, and its gain over the previous version.
 
-    Versions that see images in every epoch are timed with augmentation too.
+    Versions that see images in every epoch are also timed with augmentation.
     """
     config = run.options.config
     versions = {version.name: version for version in VERSIONS[arm]}
     few = link_images(shorten(run.data), run.scratch / f"{arm}-few")
     images: dict[str, int] = {}
 
-    # A dozen versions at once may not fit into memory: none lets others have a turn.
+    # A dozen versions may not fit into memory at once, so they do not take turns.
     def measure(name: str, number: int, _take_turn: TakeTurn) -> Phases:
         rounds = config.timing_rounds
         run.display.say(f"speed-up round {number}/{rounds}: {arm}, {name}")
@@ -296,10 +296,10 @@ def _time_versions(run: Run, arm: str, record: SpeedupsRecord) -> None:
     names = [version.name for version in record.arms[arm]]
     names += [n + AUGMENTED for n in names if versions[n].sees_images]
     random, measured = stream(config.seed, TIMING), Measured()
-    record.order[arm] = measured.order  # the list itself, which is still filled
+    record.order[arm] = measured.order  # the same list, which later rounds extend
     try:
         measure_in_rounds(measured, names, config.timing_rounds, random, measure, miss)
-    finally:  # what an interrupted run has found is worth keeping
+    finally:  # keep the samples of an interrupted run
         rounds = {n: phases.get("epoch", {}) for n, phases in measured.samples.items()}
         _summarise(record.arms[arm], rounds, images)
 
@@ -307,7 +307,7 @@ def _time_versions(run: Run, arm: str, record: SpeedupsRecord) -> None:
 def _summarise(
     versions: list[VersionRecord], rounds: dict[str, Rounds], images: dict[str, int]
 ) -> None:
-    """Fill in the rates of all versions, and their gains, judged together."""
+    """Fill in the rates and the gains of all versions. Gains are judged together."""
     for version in versions:
         if found := rounds.get(version.name):
             version.epoch = summarise(found, images[version.name])
@@ -323,9 +323,10 @@ def _summarise(
 
 
 def _floor(run: Run, arm: str) -> dict[str, float]:
-    """Return the seconds to start and to pass the images once at onnxruntime's rate.
+    """Return the seconds to start and to pass all images once through onnxruntime.
 
-    By arm; empty on a GPU, which onnxruntime does not use here.
+    The result has one entry for the arm. It is empty on a GPU, which onnxruntime does
+    not use here.
     """
     run.display.say(f"speed-ups: {arm}, floor")
     config = run.options.config.model_copy(update=DEFAULTS)

@@ -21,15 +21,16 @@ def time_arms(
     thorough: bool,
     arm_of: Callable[[str], str] = lambda name: name,
 ) -> None:
-    """Take samples into `run.measured`, and how they were taken into `run.timing`.
+    """Store samples in `run.measured`, and the conditions of timing in `run.timing`.
 
-    Cold phases are taken by processes that are alone on the machine. A short timing
-    takes its steady steps in the same processes; a thorough one in processes that are
-    there at the same time and work in turns.
+    Cold phases are timed in processes that are alone on the machine. A short timing
+    takes the steady steps in the same processes. A thorough timing takes them in
+    processes that run at the same time and work in turns.
 
     Args:
-        names: what to time, in processes of the arm that `arm_of` names.
-        thorough: the longer phases too: passes over images, files, onnxruntime.
+        names: names of the processes to time; each runs the arm that `arm_of` returns.
+        thorough: also time the longer phases: passes over images, writing files, and
+            onnxruntime.
     """
     config = run.options.config
     rounds, state = config.timing_rounds, describe_state()
@@ -40,7 +41,7 @@ def time_arms(
         before=state,
         after=state,
     )
-    timing.order = run.measured.order  # the list itself, which is still filled
+    timing.order = run.measured.order  # the same list, which later rounds extend
 
     def measure(
         job: str, name: str, number: int, take_turn: TakeTurn = lambda: None
@@ -65,7 +66,8 @@ def time_arms(
     def miss(name: str, number: int, reason: ArmFailed) -> None:
         run.miss(f"timing round {number} of {name}: {reason}")
 
-    # Passes of the plain division read files: as many as the matched one's images.
+    # The plain division reads files in its passes. They get the same share of images as
+    # the passes of the matched division.
     inputs = run.inputs
     if run.folders:
         few = link_images(shorten(run.data), run.scratch / "timing-images")
@@ -78,7 +80,7 @@ def time_arms(
 
 
 def _larger(one: MemoryRecord, other: MemoryRecord | None) -> MemoryRecord:
-    """Return the larger of each peak; None where neither has one."""
+    """Return the larger value of each peak, or None if neither record has a value."""
     peaks = [one.model_dump(), other.model_dump() if other else {}]
     names = MemoryRecord.model_fields
     known = {n: [p[n] for p in peaks if p.get(n) is not None] for n in names}

@@ -1,4 +1,4 @@
-"""What the arms took, phase by phase, and the first one's times over the others'."""
+"""Time the arms phase by phase, and compare the first arm with the other arms."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ from bench.studies.time_arms import time_arms
 
 
 def measure_times(run: Run, thorough: bool = False) -> None:
-    """Time the phases of every arm that was trained, or of all where none was.
+    """Time the phases of every arm that was trained, or of all arms without training.
 
     Args:
-        thorough: the longer phases too: passes over images, files, onnxruntime.
+        thorough: see `time_arms`.
     """
     if run.options.config.timing_rounds == 0:
         run.not_run.append("timing: it was not asked for")
@@ -22,7 +22,7 @@ def measure_times(run: Run, thorough: bool = False) -> None:
     names = run.finished if run.options.train else run.options.arms
     try:
         time_arms(run, names, thorough)
-    finally:  # what an interrupted run has found is worth keeping
+    finally:  # keep the samples of an interrupted run
         _summarise(run, names)
 
 
@@ -45,8 +45,8 @@ def _compare(run: Run, names: tuple[str, str]) -> None:
     devices = [run.arms[name].device for name in names]
     if devices[0] != devices[1]:
         run.not_run.append(
-            f"ratios of times: {names[0]} ran on {devices[0]}, {names[1]} on "
-            f"{devices[1]}, so they would compare devices and not frameworks"
+            f"ratios of times: {names[0]} ran on {devices[0]} and {names[1]} on "
+            f"{devices[1]}, so ratios would compare devices and not frameworks"
         )
     elif not (ratios := compare_timing(names, run.measured.samples)):
         run.not_run.append(

@@ -1,1 +1,1 @@
-"""The worker process, the only part of `bench` that loads a framework."""
+"""Code of the worker process, the only part of `bench` that loads a framework."""

@@ -1,9 +1,9 @@
-"""The jobs of one arm, in a process of its own: `python -m bench.worker`.
+"""Do the jobs of one arm in a separate process: `python -m bench.worker`.
 
-The only part of `bench` that loads a framework, and never both of the pair; Keras may
-load TensorFlow beside another backend. Each line of standard input is the path of a
-request, or, if empty, a turn for the job that runs. Progress goes to standard output as
-one JSON object a line; the result is a file, written whole.
+A worker loads PyTorch or Keras, never both; Keras on another backend may still load
+TensorFlow. Each line of standard input is the path of a request. An empty line grants
+a turn to the running job. Progress goes to standard output, one JSON object per line.
+The result is a file, which is written atomically.
 """
 
 import json
@@ -29,16 +29,29 @@ from shared.files import write_atomically
 JOBS: dict[str, Callable[..., dict]] = {
     job.__name__: job
     for job in (
-        *(train, export_trained, export_checkpoint, hand_over, take_over, read_pth),
-        *(time_cold, time_briefly, time_steady, probe),
-        *(load, climb_ladder, probe_differences, probe_alone),
-        *(compute_features, train_heads, time_epoch),
+        train,
+        export_trained,
+        export_checkpoint,
+        hand_over,
+        take_over,
+        read_pth,
+        time_cold,
+        time_briefly,
+        time_steady,
+        probe,
+        load,
+        climb_ladder,
+        probe_differences,
+        probe_alone,
+        compute_features,
+        train_heads,
+        time_epoch,
     )
 }
 
 
 def _do(request: Request) -> None:
-    """Do the job of a request; the result file tells how it ended."""
+    """Do the job of a request, and write its result or its failure into a file."""
     with ExitStack() as left_in:
         try:
             result = JOBS[request.job](Worker(request, left_in))
@@ -51,7 +64,7 @@ def _do(request: Request) -> None:
 
 
 def main() -> None:
-    """Do one job after the other, as the runner asks for them."""
+    """Do the jobs that the runner requests, one after the other."""
     open_channel()
     for path in follow_requests():
         _do(TypeAdapter(AnyRequest).validate_json(path.read_bytes()))

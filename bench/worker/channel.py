@@ -1,4 +1,4 @@
-"""How a worker and the runner talk: requests and turns come in, events go out."""
+"""Communicate with the runner: receive requests and turns, and send events."""
 
 import json
 import os
@@ -10,12 +10,12 @@ from queue import SimpleQueue
 
 _events = sys.stdout
 _requests: SimpleQueue[Path] = SimpleQueue()
-_turns = threading.Semaphore(0)  # that the runner has given and nobody has taken
+_turns = threading.Semaphore(0)  # turns that were granted and not yet used
 _idle = threading.Event()
 
 
 def emit(event: str, **values: object) -> None:
-    """Tell the runner something, as one line."""
+    """Send an event to the runner as one line of JSON."""
     print(json.dumps({"event": event, **values}), file=_events, flush=True)
 
 
@@ -25,16 +25,16 @@ def on_batch(done: int, total: int) -> None:
 
 
 def open_channel() -> None:
-    """Keep standard output for events, and listen to the runner."""
+    """Reserve standard output for events, and start listening to the runner."""
     global _events
     _events = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no event
+    os.dup2(2, 1)  # text that libraries print goes to standard error
     _idle.set()
     threading.Thread(target=_listen_to_runner, daemon=True).start()
 
 
 def follow_requests() -> Iterator[Path]:
-    """Return the files of the requests; asking for the next one ends a job."""
+    """Yield the files of the requests. Asking for the next request ends a job."""
     while True:
         path = _requests.get()
         _idle.clear()
@@ -44,15 +44,15 @@ def follow_requests() -> Iterator[Path]:
 
 
 def wait_for_turn() -> None:
-    """Let other workers go first, and come back when the runner says so."""
+    """Let other workers go first, and return when the runner grants a turn."""
     emit("turn")
     _turns.acquire()
 
 
 def _listen_to_runner() -> None:
-    """Pass on requests and turns; exit at the end of input: the runner is gone."""
+    """Receive requests and turns. End of input means that the runner has died: exit."""
     line = b""
-    # sys.stdin would be locked while it reads, and a forked loader could not close it.
+    # Reading sys.stdin would lock it, and a forked loader process could not close it.
     while byte := os.read(0, 1):
         if byte != b"\n":
             line += byte

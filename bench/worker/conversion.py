@@ -1,6 +1,6 @@
-"""What each side does in a conversion, each in a worker of its own.
+"""Jobs of a conversion, each in a worker of its side.
 
-The arrays travel as one .npz file in torchvision's names and layout.
+One .npz file carries the arrays to the other side, in torchvision's names and layout.
 """
 
 from pathlib import Path
@@ -22,14 +22,14 @@ NUM_IMAGES = 32
 
 
 def hand_over(worker: Worker[HandOver]) -> dict:
-    """Load this side's checkpoint and store all that it holds and does."""
+    """Load a checkpoint of this side, and store its arrays and results."""
     with worker.stage("convert"):
         found = _examine(worker, worker.program, worker.request.checkpoint)
     return {"arrays": worker.store("arrays", found)}
 
 
 def take_over(worker: Worker[TakeOver]) -> dict:
-    """Write the other side's arrays as a checkpoint, and examine what was written."""
+    """Write the other side's arrays as a checkpoint, and examine this checkpoint."""
     request, side = worker.request, worker.side
     record = read_record(request.checkpoint)
     description = as_matched(record.description)
@@ -52,12 +52,12 @@ def take_over(worker: Worker[TakeOver]) -> dict:
 def _examine(
     worker: Worker, program: Program, path: Path, features: np.ndarray | None = None
 ) -> Arrays:
-    """Return a checkpoint's arrays and logits, and the head one step later.
+    """Return the arrays and logits of a checkpoint, and its head after one more step.
 
     Args:
-        program: of the division that the checkpoint belongs to.
-        features: what to take the step on, None for this side's own: the heads are to
-            learn from the same.
+        program: program of the division that the checkpoint belongs to.
+        features: features for the step, so that both sides learn from the same values.
+            None means that this side computes the features.
     """
     side = worker.side
     model, description = program.load_checkpoint(path)
@@ -81,7 +81,7 @@ def _examine(
 
 
 def _only_batch(side: Side, sample: Split, description: Description) -> np.ndarray:
-    """Return the sample's images, normalised, in this side's layout."""
+    """Return the normalised images of the sample in the layout of this side."""
     images, _ = next(iter(side.dataset.make_loader(sample, description)))
     return np.asarray(images)
 
@@ -94,10 +94,10 @@ def _take_step(
     features: np.ndarray,
 ) -> Arrays:
     """Return the head after one more training step."""
-    # Any labels will do for a step, and the images may be of other classes.
+    # The labels are arbitrary, since the images may have other classes.
     labels = np.arange(len(features)) % len(description.classes)
     model = side.model.build_model(arrays, description)
-    num_steps = 2 * (int(state["step"]) + 1)  # the middle of a schedule
+    num_steps = 2 * (int(state["step"]) + 1)  # so the step is in the middle
     train_step = side.steps.make_train_step(
         model, description.config, num_steps, state, on_features=True
     )

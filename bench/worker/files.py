@@ -1,4 +1,4 @@
-"""The jobs that read and write files, and those that only try the arm."""
+"""Jobs that read and write files, and jobs that only test the arm."""
 
 from bench.processes.request import (
     ExportCheckpoint,
@@ -23,7 +23,7 @@ def export_trained(worker: Worker[ExportTrained]) -> dict:
 
 
 def export_checkpoint(worker: Worker[ExportCheckpoint]) -> dict:
-    """Export a checkpoint of either side with this side's exporter."""
+    """Export a checkpoint of either side with the exporter of this side."""
     request, side = worker.request, worker.side
     with worker.stage("build"):
         if request.checkpoint.name.endswith(worker.program.suffix):
@@ -38,7 +38,7 @@ def export_checkpoint(worker: Worker[ExportCheckpoint]) -> dict:
 
 
 def read_pth(worker: Worker[ReadPth]) -> dict:
-    """Keep the arrays of a torchvision .pth file, which only PyTorch can read."""
+    """Store the arrays of a torchvision .pth file, which only PyTorch can read."""
     import torch
 
     from shared.model.weights import make_weights, save_weights
@@ -46,11 +46,11 @@ def read_pth(worker: Worker[ReadPth]) -> dict:
     source = worker.request.weights
     try:
         state = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler meets
+    except Exception as error:  # torch passes on any exception of its unpickler
         first_line = str(error).strip().splitlines()[0]
         raise UserError(
-            f"--weights {source}: not a state dict that PyTorch can load safely "
-            f"({first_line})."
+            f"--weights {source}: this is not a state dict that PyTorch can load "
+            f"safely ({first_line})."
         ) from error
     arrays = {
         name: value.numpy() for name, value in state.items() if hasattr(value, "numpy")
@@ -61,12 +61,12 @@ def read_pth(worker: Worker[ReadPth]) -> dict:
 
 
 def load(worker: Worker[Request]) -> dict:
-    """Prove that the framework loads, and return what it runs on."""
+    """Show that the framework loads, and return its device and number of threads."""
     return {"device": worker.device, "threads": worker.side.device.num_threads()}
 
 
 def probe(worker: Worker[Probe]) -> dict:
-    """Prove that the arm finds its device, the images and what is switched on."""
+    """Show that the arm finds its device, the images and its switches."""
     data = open_cached(worker.request.inputs.data)
     description, _ = worker.describe(data)
     for split in data.splits:

@@ -1,7 +1,7 @@
-"""What one side runs for the ablations: features, and heads trained on them.
+"""Jobs for the ablations: compute features, and train heads on them.
 
-A difference that changes features alone is studied with heads that PyTorch trains: the
-parity ladder shows that both sides train the same ones, and PyTorch's take less time.
+If a difference changes only the features, PyTorch trains the heads. The parity ladder
+shows that both sides train the same heads, and PyTorch needs less time.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -22,7 +22,7 @@ SPLITS = ("train", "validation", "test")
 
 
 class Study:
-    """One side with its data set and weights, and the configuration of each run."""
+    """One side with its data set and weights, to make the runs of the ablations."""
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
@@ -31,7 +31,7 @@ class Study:
         self.weights = read_weights(worker.request.inputs.weights)
 
     def describe(self, changes: dict, seed: int | None = None) -> Description:
-        """Describe a run with these changes of its settings, and seed the framework."""
+        """Return the description of a run with these changes; seed the framework."""
         if seed is not None:
             changes = changes | {"seed": seed}
         config = self.worker.config.model_copy(update=changes)
@@ -44,12 +44,12 @@ class Study:
         )
 
     def build(self, description: Description):
-        """Build the classifier as it is before training."""
+        """Build the untrained classifier."""
         head = initial_head(description.config, len(description.classes))
         return self.side.model.build_model(self.weights.arrays | head, description)
 
     def switched(self, task: Task) -> AbstractContextManager:
-        """Leave the difference of a task in, until the end of the `with` block."""
+        """Leave in the difference of a task until the end of the `with` block."""
         if task.switch is None:
             return nullcontext()
         return self.side.switches.switched_on(task.switch)
@@ -94,8 +94,8 @@ def _features(study: Study, task: Task, name: str) -> np.ndarray:
 def _read_again(study: Study, difference: str, name: str) -> Split:
     """Return the split with its files decoded and resized in the framework's own way.
 
-    Files that are no upright colour JPEG stay as they are: they would differ by more
-    than this one difference.
+    Only upright colour JPEG files are read again. Other files would differ by more than
+    this one difference.
     """
     split = study.data.splits[name]
     read = study.side.switches.READERS[difference]
@@ -109,7 +109,7 @@ def _read_again(study: Study, difference: str, name: str) -> Split:
 
 
 def train_heads(worker: Worker[DoTasks]) -> dict:
-    """Train a head for each task and seed; return the figures of every epoch."""
+    """Train a head for each task and seed, and return the scores of every epoch."""
     study = Study(worker)
     runs: dict[str, list] = {}
     for task in worker.request.tasks:
@@ -140,7 +140,7 @@ def _train_head(study: Study, task: Task, seed: int) -> list[dict]:
             loaders["train"],
             loaders["validation"],
             description,
-            folder=None,  # nobody reads the checkpoints of a hundred runs
+            folder=None,  # the checkpoints are not needed
             on_epoch=keep,
         )
     return epochs

@@ -1,4 +1,4 @@
-"""What every job of a worker gets: its side, its device and its stages."""
+"""The side, the device and the stages, which every job of a worker uses."""
 
 import time
 from contextlib import ExitStack
@@ -22,13 +22,13 @@ R = TypeVar("R", bound=Request, covariant=True)
 
 
 class Worker(Generic[R]):
-    """The arm's package, the stages timed so far, and what every job needs."""
+    """Context of one job: the arm's package, its device, and the timed stages."""
 
     def __init__(self, request: R, left_in: ExitStack) -> None:
         """Import the side, set up its device, and leave in the request's differences.
 
         Args:
-            left_in: takes the switches, to the end of the job.
+            left_in: the stack that keeps the switches on until the end of the job.
         """
         self.request = request
         self.config = request.config
@@ -49,16 +49,16 @@ class Worker(Generic[R]):
             left_in.enter_context(self.side.switches.switched_on(difference))
 
     def stage(self, name: str):
-        """Time a block under `name`, and say that it begins."""
+        """Tell the runner that a stage begins, and return a context that times it."""
         self.announce(name)
         return self.stages.measure(name)
 
     def announce(self, name: str) -> None:
-        """Say what begins."""
+        """Tell the runner that a stage begins."""
         emit("stage", name=name)
 
     def take_turn(self) -> None:
-        """Pause for as long as the runner lets other workers go first."""
+        """Pause while the runner lets other workers go first."""
         wait_for_turn()
 
     def memory(self) -> MemoryRecord:
@@ -78,7 +78,7 @@ class Worker(Generic[R]):
     def describe(
         self: "Worker[InputsRequest]", data: ImageData
     ) -> tuple[Description, Arrays]:
-        """Return the description of the classifier to train, and its first values."""
+        """Return the description of the classifier to train, and its initial arrays."""
         weights = read_weights(self.request.inputs.weights)
         description = Description(
             config=self.config,
@@ -92,9 +92,9 @@ class Worker(Generic[R]):
     def make_feature_loaders(
         self, model, splits: dict[str, Split], description: Description
     ) -> tuple:
-        """Compute the features once; return loaders for training and validation.
+        """Compute the features once, and return loaders for training and validation.
 
-        They stay in the scratch folder, where the runner compares those of the arms.
+        The features stay in the scratch folder, where the runner compares the arms.
         """
         side, loaders = self.side, []
         backbone = side.model.fold_batch_norm(model)

@@ -1,4 +1,4 @@
-"""How much memory a process has to itself, and whether it grows during a pass."""
+"""Measure the memory of this process, and its growth during a pass over images."""
 
 import os
 import re
@@ -16,13 +16,11 @@ STATM = Path("/proc/self/statm")
 
 
 def read_private_mib() -> float | None:
-    """Return the resident memory of this process that belongs to no file, MiB.
+    """Return the resident memory of this process without mapped files, in MiB.
 
-    Mapped files count as resident too, but the kernel drops their pages when another
-    process needs the room, so they are no need of the program's.
-
-    Returns:
-        MiB; None where the system does not tell.
+    The kernel can drop the pages of mapped files when another process needs memory, so
+    the program does not depend on them. The result is None if the system does not
+    report it.
     """
     if not STATM.is_file():
         return None
@@ -31,10 +29,10 @@ def read_private_mib() -> float | None:
 
 
 class PrivateMemory:
-    """Watches the private memory of this process in a thread.
+    """Thread that watches the private memory of this process.
 
     Attributes:
-        peak_mib: the most seen so far; None where the system does not tell.
+        peak_mib: the largest value so far; None if the system does not report it.
     """
 
     def __init__(self) -> None:
@@ -50,11 +48,12 @@ class PrivateMemory:
 
 
 class PassWatch:
-    """A batch callback that reads memory after a quarter of a pass and at its end.
+    """Batch callback that reads memory after a quarter of a pass and at its end.
 
-    The first batches allocate what all of them use; what comes after a quarter of the
-    pass grows with the number of images. The end is that of the last whole batch: for a
-    smaller one behind it, Keras would trace the network again and take new buffers.
+    The first batches allocate memory that all batches use. Memory that is added after
+    the first quarter grows with the number of images. The second reading comes before
+    the last batch, since Keras would trace the network again for a smaller batch and
+    allocate new buffers.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class PassWatch:
         self._on_batch(done, total)
 
     def record(self) -> PassMemory | None:
-        """Return the readings, or None if the pass was too short or did not end."""
+        """Return the readings, or None if the pass was too short or is not finished."""
         if len(self._readings) < 2:
             return None
         first, last = self._readings
@@ -87,8 +86,9 @@ class PassWatch:
 
 
 def peak_rss_mib() -> float:
-    """Return the largest resident memory of this process so far, MiB."""
-    # Where there is none, getrusage() tells our parent's peak if that was higher.
+    """Return the largest resident memory of this process so far, in MiB."""
+    # Without this file, getrusage() is used, which returns the parent's peak if that
+    # was higher.
     status = Path("/proc/self/status")
     if status.is_file() and (
         peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())

@@ -1,4 +1,4 @@
-"""What one side computes for each rung of the parity ladder, in its worker."""
+"""Compute the arrays of one side for the rungs of the parity ladder."""
 
 import numpy as np
 
@@ -13,16 +13,16 @@ from shared.metrics import EpochRecord
 from shared.model.checkpoints import Description
 from shared.model.weights import Arrays
 
-DECAY = 0.01  # of the rung for AdamW, whatever the run's own is
-LARGE_EPSILON = 1e-4  # of Adam, where gradients may be nothing but rounding
+DECAY = 0.01  # weight decay of the rung for AdamW
+LARGE_EPSILON = 1e-4  # Adam's epsilon if some gradients are only rounding errors
 
 
 class Climber:
-    """One side, its untrained classifier, and the images that rungs look at.
+    """One side with its untrained classifier and the images for the rungs.
 
     Attributes:
         sample: images that pass through the network; in float64 the same as `few`.
-        few: images to learn from; in both precisions the same ones.
+        few: images for updates, the same in both precisions.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Climber:
         self._model = None
 
     def build(self):
-        """Return the classifier as it is before training."""
+        """Return the untrained classifier."""
         if self._model is None:
             self._model = self.side.model.build_model(self.arrays, self.description)
         else:
@@ -56,29 +56,29 @@ class Climber:
         return self.description.model_copy(update={"config": config})
 
     def images(self, split: Split, description: Description) -> np.ndarray:
-        """Return a split's images in this side's layout, as prediction sees them."""
+        """Return the images of a split for prediction, in the layout of this side."""
         loader = self.side.dataset.make_loader(split, description)
         return np.concatenate([images for images, _ in _batches(loader)])
 
     def training_batch(self, split: Split, description: Description) -> tuple:
-        """Return ((images, kept), labels) of a split as the first epoch has them."""
+        """Return ((images, kept), labels) of a split as in the first epoch."""
         loader = self.side.dataset.make_loader(split, description, training=True)
         inputs, labels = zip(*_batches(loader), strict=True)
         images, kept = zip(*inputs, strict=True)
         return (np.concatenate(images), np.concatenate(kept)), np.concatenate(labels)
 
     def head(self, model, rung: str) -> Arrays:
-        """Return the head's arrays, named for a rung."""
+        """Return the head's arrays with names that begin with the rung."""
         return name_head(self.side, model, rung)
 
 
 def _batches(loader) -> list:
-    """Return every batch of a loader, which in Keras has a length but no end."""
+    """Return every batch of a loader; Keras's loader has a length but never ends."""
     return [batch for _, batch in zip(range(len(loader)), loader, strict=False)]
 
 
 def name_head(side: Side, model, rung: str) -> Arrays:
-    """Return the arrays of a model's head, named for a rung."""
+    """Return the arrays of a model's head with names that begin with the rung."""
     arrays = side.weights.read_arrays(model)
     return {f"{rung}/{n}": a for n, a in arrays.items() if n.startswith("head.")}
 
@@ -87,7 +87,7 @@ def climb(climber: Climber, exact_rungs: bool) -> Arrays:
     """Return every array that the ladder compares before training, by rung and name.
 
     Args:
-        exact_rungs: the updates too, which are judged in float64 where a side has it.
+        exact_rungs: also make the updates, which are judged in float64 if possible.
     """
     parts = [see_inputs, run_forward, take_gradients]
     if exact_rungs:
@@ -107,7 +107,7 @@ def see_inputs(climber: Climber) -> Arrays:
         "pixels": climber.sample.images,
         "normalised input": _channels_last(climber, plain),
         "order of the images": shuffled.mean(axis=(1, 2, 3)),
-        # as shares of the range of pixel values, so that the tolerance is one too
+        # Undo the normalisation, so that the tolerance is a share of the pixel range.
         "augmented batch": _channels_last(climber, moved) * std + mean,
         "dropout plan": kept,
     }
@@ -128,9 +128,10 @@ def run_forward(climber: Climber) -> Arrays:
 
 
 def take_gradients(climber: Climber) -> Arrays:
-    """Return one batch's loss, and its gradients with and without a frozen backbone.
+    """Return the loss and the gradients of a batch, and the buffers of batch norm.
 
-    And batch norm's buffers after the frozen pass.
+    The gradients are computed with a frozen and with a trainable backbone. The buffers
+    are read after the pass with the frozen backbone.
     """
     model = climber.build()
     batch = climber.training_batch(climber.few, climber.description)
@@ -157,8 +158,9 @@ def take_one_step(climber: Climber) -> Arrays:
 def fine_tune(climber: Climber) -> Arrays:
     """Return the whole network after one update in which batch norm learns too.
 
-    Some biases have no gradient but rounding errors of 1e-14. Divided by their size,
-    but for Adam's epsilon, they would differ on each side by a share of the update.
+    The gradients of some biases are only rounding errors of 1e-14. Adam divides them by
+    their own size, so that without a larger epsilon the updates of the two sides would
+    differ.
     """
     model = climber.build()
     climber.side.model.set_backbone_trainable(model, True, batch_norm_learns=True)
@@ -177,7 +179,7 @@ def train_with_schedule(climber: Climber) -> Arrays:
     step = climber.side.steps.make_train_step(
         model, changed.config, num_steps, on_features=True
     )
-    for epoch in range(1, num_steps + 1):  # a batch each, with masks of its own
+    for epoch in range(1, num_steps + 1):  # an epoch has one batch
         kept = plan_dropout(changed.config, len(few.labels), epoch, range(NUM_FEW))
         step((features, kept), few.labels)
     return climber.head(model, "AdamW, cosine schedule")
@@ -190,17 +192,18 @@ def _step(climber: Climber, model, **changes: object) -> None:
 
 
 def _channels_last(climber: Climber, images: np.ndarray) -> np.ndarray:
-    """Bring images in this side's layout to (N, H, W, 3). [D04]"""
+    """Convert images from this side's layout to (N, H, W, 3). [D04]"""
     if climber.side.export.LAYOUT == "NCHW":
         return images.transpose(0, 2, 3, 1)
     return images
 
 
 class EpochLog:
-    """Keeps what the ladder compares of a training: its losses, logits, and some heads.
+    """Log of the losses, logits and some heads of a training, for the ladder.
 
     Attributes:
-        arrays: by rung and name; heads after one, half of, and all epochs.
+        arrays: arrays by rung and name. There are heads after one epoch, after half the
+            epochs and after all epochs.
     """
 
     def __init__(self, side: Side, model, epochs: int, steps: int) -> None:
@@ -211,7 +214,7 @@ class EpochLog:
         self._marks["all epochs"] = epochs
 
     def __call__(self, record: EpochRecord, validation_logits: np.ndarray) -> None:
-        """Keep an epoch's figures; training calls this at the end of each epoch."""
+        """Keep the arrays of an epoch. The training calls this after each epoch."""
         epoch = f"epoch {record.epoch}, step {record.epoch * self._steps}"
         losses = [record.train_loss, record.validation_loss]
         self.arrays[f"epoch losses/{epoch}"] = np.array(losses)

@@ -1,4 +1,4 @@
-"""The worker's job for the ledger: run one side's probes and store their arrays."""
+"""Jobs for the ledger: run the probes of one side and store their arrays."""
 
 import importlib
 from collections.abc import Callable
@@ -16,18 +16,18 @@ from shared.data.subsets import spread
 from shared.model.weights import Arrays
 from shared.sample import Sample
 
-NUM_IMAGES = 69  # two whole batches of 32 and a rest of 5
+NUM_IMAGES = 69  # two whole batches of 32, and a last batch of 5
 NUM_PHOTOS = 12
 FREED_MEMORY, DEPTHWISE = "D21", "D35"
 CHILD_LIMIT_S = 600
 
 
 def probe_differences(worker: Worker[ProbeDifferences]) -> dict:
-    """Store what this side does by itself at each difference that the request names."""
+    """Store the arrays of this side for each difference that the request names."""
     sample, probes = _make_sample(worker), _import_probes(worker.request)
     found: Arrays = {}
     for difference in worker.request.differences or tuple(probes):
-        if difference not in probes:  # it changes time alone
+        if difference not in probes:  # it changes only the time
             continue
         with worker.stage(f"probe {difference}"):
             if difference == DEPTHWISE and worker.request.arm == "keras":
@@ -41,19 +41,19 @@ def probe_differences(worker: Worker[ProbeDifferences]) -> dict:
 
 
 def probe_alone(worker: Worker[ProbeDifferences]) -> dict:
-    """Store the arrays of one difference, in a process started for it."""
+    """Store the arrays of one difference. The job has a process of its own."""
     (difference,) = worker.request.differences
     probe = _import_probes(worker.request)[difference]
     return {"path": worker.store("probes", probe(_make_sample(worker)))}
 
 
 def _import_probes(request: Request) -> dict[str, Callable[[Sample], Arrays]]:
-    """Import the probes here alone, so that no timed job waits for their imports."""
+    """Import the probes only when they are needed, so that timed jobs do not wait."""
     return importlib.import_module(f"{ARMS[request.arm]}.differences.probes").PROBES
 
 
 def _add_glibc(request: Request, arrays: Arrays) -> Arrays:
-    """Add the arrays of a process in which glibc's malloc is left alone."""
+    """Add the arrays of a process that uses the defaults of glibc's malloc."""
     if not GLIBC:
         return {}
     found = _probe_in_child(request, FREED_MEMORY, GLIBC)
@@ -61,7 +61,7 @@ def _add_glibc(request: Request, arrays: Arrays) -> Arrays:
 
 
 def _probe_on_jax(request: Request) -> Arrays:
-    """Return the arrays of a process with Keras on JAX, on the CPU."""
+    """Return the arrays of a process that runs Keras on JAX, on the CPU."""
     if not find_spec("jax"):
         return {}
     config = request.config.model_copy(update={"device": "cpu"})

@@ -1,7 +1,6 @@
-"""The two divisions: which functions of a side train, and on what.
+"""The programs of the two divisions, with the same methods for both.
 
-Both classes have the same methods. Each division is a package of its side; nothing of
-one of them asks which division it is in.
+Each division has its own modules on each side, and no module asks for the division.
 """
 
 import io
@@ -23,11 +22,11 @@ from shared.model.checkpoints import Description, read_description, write_descri
 from shared.model.weights import Arrays, Scaling, initial_head
 from shared.program import read_history
 
-OnEpoch = Callable[..., None]  # gets an epoch's record, and in one division its logits
+OnEpoch = Callable[..., None]  # gets a record, and in the matched division logits
 
 
 class MatchedProgram:
-    """The same program on both sides, on the same decoded images."""
+    """Matched program, which is the same on both sides and uses decoded images."""
 
     def __init__(self, side: Side, arm: str) -> None:
         self.side = side
@@ -44,13 +43,13 @@ class MatchedProgram:
         description: Description,
         training: bool = False,
     ):
-        """Make batches of one split."""
+        """Return a loader of batches of one split."""
         images = data.splits[split]
         return self.side.dataset.make_loader(images, description, training)
 
     def make_train_step(self, model, config: Config, on_features: bool) -> Callable:
-        """Return a function that does one update, for as many as are timed."""
-        # The first, those of the warm-up, and at most two for each sample.
+        """Return a function that does one update, for all steps of a timing."""
+        # The first step, the warm-up steps, and at most two steps for each sample.
         num_steps = 1 + config.timing_warmup_steps + 2 * config.timing_steps
         return self.side.steps.make_train_step(
             model, config, num_steps, on_features=on_features
@@ -62,13 +61,13 @@ class MatchedProgram:
 
 
 class PlainProgram:
-    """The program at the root of a package, from folders of image files."""
+    """Plain program at the root of a package, which reads folders of image files."""
 
     def __init__(self, side: Side, arm: str, inputs: Inputs | None) -> None:
         """Import the program.
 
         Args:
-            inputs: None where nothing but checkpoints is read.
+            inputs: inputs of the run; None if the job reads only checkpoints.
         """
         self.side, self.arm, self.inputs = side, arm, inputs
         self.code = PlainSide(arm)
@@ -91,7 +90,7 @@ class PlainProgram:
         description: Description,
         training: bool = False,
     ):
-        """Make batches of one split.
+        """Return a loader of batches of one split.
 
         Raises:
             UserError: the framework's own loader would leave out a file.
@@ -119,7 +118,7 @@ class PlainProgram:
         folder: Path,
         on_epoch: OnEpoch,
     ) -> list[EpochRecord]:
-        """Train for all epochs, and describe the checkpoints that the program keeps."""
+        """Train for all epochs, and write descriptions of the two checkpoints."""
         config, history = description.config, []
 
         def report() -> None:
@@ -142,10 +141,10 @@ class PlainProgram:
         return history
 
     def load_checkpoint(self, path: Path) -> tuple:
-        """Rebuild the classifier of a checkpoint; returns its description too.
+        """Rebuild the classifier of a checkpoint, and return it with its description.
 
         Raises:
-            UserError: the checkpoint is missing or cut short.
+            UserError: the checkpoint is missing or truncated.
         """
         description = read_description(path)
         model = self.code.checkpoint.load_checkpoint(
@@ -154,11 +153,11 @@ class PlainProgram:
         return self._place(model, description.config), description
 
     def load_optimizer_state(self, _path: Path) -> Arrays:
-        """Return nothing: the optimizer's state is in the framework's own form."""
+        """Return nothing: the optimizer's state has the framework's own format."""
         return {}
 
     def _place(self, model, config: Config):
-        # [D19] PyTorch is told where to compute; a Keras model is there already.
+        # [D19] PyTorch has to move the model to the device; Keras places it by itself.
         if self.arm == "pytorch":
             model.to(self.side.device.find_device(config))
         return model
@@ -168,14 +167,14 @@ Program = MatchedProgram | PlainProgram
 
 
 def make_program(side: Side, arm: str, inputs: Inputs | None, division: str) -> Program:
-    """Return the functions of a division."""
+    """Return the program of a division."""
     if division == "plain":
         return PlainProgram(side, arm, inputs)
     return MatchedProgram(side, arm)
 
 
 class _EpochLines(io.TextIOBase):
-    """Stands in for standard output while a plain program trains."""
+    """Replacement of standard output that notices the epochs of a plain program."""
 
     def __init__(self, report: Callable[[], None]) -> None:
         self.report = report

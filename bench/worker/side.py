@@ -1,4 +1,4 @@
-"""The code of one side, whichever framework it is written in."""
+"""Import the modules of one side by the name of its arm."""
 
 import importlib
 import os
@@ -8,10 +8,10 @@ from bench.processes.arms import ARMS, BACKENDS
 
 
 class Side:
-    """The chapters of one side that the laboratory uses, as modules.
+    """The modules of one side that the laboratory uses.
 
-    Both sides have the same functions in each chapter. An editor or a type checker that
-    looks up one of them goes to PyTorch's.
+    Both sides have the same functions in each module. For "go to definition", editors
+    and type checkers use PyTorch's modules.
     """
 
     if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Side:
         )
 
     def __init__(self, arm: str) -> None:
-        """Import the side of an arm, and with it the framework."""
+        """Import the side of an arm, which loads the framework."""
         if arm in BACKENDS:
             os.environ["KERAS_BACKEND"] = BACKENDS[arm]
         package = ARMS[arm]
@@ -53,13 +53,13 @@ class Side:
 
 
 class PlainSide:
-    """The chapters of one plain program, in the same way."""
+    """The modules of one plain program."""
 
     if TYPE_CHECKING:
         from pytorch_impl import checkpoint, dataset, model, training
 
     def __init__(self, arm: str) -> None:
-        """Import the program of an arm, after its `Side`."""
+        """Import the program of an arm. Its `Side` must have been made before."""
         package = ARMS[arm]
         self.dataset = importlib.import_module(f"{package}.dataset")
         self.model = importlib.import_module(f"{package}.model")

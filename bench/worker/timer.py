@@ -1,8 +1,8 @@
-"""Time calls: the first one apart, warm-up until steady, then the samples to keep.
+"""Time calls: warm up until the times are steady, then keep the samples.
 
-Steady samples are taken in turns of a fraction of a second. A machine that shares its
-memory with others may be a quarter slower for seconds and then as before: arms that
-were timed one after the other would differ by that.
+The arms take their steady samples in turns of a fraction of a second. A machine that
+shares its memory with other machines may be a quarter slower for some seconds. If the
+arms were timed one after the other, this would look like a difference between them.
 """
 
 from collections.abc import Callable
@@ -18,18 +18,18 @@ EMPTY_CALLS = 1000
 
 
 class Timer:
-    """Times calls of one process, in milliseconds.
+    """Timer for calls of one process, in milliseconds.
 
     Args:
-        synchronise: waits until the device has done all that was asked of it; called
-            before each reading of the clock.
-        samples: how many steady calls to keep.
-        most_warm_up: calls that warm-up may take at most.
-        budget_s: seconds for the calls of a phase after its first one. When they are
+        synchronise: waits until the device has finished all its work; called before
+            each reading of the clock.
+        samples: number of steady calls to keep.
+        most_warm_up: largest number of calls for the warm-up.
+        budget_s: seconds for the calls of a phase after its first call. When they are
             used up, the phase ends with the samples that it has, at least one.
-        take_turn: lets the other arms work, up to their next turn; None if there are
-            none to take turns with.
-        clock: seconds; another one in tests.
+        take_turn: lets the other arms work until their next turn; None if the arms do
+            not take turns.
+        clock: returns the time in seconds; tests replace it.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class Timer:
         self._take_turn = take_turn
 
     def once(self, call: Callable[[], object]) -> float:
-        """Return the milliseconds of one call, with its work on the device.
+        """Return the milliseconds of one call, including its work on the device.
 
-        By the wall clock on every arm: TensorFlow and JAX offer no CUDA events.
+        Every arm uses the wall clock, since TensorFlow and JAX offer no CUDA events.
         """
         self._synchronise()
         start = self._clock()
@@ -58,10 +58,11 @@ class Timer:
         return (self._clock() - start) * 1000
 
     def steady(self, call: Callable[[], object]) -> list[float]:
-        """Warm a call up until its times are steady; return the samples' milliseconds.
+        """Warm up until the times are steady; return the milliseconds of the samples.
 
-        At least one; fewer than asked for where the calls took all of the budget. The
-        first call, which may trace and compile, and the other arms' turns do not count.
+        There is at least one sample. If the calls use up the budget, there are fewer
+        samples than asked for. The first call, which may trace and compile, and the
+        turns of the other arms do not count against the budget.
         """
         calls: list[float] = []
         while len(calls) < self._most_warm_up and not is_steady(calls):
@@ -89,7 +90,7 @@ class Timer:
         return self.once(call)
 
     def overhead(self) -> float:
-        """Return the milliseconds that timing adds to a call, by empty calls."""
+        """Return the milliseconds that timing adds to a call, from empty calls."""
         return float(np.median([self.once(lambda: None) for _ in range(EMPTY_CALLS)]))
 
 

@@ -1,4 +1,4 @@
-"""The worker's jobs for timing: cold phases alone, steady ones in turns."""
+"""Jobs for timing: cold phases without other load, and steady phases in turns."""
 
 from collections import deque
 from collections.abc import Callable
@@ -21,27 +21,27 @@ ONNX_BATCHES = (1, 32)
 
 
 def time_cold(worker: Worker[Time]) -> dict:
-    """Return milliseconds of what happens once, up to the first training step."""
+    """Time the phases that happen once, up to the first training step."""
     return _result(worker, Stopwatch(worker))
 
 
 def time_briefly(worker: Worker[Time]) -> dict:
-    """Return the same and, from the same process, those of steady training steps."""
+    """Time the phases that happen once, and then steady training steps."""
     watch = Stopwatch(worker)
     watch.time_steps()
     return _result(worker, watch)
 
 
 def time_steady(worker: Worker[Time]) -> dict:
-    """Return milliseconds of all that repeats, in turns with the other arms."""
+    """Time all phases that repeat, in turns with the other arms."""
     watch = Stopwatch(worker, worker.take_turn)
-    watch.phases.clear()  # other processes are there: the cold phases are not alone
+    watch.phases.clear()  # other processes run now, so these cold phases do not count
     watch.time_steps()
     predict = worker.side.inference.predict_batch
     images = watch.images
     watch.steady("forward", partial(predict, watch.model, images), len(images))
     _time_passes(watch)
-    memory = worker.memory()  # an exporter may take more than all before it
+    memory = worker.memory()  # read before the export, which may take more memory
     operations = _time_files(watch)
     return _result(worker, watch) | {
         "memory": memory.model_dump(),
@@ -63,21 +63,21 @@ def _result(worker: Worker, watch: "Stopwatch") -> dict:
 
 
 class Stopwatch:
-    """A classifier that has taken its first training step, and the times so far.
+    """Classifier that has taken its first training step, with the times so far.
 
     Attributes:
         phases: milliseconds of each sample, by phase.
-        num_images: how many one sample of a phase passes.
-        cut_short: phases that took all of their time before they had all samples.
+        num_images: number of images that one sample of a phase processes.
+        cut_short: phases that used up their time before they had all samples.
     """
 
     def __init__(
         self, worker: Worker, take_turn: Callable[[], None] | None = None
     ) -> None:
-        """Build the classifier and take the first step, all of it timed.
+        """Build the classifier, take the first step, and time both.
 
         Args:
-            take_turn: as `Timer`.
+            take_turn: see `Timer`.
         """
         config, side = worker.config, worker.side
         self.worker, self.config = worker, config
@@ -120,7 +120,7 @@ class Stopwatch:
         """Return a function that takes a training step on features or images."""
         inputs = self.images
         if on_features:
-            # A step takes as long on any features, and these cost no forward pass.
+            # A step takes the same time on random features, which need no forward pass.
             shape = len(self.images), NUM_FEATURES
             inputs = stream(self.config.seed, TIMING).random(shape, np.float32)
         step = self.program.make_train_step(self.model, self.config, on_features)
@@ -138,8 +138,8 @@ class Stopwatch:
         """Take the samples of a phase that repeats.
 
         Args:
-            num_images: how many one call passes; None where it passes none.
-            timer: another one than that of the other phases.
+            num_images: number of images that one call processes, or None.
+            timer: timer to use instead of the timer of the other phases.
         """
         self.phases[name] = (timer or self.timer).steady(call)
         if num_images:
@@ -148,7 +148,7 @@ class Stopwatch:
             self.cut_short.append(name)
 
     def time_steps(self) -> None:
-        """Time a step of this run's training, and one on images if it is not."""
+        """Time a training step as this run takes it, and a step on images."""
         batch_size = len(self._labels)
         self.steady("train_step", self._step, batch_size)
         if self.config.features_are_cached:
@@ -157,17 +157,18 @@ class Stopwatch:
 
 
 def _as_arrays(part: object) -> np.ndarray | tuple[np.ndarray, ...]:
-    """Return a loader's tensors, or pair of tensors, as arrays."""
+    """Convert a tensor, or each tensor of a pair, to an array."""
     if isinstance(part, list | tuple):
         return tuple(map(np.asarray, part))
     return np.asarray(part)
 
 
 def time_epoch(worker: Worker[TimeEpoch]) -> dict:
-    """Return milliseconds of a training epoch on a share of the images.
+    """Time a training epoch on a share of the images.
 
-    On images it is warmed up. Where features are computed once, everything is shared
-    out among the epochs, what happens for the first time included.
+    Epochs on images are timed after a warm-up. If features are computed once, the whole
+    time, including the features and the first steps, is divided by the number of
+    epochs.
     """
     config = worker.config
     data = shorten(open_cached(worker.request.inputs.data))
@@ -192,8 +193,8 @@ def time_epoch(worker: Worker[TimeEpoch]) -> dict:
 def _time_epochs(
     worker: Worker, program, model, loaders: dict, description: Description, count: int
 ) -> list[float]:
-    """Return milliseconds of epochs on images, without the epochs that warm up."""
-    # A CUDA graph of the last, smaller batch is recorded when it comes again.
+    """Return the milliseconds of epochs on images, without the warm-up epochs."""
+    # The second epoch records a CUDA graph for the last, smaller batch.
     warm_up = 2 if worker.config.compile and worker.device != "cpu" else 1
     changes = {"cache_features": False, "epochs": warm_up + count}
     return _train(worker, program, model, loaders, description, **changes)[warm_up:]
@@ -217,20 +218,23 @@ def _train(
     """Train, and return the milliseconds of each epoch."""
     config = description.config.model_copy(update=changes)
     history = program.train(
-        *(model, loaders["train"], loaders["validation"]),
+        model,
+        loaders["train"],
+        loaders["validation"],
         description.model_copy(update={"config": config}),
-        *(worker.request.scratch / "epochs", lambda *_epoch: worker.take_turn()),
+        worker.request.scratch / "epochs",
+        lambda *_epoch: worker.take_turn(),
     )
     return [record.seconds * 1000 for record in history]
 
 
 def _time_passes(watch: Stopwatch) -> None:
-    """Time passes over images: to score them, to load them, and to train on them."""
+    """Time passes over images that evaluate, load, or train."""
     worker, description = watch.worker, watch.description
     loaders = _make_loaders(watch.program, watch.data, description)
     worker.announce("passes")
     images = {name: len(watch.data.splits[name].labels) for name in loaders}
-    # Passes are long: one to warm up, and one to keep.
+    # Passes are long, so there is one pass to warm up and one to keep.
     loading = watch.timer.after_one(lambda: deque(loaders["train"], maxlen=0))
     predict = worker.side.inference.predict_logits
     evaluation = watch.timer.after_one(
@@ -250,7 +254,7 @@ def _time_passes(watch: Stopwatch) -> None:
 
 
 def _time_checkpoint(watch: Stopwatch) -> None:
-    """Time writing a checkpoint, which the plain programs do only while they train."""
+    """Time writing a checkpoint. The plain programs write only during training."""
     side, config, scratch = (
         watch.worker.side,
         watch.config,
@@ -264,10 +268,10 @@ def _time_checkpoint(watch: Stopwatch) -> None:
 
 
 def _time_files(watch: Stopwatch) -> dict:
-    """Time writing the classifier in both forms, and running the exported file.
+    """Time writing a checkpoint and an ONNX file, and running the ONNX file.
 
     Returns:
-        What onnxruntime does for a batch, by kind of operation.
+        Count and time of onnxruntime's operations for a batch, by kind.
     """
     from bench.onnx_runtime import OnnxClassifier, profile
 
@@ -276,14 +280,15 @@ def _time_files(watch: Stopwatch) -> dict:
     worker.announce("export")
     if config.division == "matched":
         _time_checkpoint(watch)
-    if config.is_rounded:  # what is exported is float32
+    if config.is_rounded:  # the exported graph would be in float32
         return {}
     graph = scratch / "timed.onnx"
     export = partial(side.export.export_onnx, watch.model, graph, watch.description)
     watch.phases["export"] = [watch.timer.once(export)]
     watch.phases["onnx_session"] = [watch.timer.once(lambda: OnnxClassifier(graph))]
     classifier = OnnxClassifier(graph)
-    # No turns: its threads go on spinning after a run, beside the next one to work.
+    # There are no turns here, since onnxruntime's threads keep spinning after a run and
+    # would disturb the next arm.
     steps = config.timing_steps, config.timing_warmup_steps, config.timing_budget_s
     timer = Timer(side.device.synchronise, *steps)
     test = watch.data.splits["test"].images

@@ -1,4 +1,4 @@
-"""The job that trains an arm and evaluates it."""
+"""Job that trains and evaluates an arm."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ THUMBNAIL_PX = 112
 
 
 def train(worker: Worker[Train]) -> dict:
-    """Train, keep the best checkpoint, and evaluate it on the test split once."""
+    """Train, keep the best checkpoint, and evaluate it once on the test split."""
     data = open_cached(worker.request.inputs.data)
     splits, side, program = data.splits, worker.side, worker.program
     with worker.stage("build"):
@@ -41,7 +41,7 @@ def train(worker: Worker[Train]) -> dict:
 
     def on_epoch(record: EpochRecord, *logits: np.ndarray) -> None:
         emit("epoch", **record.model_dump())
-        if logits:  # the matched division alone has them at hand
+        if logits:  # only the matched division provides them
             log(record, *logits)
 
     with worker.stage("epochs"):
@@ -70,10 +70,10 @@ def train(worker: Worker[Train]) -> dict:
 def _evaluate(
     worker: Worker, checkpoint: Path, data: ImageData, validation_loader
 ) -> tuple:
-    """Return the best classifier's logits of both splits, loaded from its file.
+    """Return the logits of the best checkpoint for the validation and test images.
 
-    Stored for the ONNX check are those of the decoded test images, which onnxruntime
-    is given too; the plain loaders decode and resize for themselves. [D18]
+    The logits that are stored for the ONNX check come from the decoded test images,
+    which onnxruntime gets too. The plain loaders decode and resize differently. [D18]
     """
     side, inference = worker.side, worker.side.inference
     with worker.stage("evaluate"):
@@ -90,7 +90,7 @@ def _evaluate(
 
 
 def _score_test(logits: np.ndarray, split: Split, classes: list[str]) -> ScoreRecord:
-    """Return the scores of the test split and the arm's most confident mistakes."""
+    """Return the scores on the test split with the arm's most confident mistakes."""
     record = score(logits, split.labels, classes)
     predictions, probabilities = logits.argmax(axis=1), softmax(logits).max(axis=1)
     wrong = np.flatnonzero(predictions != split.labels)

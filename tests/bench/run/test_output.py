@@ -138,7 +138,7 @@ def test_a_mistake_before_the_run_begins_changes_nothing(earlier):
 def test_a_changed_record_is_refused(earlier, change):
     record = json.loads(SAMPLE.read_text()) | change
     (earlier / "results.json").write_text(json.dumps(record))
-    expect_refusal(earlier, "results.json that is broken")
+    expect_refusal(earlier, "results.json in this folder is broken")
 
 
 @pytest.mark.parametrize(
@@ -147,12 +147,12 @@ def test_a_changed_record_is_refused(earlier, change):
 )
 def test_a_broken_record_is_refused(earlier, text):
     (earlier / "results.json").write_text(text)
-    expect_refusal(earlier, "results.json that is broken")
+    expect_refusal(earlier, "results.json in this folder is broken")
 
 
 def test_a_truncated_record_is_refused(earlier):
     (earlier / "results.json").write_bytes(SAMPLE.read_bytes()[:-20])
-    expect_refusal(earlier, "results.json that is broken")
+    expect_refusal(earlier, "results.json in this folder is broken")
 
 
 @pytest.mark.parametrize("name", ["models/best.pt", "thesis.txt", "report.html"])

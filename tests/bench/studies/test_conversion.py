@@ -323,4 +323,4 @@ def test_conversion_as_a_function_of_an_older_checkpoint(
     assert not [name for name in names if name.startswith("optimizer_state")]
     said = io.StringIO()
     convert.print_conversion(conversion, tmp_path / "x.safetensors", Console(file=said))
-    assert "none: the source was saved without" in said.getvalue()
+    assert "none: the source has none" in said.getvalue()
