@@ -319,7 +319,7 @@ class Predict:
     """Classify images with an exported file, without any framework."""
 
     images: Positional[tuple[str, ...]]
-    """Image files, folders or http(s) addresses."""
+    """Image files, folders or http(s) URLs."""
     model: Path
     """An .onnx file that `all`, `train` or `export` wrote."""
     top: int = 3
@@ -329,7 +329,7 @@ class Predict:
         from bench.use.predict import predict
 
         if not self.images:
-            raise UserError("predict: give at least one image, folder or address.")
+            raise UserError("predict: give at least one image, folder or URL.")
         if self.top < 1:
             raise UserError(f"--top {self.top}: must be at least 1.")
         problems = 0

@@ -28,7 +28,7 @@ class Prediction:
 
 
 def predict(sources: list[str], model: Path) -> Iterator[Prediction]:
-    """Classify files, all files of folders, and http(s) addresses.
+    """Classify files, all files of folders, and http(s) URLs.
 
     Raises:
         UserError: a source is missing, or the model cannot be used.
