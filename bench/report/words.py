@@ -298,8 +298,8 @@ def _exports(arms: dict[str, ArmRecord]) -> str:
         return ""
     worst = max(parity.max_scaled_diff for parity in parities)
     agreement = min(parity.top1_agreement for parity in parities)
+    kept = "all" if agreement == 1 else f"at least {percent(agreement)} of the"
     return (
-        "The ONNX exports are compared with their own framework. The largest "
-        f"max_scaled_diff is {tiny(worst)}, and at least {percent(agreement)} of the "
-        "images keep their class."
+        "Each ONNX export is compared with its own framework. The largest "
+        f"max_scaled_diff is {tiny(worst)}, and {kept} images keep their class."
     )
