@@ -406,6 +406,78 @@ class LedgerRecord(Record):
     differences: dict[str, DifferenceRecord]  # by number, "D01"
 
 
+class Accuracies(Record):
+    """Accuracies of one classifier at one epoch."""
+
+    train: float  # of the batches as they were trained on, dropout included
+    validation: float
+    test: float
+
+
+class CellRecord(Record):
+    """Training of one classifier for an experiment: one setting, one seed, one arm."""
+
+    arm: str
+    changes: dict[str, Any]  # of the run's configuration
+    share: float = 1.0  # of the training images of each class
+    seed: int
+    status: Annotated[str, Field(pattern=r"^(ok|failed: .+)$")]
+    history: list[EpochRecord] = []
+    best_epoch: int | None = None  # the first with the highest validation accuracy
+    best: Accuracies | None = None
+    last: Accuracies | None = None
+    correct: str = ""  # 1 for each test image that the best epoch gets right, else 0
+    seconds: float = 0.0
+
+
+class SettingRecord(Record):
+    """One setting of an experiment, compared with the experiment's base.
+
+    The figures of the comparison are missing for the base itself, and in a quick run.
+    """
+
+    name: str
+    changes: dict[str, Any]
+    share: float = 1.0
+    change: float | None = None  # of test accuracy from the base
+    interval: Interval | None = None
+    confidence: float = 0.95  # of the interval
+    p: float | None = None  # of the same test, with Holm's correction
+    p_equal: float | None = None  # of two one-sided tests, with Holm's correction
+    verdict: Literal["different", "equal", "undecided"] | None = None
+
+
+class ExperimentRecord(Record):
+    """Question, and the settings that answer it; the first setting is the base."""
+
+    question: str
+    epochs: int
+    settings: list[SettingRecord]
+    test: Literal["Student's paired t", "McNemar's exact test"] | None = None
+
+
+class ExperimentsRecord(Record):
+    """All experiments of a run, which share the cells that they have in common."""
+
+    quick: bool
+    seeds: dict[str, int]  # number of seeds, by experiment
+    margin: float  # of accuracy, within which two settings count as equal
+    experiments: dict[str, ExperimentRecord]
+    cells: list[CellRecord]
+    pairs: int = 0  # cells that both arms trained
+    differing: list[DifferingCell] = []
+
+    def find(self, setting: SettingRecord, seeds: int) -> list[CellRecord]:
+        """Return the finished cells of a setting, of the first seeds and of all arms."""
+        return [
+            cell
+            for cell in self.cells
+            if (cell.changes, cell.share) == (setting.changes, setting.share)
+            and cell.seed < seeds
+            and cell.best
+        ]
+
+
 class Results(Record):
     schema_version: Literal[2] = SCHEMA_VERSION
     status: Literal["complete", "partial"]
@@ -423,6 +495,7 @@ class Results(Record):
     timing: TimingRunRecord | None = None
     scaling: ScalingRecord | None = None
     speedups: SpeedupsRecord | None = None
+    experiments: ExperimentsRecord | None = None
     photos: list[Photo] = []  # a few test images, as bench/run/photos.py chooses them
     checks: list[Check] = []
     not_run: list[str] = []  # each text names a part and the reason

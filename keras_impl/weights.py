@@ -43,8 +43,9 @@ def named_variables(network: keras.Model) -> dict[str, keras.Variable]:
             found[f"{layer.torch_norm}.{torch_name}"] = getattr(norm, keras_name)
     dense_layers = {}
     if "head" in parts:
-        for name in ("inner", "output"):
-            dense_layers[f"head.{name}"] = parts["head"].get_layer(name)
+        for layer in parts["head"].layers:
+            if isinstance(layer, keras.layers.Dense):
+                dense_layers[f"head.{layer.name}"] = layer
     elif "predictions" in parts:  # ImageNet's 1000 classes
         dense_layers["classifier.1"] = parts["predictions"]
     for name, dense in dense_layers.items():

@@ -23,11 +23,14 @@ MATCHED_ONLY = (
     "channels_last",
     "compile",
     "tf32",
+    "optimizer",
+    "momentum",
     "adam_beta_1",
     "adam_beta_2",
     "weight_decay",
     "adam_epsilon",
     "schedule",
+    "class_weights",
     "cache_features",
     "fold_batch_norm",
 )
@@ -71,10 +74,10 @@ class Config(BaseModel):
     """Both sides take torchvision's; Keras has 1e-3."""
     batch_norm_momentum: float = Field(0.1, ge=0, le=1)
     """Share of the new batch (Keras: one minus it); frozen here."""
-    inner_size: int = Field(100, ge=1, le=65536)
-    """Units of the head's hidden layer."""
+    inner_size: int = Field(100, ge=0, le=65536)
+    """Units of the head's hidden layer; 0 leaves the layer out."""
     dropout: float = Field(0.2, ge=0, lt=1)
-    """Share of hidden units set to zero in training."""
+    """Share of the output layer's inputs set to zero in training."""
 
     # Training
     precision: Literal["float32", "float64", "bfloat16"] = "float32"
@@ -88,9 +91,15 @@ class Config(BaseModel):
     epochs: int = Field(10, ge=1, le=1000)
     """Passes over the images."""
     learning_rate: float = Field(1e-3, gt=0, le=10)
-    """Adam's; the workshop's best of four."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """Learning rate over the steps; cosine falls to 0."""
+    """Size of a step; the workshop's best of four."""
+    schedule: Literal["constant", "cosine", "one-cycle"] = "constant"
+    """Learning rate over the steps: cosine falls to 0, one-cycle rises before."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """Rule of the update; adam with weight decay is AdamW."""
+    momentum: float = Field(0.9, gt=0, lt=1)
+    """Of sgd: share of the previous step that is taken again."""
+    class_weights: bool = False
+    """Let a rare class count as much as a common one in the loss."""
     adam_beta_1: float = Field(0.9, gt=0, lt=1)
     """Decay of the gradient."""
     adam_beta_2: float = Field(0.999, gt=0, lt=1)
@@ -146,6 +155,11 @@ def make_config(**values: object) -> Config:
         ]
         raise UserError("Configuration is not valid:\n" + "\n".join(lines)) from error
     _require_read(config)
+    if config.optimizer == "sgd" and config.weight_decay:
+        raise UserError(
+            f"weight_decay = {config.weight_decay!r}: sgd has none here. Leave it out, "
+            "or take adam."
+        )
     return config
 
 
@@ -155,6 +169,8 @@ def _require_read(config: Config) -> None:
         for name in MATCHED_ONLY
         if getattr(config, name) != Config.model_fields[name].default
     ]
+    if config.division == "plain" and not config.inner_size:
+        changed.append("inner_size = 0")
     if changed and config.division == "plain":
         raise UserError(
             f"{', '.join(changed)}: read by the matched division alone. Leave it out "

@@ -1,4 +1,4 @@
-"""Dropout plan: which hidden units each training image keeps in each epoch.
+"""Dropout plan: which inputs of the output layer each image keeps in each epoch.
 
 The plan is one row of factors for every image; each framework multiplies by it. [D17]
 """
@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from shared.config import Config
+from shared.model.architecture import NUM_FEATURES
 from shared.sampling import DROPOUT, stream
 
 HIDDEN_LAYER = 0  # part of the key: the head has one layer with dropout
@@ -17,7 +18,9 @@ HIDDEN_LAYER = 0  # part of the key: the head has one layer with dropout
 def plan_dropout(
     config: Config, num_images: int, epoch: int, indices: Sequence[int]
 ) -> np.ndarray:
-    """Return factors (n, inner_size) float32 for the hidden units of training images.
+    """Return factors (n, units) float32 for the output layer's inputs.
+
+    These are the hidden units, or the features if the head has no hidden layer.
 
     A unit that is dropped has the factor 0, one that is kept 1 / (1 - rate), so that
     the expected sum stays the same (Srivastava et al., "Dropout", 2014, in the form
@@ -29,9 +32,8 @@ def plan_dropout(
         epoch: counted from 1.
         indices: which training images, (n,).
     """
-    kept = _kept_units(
-        config.seed, epoch, num_images, config.inner_size, config.dropout
-    )
+    num_units = config.inner_size or NUM_FEATURES
+    kept = _kept_units(config.seed, epoch, num_images, num_units, config.dropout)
     return kept[indices] / np.float32(1 - config.dropout)
 
 

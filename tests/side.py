@@ -24,6 +24,13 @@ from shared.model.weights import initial_head, read_weights
 NUM_TEST, NUM_TRAIN = 37, 75  # neither is a multiple of the batch size
 # float64 is slow: a corner of each image must do.
 IN = {"float32": {}, "float64": {"precision": "float64", "image_size_px": 128}}
+# What the default run never sets.
+SETTINGS = {
+    "sgd": {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "cosine"},
+    "one-cycle": {"schedule": "one-cycle"},
+    "class-weights": {"class_weights": True},
+    "no-hidden-layer": {"inner_size": 0},
+}
 
 
 class Side:
@@ -195,6 +202,43 @@ def training(side: Side) -> dict:
     return found
 
 
+def settings(side: Side) -> dict:
+    """Two epochs on features with each setting that only the experiments change.
+
+    Four batches of features are computed once. In float64, where a difference between
+    the sides is none of rounding.
+    """
+    code, found = side.code, {}
+    exact = {"precision": "float64", "batch_size": 16}
+    code.device.set_up(make_config(**exact))
+    features = np.random.default_rng(0).random((NUM_TRAIN, 1280))
+    for name, values in SETTINGS.items():
+        description = side.describe(**exact, **values)
+        model = side.build(description)
+        loaders = [
+            code.dataset.make_feature_loader(
+                features, side.train.labels, description, training
+            )
+            for training in (True, False)
+        ]
+        code.training.train(
+            *(model, *loaders, description, side.folder / name),
+            lambda *_epoch: None,
+        )
+        path = side.folder / name / f"last{code.checkpoint.SUFFIX}"
+        state = code.checkpoint.load_optimizer_state(path)
+        loaded, _ = code.checkpoint.load_checkpoint(path)
+        optimizer = code.optimizer.make_optimizer(loaded, description.config, 10)
+        code.optimizer.load_optimizer(loaded, optimizer, state)
+        again = code.optimizer.read_optimizer(loaded, optimizer)
+        arrays = code.weights.read_arrays(model)
+        found |= {f"{name}/{n}": a for n, a in arrays.items() if "head." in n}
+        found |= {f"{name}_state/{n}": array for n, array in state.items()}
+        found |= {f"{name}_again_state/{n}": array for n, array in again.items()}
+    code.device.set_up(make_config())
+    return found
+
+
 def pipelines(side: Side) -> dict:
     """[D34] Train while Keras may make no tf.data pipeline itself; are ours tuned?"""
     if side.arm == "pytorch":
@@ -324,6 +368,7 @@ def main() -> None:
         blocks,
         gradients,
         training,
+        settings,
         pipelines,
         drift,
         checkpoints,

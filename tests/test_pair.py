@@ -20,7 +20,7 @@ from shared.model.numpy_backbone import compute_features
 from shared.model.weights import read_weights
 from shared.preprocessing import scale_pixels
 from shared.sampling import epoch_order
-from tests.side import NUM_TEST, NUM_TRAIN, few
+from tests.side import NUM_TEST, NUM_TRAIN, SETTINGS, few
 
 ROOT = Path(__file__).parents[1]
 
@@ -325,7 +325,7 @@ def test_optimizer_state_comes_back_bit_for_bit(sides, arm, run):
         optimizer_state(sides, arm, f"{run}_{key}")
         for key in ("fresh", "saved", "loaded")
     )
-    moments = {f"{moment}/{name}" for name in HEAD for moment in MOMENTS}
+    moments = {f"{moment}/{name}" for name in HEAD for moment in MOMENTS["adam"]}
     assert fresh.keys() == saved.keys() == loaded.keys() == moments | {"step"}
     assert saved["step"] == 2 * 3  # epochs of three batches
     for name, array in saved.items():
@@ -339,6 +339,30 @@ def test_optimizers_agree(sides, run):
     pytorch, keras = (optimizer_state(sides, arm, f"{run}_saved") for arm in ARMS)
     for name, array in pytorch.items():
         assert relative_distance(keras[name], array) <= 1e-4, name
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_every_setting_trains_alike(sides, setting):
+    pytorch, keras = (
+        {n: a for n, a in sides[arm].arrays.items() if n.startswith(f"{setting}/")}
+        for arm in ARMS
+    )
+    assert len(pytorch) == (2 if setting == "no-hidden-layer" else 4)
+    assert pytorch.keys() == keras.keys()
+    for name, array in pytorch.items():
+        assert relative_distance(keras[name], array) <= 1e-6, name
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_optimizer_state_of_every_setting_comes_back(sides, arm, setting):
+    saved = optimizer_state(sides, arm, setting)
+    again = optimizer_state(sides, arm, f"{setting}_again")
+    moments = MOMENTS["sgd" if setting == "sgd" else "adam"]
+    assert {name.split("/")[0] for name in saved} == {"step", *moments}
+    assert saved["step"] == 2 * 5  # epochs of five batches
+    for name, array in saved.items():
+        np.testing.assert_array_equal(again[name], array, err_msg=name)
 
 
 @pytest.mark.parametrize("run", ["cached", "uncached", "augmented"])

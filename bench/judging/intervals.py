@@ -59,6 +59,16 @@ class MeanDifference:
         reach = float(stats.t.ppf((1 + confidence) / 2, self._freedom)) * self._error
         return self.estimate - reach, self.estimate + reach
 
+    def p_equal(self, margin: float) -> float:
+        """Return the p value of two one-sided tests (Schuirmann, 1987).
+
+        It is small if the data exclude a difference of `margin` or more.
+        """
+        room = margin - abs(self.estimate)
+        if self._error == 0:
+            return float(room <= 0)
+        return float(stats.t.sf(room / self._error, self._freedom))
+
     @property
     def _error(self) -> float:
         return float(stats.sem(self.values))
@@ -103,6 +113,18 @@ class AccuracyDifference:
             float(2 * share - 1) * self._discordant / self.images for share in shares
         )
         return low, high
+
+    def p_equal(self, margin: float) -> float:
+        """Return the p value of two one-sided tests; see `MeanDifference.p_equal`.
+
+        They are exact binomial tests for the share of the discordant images at which
+        the difference would be `margin`.
+        """
+        if not self._discordant or margin * self.images >= self._discordant:
+            return 0.0  # so few discordant images cannot make such a difference
+        share = (1 + margin * self.images / self._discordant) / 2
+        larger = max(self.only_first, self.only_second)
+        return float(stats.binom.cdf(larger, self._discordant, share))
 
     @property
     def _discordant(self) -> int:
@@ -158,22 +180,34 @@ def decide(family: Sequence[Difference]) -> list[Decision]:
     Returns:
         One decision for each difference, in the order of the family.
     """
-    p_values = np.array([difference.p for difference in family])
-    order = np.argsort(p_values, kind="stable")
-    divisors = np.arange(len(family), 0, -1)
-    corrected = np.minimum(1, np.maximum.accumulate(divisors * p_values[order]))
+    p_values = [difference.p for difference in family]
+    corrected = holm(p_values)
     num_shown = np.sum(corrected < SIGNIFICANCE)
-    levels = SIGNIFICANCE / np.maximum(divisors, len(family) - num_shown)
-    decisions = {}
-    for place, p, level in zip(order, corrected, levels, strict=True):
-        confidence = float(1 - level)
-        decisions[place] = Decision(
-            estimate=family[place].estimate,
-            interval=family[place].interval(confidence),
-            confidence=confidence,
+    places = np.argsort(np.argsort(p_values, kind="stable"))  # 0 for the smallest
+    levels = SIGNIFICANCE / np.maximum(len(family) - places, len(family) - num_shown)
+    return [
+        Decision(
+            estimate=difference.estimate,
+            interval=difference.interval(float(1 - level)),
+            confidence=float(1 - level),
             p=float(p),
         )
-    return [decisions[place] for place in range(len(family))]
+        for difference, p, level in zip(family, corrected, levels, strict=True)
+    ]
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Return the p values with Holm's correction, (m,), in the order given.
+
+    The smallest is multiplied by m, the next by m - 1, and so on. No corrected value is
+    below that of a smaller p value, nor above 1.
+    """
+    found = np.asarray(p_values, float)
+    order = np.argsort(found, kind="stable")
+    divisors = np.arange(len(found), 0, -1)
+    corrected = np.empty_like(found)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(divisors * found[order]))
+    return corrected
 
 
 def summarise(rounds: Rounds, images: int | None) -> TimingRecord:

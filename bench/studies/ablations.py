@@ -90,6 +90,18 @@ ABLATIONS = {
         "scheduler.step() forgotten",
         base={"schedule": "cosine"},
     ),
+    "D36": Ablation(
+        "keras",
+        "head",
+        "a momentum of steps instead of gradients, under a cosine schedule",
+        base={"optimizer": "sgd", "learning_rate": 0.1, "schedule": "cosine"},
+    ),
+    "D37": Ablation(
+        "pytorch",
+        "head",
+        "a loss divided by the class weights instead of the number of images",
+        base={"class_weights": True},
+    ),
 }
 
 

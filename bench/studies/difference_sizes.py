@@ -245,4 +245,10 @@ PROBES: dict[str, Probe] = {
         lambda pytorch, keras: float(keras["seconds"] / pytorch["seconds"]),
         "needs JAX",
     ),
+    "D36": Probe(
+        "head after 300 steps of SGD with momentum under a cosine schedule", "%", _head
+    ),
+    "D37": Probe(
+        "loss of a batch of 16 images with weights for the classes", "%", _off("loss")
+    ),
 }

@@ -20,6 +20,7 @@ from keras_impl.matched.device import synchronise
 from keras_impl.matched.model import build_model
 from keras_impl.matched.optimizer import _Adam
 from keras_impl.weights import load_arrays
+from shared.class_weights import balance_classes
 from shared.model.architecture import to_keras_layout, to_torch_layout
 from shared.model.weights import Arrays
 from shared.sample import (
@@ -304,6 +305,24 @@ def depthwise(sample: Sample) -> Arrays:
     return {"seconds": np.array(seconds_of_a_call(call))}
 
 
+def momentum(sample: Sample) -> Arrays:
+    """[D36] Head after 300 steps of SGD with momentum under a cosine schedule."""
+    num_steps = NUM_EPOCHS * -(-len(sample.labels) // BATCH_SIZE)
+    rate = keras.optimizers.schedules.CosineDecay(0.1, num_steps)
+    return _train_head(sample, keras.optimizers.SGD(rate, momentum=0.9))
+
+
+def class_weighting(sample: Sample) -> Arrays:
+    """[D37] Loss of a batch with weights for its classes."""
+    labels, num_classes = sample.labels, len(sample.description.classes)
+    weights = dict(enumerate(balance_classes(labels, num_classes).tolist()))
+    head, few = _head(sample), labels[: BATCH_SIZE // 2]
+    head.compile(keras.optimizers.SGD(0.0), _loss(), jit_compile=False)
+    features = _features(sample)[: len(few)]
+    done = head.fit(features, few, batch_size=len(few), class_weight=weights, verbose=0)
+    return {"loss": np.array(done.history["loss"][0])}
+
+
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D01": frozen_batch_norm,
     "D02": batch_norm_epsilon,
@@ -338,6 +357,8 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D33": saved_optimizer,
     "D34": end_of_pass,
     "D35": depthwise,
+    "D36": momentum,
+    "D37": class_weighting,
 }
 
 

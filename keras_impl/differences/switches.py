@@ -160,6 +160,12 @@ def _trust_training_false() -> AbstractContextManager:
     return replaced(model._BatchNorm, "call", own)
 
 
+def _sum_steps() -> AbstractContextManager:
+    """[D36] Keras's momentum is a sum of steps, not of gradients."""
+    own = keras.optimizers.SGD.update_step
+    return replaced(optimizer._Sgd, "update_step", own)
+
+
 SWITCHES = {
     "D02": _take_own_epsilon,
     "D03": _pad_bottom_and_right,
@@ -173,6 +179,7 @@ SWITCHES = {
     "D23": _keep_biased_variance,
     "D26": _flip_both_ways,
     "D27": _trust_training_false,
+    "D36": _sum_steps,
 }
 
 

@@ -84,7 +84,7 @@ class ImageDataset(_EpochDataset):
     """Normalised images of one split, augmented where they are for training.
 
     One item is a batch: images (N, H, W, 3) float32 and labels (N,) int64. Where it is
-    for training, the dropout plan's factors (N, inner_size) go with the images. [D17]
+    for training, the dropout plan's factors (N, units) go with the images. [D17]
     """
 
     def __init__(
@@ -119,7 +119,7 @@ def make_loader(
     """Make batches of (images, labels), in a new order in every training epoch.
 
     Batches for training are ((images, kept), labels), with the dropout plan's factors
-    (N, inner_size). The last, smaller batch is kept.
+    (N, units). The last, smaller batch is kept.
     """
     return ImageDataset(split, description, training)
 

@@ -1,4 +1,4 @@
-"""MobileNetV2 with a new head: a frozen backbone, and two dense layers with dropout."""
+"""MobileNetV2 with a new head: a frozen backbone, and dense layers with dropout."""
 
 import keras
 from keras import layers, ops
@@ -20,11 +20,14 @@ class Classifier(keras.Model):
     def __init__(self, num_classes: int, config: Config) -> None:
         size = config.image_size_px
         backbone = _build_backbone(config)
+        hidden_layer: list[layers.Layer] = []
+        if config.inner_size:
+            hidden_layer = [layers.Dense(config.inner_size, name="inner")]
+            hidden_layer.append(layers.ReLU())
         head = keras.Sequential(
             [
                 keras.Input((NUM_FEATURES,)),
-                layers.Dense(config.inner_size, name="inner"),
-                layers.ReLU(),
+                *hidden_layer,
                 # [D17] Its own masks; the matched training goes around it.
                 layers.Dropout(config.dropout, seed=config.seed, name="dropout"),
                 # Logits in whole precision, also where the policy is mixed.

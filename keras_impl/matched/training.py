@@ -11,6 +11,7 @@ from keras_impl.matched.checkpoint import save_checkpoint
 from keras_impl.matched.inference import predict_logits
 from keras_impl.matched.model import Classifier, fold_classifier
 from keras_impl.matched.optimizer import make_optimizer, read_optimizer
+from shared.class_weights import balance_classes
 from shared.clock import now
 from shared.config import Config
 from shared.metrics import EpochRecord, score_epoch
@@ -44,12 +45,18 @@ def train(
     compile_network(trained, config, config.epochs * len(train_loader), metrics=[log])
     networks, loaders = (model, network), (train_loader, validation_loader)
     callback = _EachEpoch(networks, log, loaders, description, folder, on_epoch)
+    class_weights = None
+    if config.class_weights:  # [D37] PyTorch: cross_entropy(..., weight=...)
+        num_classes = len(description.classes)
+        weights = balance_classes(train_loader.labels, num_classes)
+        class_weights = dict(enumerate(weights.tolist()))
     # fit() runs what PyTorch's side spells out: batches, gradients, updates.
     trained.fit(
         train_loader.make_pipeline(),
         epochs=config.epochs,
         shuffle=False,  # [D14] the data set brings its own order
         callbacks=[callback],
+        class_weight=class_weights,
         verbose=0,
     )
     return callback.history
@@ -73,9 +80,12 @@ def add_dropout_plan(network: keras.Model, head: keras.Model) -> keras.Model:
     """
     inputs = keras.Input(network.input_shape[1:], name="input")
     features = inputs if network is head else network.layers[1](inputs)
-    inner, relu, dropout, output = head.layers
-    kept = keras.Input((inner.units,), name="kept")
-    hidden = _drop_units(dropout, relu(inner(features)), kept)
+    *hidden_layer, dropout, output = head.layers
+    hidden = features
+    for layer in hidden_layer:
+        hidden = layer(hidden)
+    kept = keras.Input(hidden.shape[1:], name="kept")
+    hidden = _drop_units(dropout, hidden, kept)
     trained = keras.Model((inputs, kept), output(hidden))
     trained.jit_compile = network.jit_compile
     return trained

@@ -21,6 +21,7 @@ from torchvision.transforms import v2
 from pytorch_impl.matched.dataset import normalise
 from pytorch_impl.matched.model import Classifier
 from pytorch_impl.weights import load_arrays
+from shared.class_weights import balance_classes
 from shared.model.weights import IMAGENET_MEAN, IMAGENET_STD, Arrays
 from shared.sample import (
     BATCH_SIZE,
@@ -277,6 +278,21 @@ def depthwise(sample: Sample) -> Arrays:
         return {"seconds": np.array(seconds_of_a_call(call))}
 
 
+def momentum(sample: Sample) -> Arrays:
+    """[D36] Head after 300 steps of SGD with momentum under a cosine schedule."""
+    return _train_head(sample, torch.optim.SGD, cosine=True, lr=0.1, momentum=0.9)
+
+
+def class_weighting(sample: Sample) -> Arrays:
+    """[D37] Loss of a batch with weights for its classes."""
+    labels, num_classes = sample.labels, len(sample.description.classes)
+    weight = torch.from_numpy(balance_classes(labels, num_classes))
+    few = torch.from_numpy(labels[: BATCH_SIZE // 2])
+    with torch.no_grad():
+        logits = _head(sample)(_features(sample)[: len(few)])
+    return {"loss": F.cross_entropy(logits, few, weight=weight).numpy()}
+
+
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D01": frozen_batch_norm,
     "D02": batch_norm_epsilon,
@@ -311,6 +327,8 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D33": saved_optimizer,
     "D34": end_of_pass,
     "D35": depthwise,
+    "D36": momentum,
+    "D37": class_weighting,
 }
 
 
@@ -368,15 +386,22 @@ def _step(
 
 
 def _train_head(
-    sample: Sample, make_optimizer: type[torch.optim.Optimizer], **options: float
+    sample: Sample,
+    make_optimizer: type[torch.optim.Optimizer],
+    cosine: bool = False,
+    **options: float,
 ) -> Arrays:
     """The head's arrays after a training on the sample's features, by name."""
     head, labels = _head(sample), torch.from_numpy(sample.labels)
     optimizer = make_optimizer(head.parameters(), **options)
+    batches = _features(sample).split(BATCH_SIZE), labels.split(BATCH_SIZE)
+    num_steps = NUM_EPOCHS * len(batches[0])
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
     for _ in range(NUM_EPOCHS):
-        batches = _features(sample).split(BATCH_SIZE), labels.split(BATCH_SIZE)
         for batch in zip(*batches, strict=True):
             _step(head, optimizer, *batch)
+            if cosine:
+                schedule.step()
     return {f"head.{n}": array.numpy() for n, array in head.state_dict().items()}
 
 

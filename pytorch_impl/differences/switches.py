@@ -125,6 +125,18 @@ def _forget_scheduler_step() -> AbstractContextManager:
     return replaced(schedule, "step", lambda _schedule: None)
 
 
+def _divide_by_the_weights() -> AbstractContextManager:
+    """[D37] The mean of cross_entropy(weight=...): by the sum of the weights."""
+    functional = training.nn.functional
+    matched = functional.cross_entropy
+
+    def cross_entropy(logits, labels, weight=None, reduction="mean"):  # noqa: ARG001
+        loss = matched(logits, labels, weight)
+        return loss if weight is None else loss * len(labels)  # update() divides by it
+
+    return replaced(functional, "cross_entropy", cross_entropy)
+
+
 SWITCHES = {
     "D01": _let_batch_norm_drift,
     "D04": _swap_axes,
@@ -136,6 +148,7 @@ SWITCHES = {
     "D17": _draw_own_masks,
     "D20": _forget_eval,
     "D29": _forget_scheduler_step,
+    "D37": _divide_by_the_weights,
 }
 
 

@@ -18,7 +18,7 @@ class ImageDataset(Dataset):
     """Normalised images of one split, augmented where they are for training.
 
     One item is an image (3, H, W) float32 and its label, int64. Where it is for
-    training, the dropout plan's factors (inner_size,) go with the image. [D17]
+    training, the dropout plan's factors (units,) go with the image. [D17]
     """
 
     def __init__(
@@ -76,7 +76,7 @@ def make_loader(
     """Make batches of (images, labels), in a new order in every training epoch.
 
     Batches for training are ((images, kept), labels), with the dropout plan's factors
-    (N, inner_size). The last, smaller batch is kept.
+    (N, units). The last, smaller batch is kept.
     """
     dataset = ImageDataset(split, description, training)
     return _make_loader(dataset, description, training)

@@ -1,4 +1,4 @@
-"""MobileNetV2 with a new head: a frozen backbone, and two dense layers with dropout."""
+"""MobileNetV2 with a new head: a frozen backbone, and dense layers with dropout."""
 
 import copy
 from collections import OrderedDict
@@ -19,20 +19,24 @@ from shared.model.weights import Arrays
 class _Head(nn.Module):
     """Features (N, 1280) to logits (N, classes).
 
-    `kept` (N, inner_size) has the factors of a dropout plan for the hidden units.
-    Without it `nn.Dropout` draws its own in training mode. [D17]
+    `kept` (N, units) has the factors of a dropout plan for the output layer's inputs.
+    These are the hidden units, or the features if there is no hidden layer. Without
+    `kept`, `nn.Dropout` draws its own in training mode. [D17]
     """
 
     def __init__(self, num_classes: int, config: Config) -> None:
         super().__init__()
-        self.inner = nn.Linear(NUM_FEATURES, config.inner_size)
+        if config.inner_size:
+            self.inner = nn.Linear(NUM_FEATURES, config.inner_size)
         self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(config.inner_size, num_classes)
+        self.output = nn.Linear(config.inner_size or NUM_FEATURES, num_classes)
 
     def forward(
         self, features: torch.Tensor, kept: torch.Tensor | None = None
     ) -> torch.Tensor:
-        hidden = nn.functional.relu(self.inner(features))
+        hidden = features
+        if hasattr(self, "inner"):
+            hidden = nn.functional.relu(self.inner(features))
         # [D17] Keras: the same product, in a network with a second input.
         hidden = self.dropout(hidden) if kept is None else hidden * kept.to(hidden)
         return self.output(hidden)

@@ -12,6 +12,7 @@ from pytorch_impl.matched.checkpoint import save_checkpoint
 from pytorch_impl.matched.inference import predict_logits
 from pytorch_impl.matched.model import Classifier, fold_classifier
 from pytorch_impl.matched.optimizer import make_optimizer, read_optimizer
+from shared.class_weights import balance_classes
 from shared.clock import now
 from shared.config import Config
 from shared.metrics import EpochRecord, score_epoch
@@ -40,12 +41,16 @@ def train(
     """
     config = description.config
     network = _choose_network(model, config)
+    class_weights = None
+    if config.class_weights:  # [D37] Keras: fit(class_weight=...)
+        num_classes = len(description.classes)
+        class_weights = balance_classes(train_loader.dataset.labels, num_classes)
     optimizer = make_optimizer(model, config, config.epochs * len(train_loader))
     history: list[EpochRecord] = []
     for epoch in range(1, config.epochs + 1):
         start = now()
         train_loader.dataset.epoch = epoch
-        logits, labels = _train_epoch(network, optimizer, train_loader)
+        logits, labels = _train_epoch(network, optimizer, train_loader, class_weights)
         validation_logits = predict_logits(network, validation_loader)
         validation_labels = validation_loader.dataset.labels
         validation = validation_logits, validation_labels
@@ -82,13 +87,16 @@ def keep_checkpoints(
 
 
 def _train_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loader: DataLoader,
+    class_weights: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Learn from every batch once; return the logits and the labels in their order."""
     network.train()
     seen_logits, seen_labels = [], []
     for inputs, labels in loader:
-        _, logits = update(network, optimizer, inputs, labels)
+        _, logits = update(network, optimizer, inputs, labels, class_weights)
         seen_logits.append(logits.clone())  # a CUDA graph would write over them
         seen_labels.append(labels)
     # Fetched once: a GPU would be waited for at every batch.
@@ -100,15 +108,27 @@ def update(
     optimizer: torch.optim.Optimizer,
     inputs: torch.Tensor | list[torch.Tensor],
     labels: torch.Tensor,
+    class_weights: np.ndarray | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Go forward, backward, and take a step, as fit() does for each batch in Keras."""
+    """Go forward, backward, and take a step, as fit() does for each batch in Keras.
+
+    Args:
+        class_weights: factor of the loss for the images of each class, (classes,).
+    """
     device = next(network.parameters()).device
     optimizer.zero_grad()
     parts = [inputs] if isinstance(inputs, torch.Tensor) else inputs
     logits = network(*(part.to(device, non_blocking=True) for part in parts))
     logits = logits.to(torch.get_default_dtype())
+    labels = labels.to(device, non_blocking=True)
     # [D13] (logits, labels), softmax inside; Keras: (labels, predictions), told so.
-    loss = nn.functional.cross_entropy(logits, labels.to(device, non_blocking=True))
+    if class_weights is None:
+        loss = nn.functional.cross_entropy(logits, labels)
+    else:
+        # [D37] "mean" would divide by the sum of the weights; Keras: by their number.
+        weights = torch.from_numpy(class_weights).to(logits)
+        total = nn.functional.cross_entropy(logits, labels, weights, reduction="sum")
+        loss = total / len(labels)
     loss.backward()
     optimizer.step()
     return loss.detach(), logits.detach()

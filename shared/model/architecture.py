@@ -112,6 +112,13 @@ def backbone_shapes() -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def head_sizes(inner_size: int, num_classes: int) -> dict[str, tuple[int, int]]:
+    """Return inputs and outputs of the head's layers; `inner` is left out at size 0."""
+    if not inner_size:
+        return {"output": (NUM_FEATURES, num_classes)}
+    return {"inner": (NUM_FEATURES, inner_size), "output": (inner_size, num_classes)}
+
+
 DEPTHWISE = {f"{layer.torch_conv}.weight" for layer in conv_layers() if layer.depthwise}
 
 

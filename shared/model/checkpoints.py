@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shared.config import Config
 from shared.errors import UserError
 from shared.files import atomic_path, sha256_of, write_atomically
-from shared.model.architecture import NUM_FEATURES, backbone_shapes
+from shared.model.architecture import backbone_shapes, head_sizes
 
 OPTIMIZER_STATE = "optimizer_state/"  # in front of its arrays' names, on both sides
-MOMENTS = ("exp_avg", "exp_avg_sq")  # Adam's m and v, which Keras calls by other names
+# What each optimizer keeps of every array, by PyTorch's names: Adam's m and v, and the
+# running sum of SGD with momentum. Keras has other names for them.
+MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "sgd": ("momentum_buffer",)}
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -33,13 +35,12 @@ class Description(BaseModel):
     @property
     def shapes(self) -> Shapes:
         """Name and shape of every array of the classifier in torchvision's layout."""
-        inner, num_classes = self.config.inner_size, len(self.classes)
-        return backbone_shapes() | {
-            "head.inner.weight": (inner, NUM_FEATURES),
-            "head.inner.bias": (inner,),
-            "head.output.weight": (num_classes, inner),
-            "head.output.bias": (num_classes,),
-        }
+        shapes: Shapes = backbone_shapes()
+        sizes = head_sizes(self.config.inner_size, len(self.classes))
+        for name, (inputs, outputs) in sizes.items():
+            shapes[f"head.{name}.weight"] = outputs, inputs
+            shapes[f"head.{name}.bias"] = (outputs,)
+        return shapes
 
 
 class Record(Description):
@@ -135,18 +136,21 @@ def require_shapes(what: object, found: Shapes, expected: Shapes, hint: str) -> 
             )
 
 
-def require_optimizer(found: Shapes, trained: Shapes) -> None:
+def require_optimizer(found: Shapes, trained: Shapes, moments: tuple[str, ...]) -> None:
     """Require a step and the moments of everything that an optimizer trains.
+
+    Args:
+        moments: the optimizer's entry of `MOMENTS`.
 
     Raises:
         UserError: the state is of another optimizer or model; the first array that
             shows it is named.
     """
-    moments = {f"{m}/{name}": shape for name, shape in trained.items() for m in MOMENTS}
+    state = {f"{m}/{name}": shape for name, shape in trained.items() for m in moments}
     require_shapes(
         "optimizer state",
         found,
-        {"step": ()} | moments,
+        {"step": ()} | state,
         "It belongs to a checkpoint of this classifier, with the same layers frozen.",
     )
 

@@ -26,6 +26,7 @@ from shared.model.architecture import (
     NUM_FEATURES,
     backbone_shapes,
     conv_layers,
+    head_sizes,
     to_torch_layout,
 )
 from shared.model.checkpoints import (
@@ -111,9 +112,8 @@ def initial_head(config: Config, num_classes: int) -> Arrays:
     [D07] Glorot uniform with zero bias, Keras's default (Glorot and Bengio, 2010);
     PyTorch's own is uniform within ±1/sqrt(inputs), bias included.
     """
-    sizes = {"inner": (NUM_FEATURES, config.inner_size)}
-    sizes["output"] = (config.inner_size, num_classes)
     arrays: Arrays = {}
+    sizes = head_sizes(config.inner_size, num_classes)
     for number, (name, (inputs, outputs)) in enumerate(sizes.items()):
         limit = np.sqrt(6 / (inputs + outputs))
         values = stream(config.seed, HEAD, number).uniform(
