@@ -17,6 +17,8 @@ COMMANDS = {
     "memory.",
     "differences": "Measure each difference between the frameworks, and its effect on "
     "accuracy.",
+    "experiments": "Train with several settings over several seeds, and say what it "
+    "shows.",
     "prepare": "Find, check and decode the images, and fetch the weights.",
     "train": "Train, evaluate and export each arm, without timing.",
     "export": "Export a checkpoint of either side to ONNX.",

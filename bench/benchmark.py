@@ -18,12 +18,15 @@ from bench.run.inputs import (
     check_weights_choice,
     prepare_data,
     prepare_weights,
+    require_enough,
     store_weights,
 )
+from bench.run.journal import JOURNAL, Journal, read_parts
 from bench.run.onnx_check import ACROSS, check_onnx, compare_graphs
 from bench.run.output import claim_output
 from bench.run.record import write_record
 from bench.run.state import Options, Run, ask, start_worker, work
+from bench.studies.cells import describe_inputs, make_record, run_experiments
 from bench.studies.control import run_control
 from bench.studies.differences import keep_ledger
 from bench.studies.parity import (
@@ -64,7 +67,13 @@ def run_benchmark(options: Options, display: Display) -> Results:
         tempfile.TemporaryDirectory(prefix="bench-") as scratch,
     ):
         run = _prepare(options, display, Path(scratch))
-        claim.begin(lambda: write_record(run))
+        if options.resume:
+            run.earlier_parts = read_parts(
+                options.output / JOURNAL, describe_inputs(run)
+            )
+            run.experiments = make_record(run, run.earlier_parts)
+            claim.keep = run.has_results
+        claim.begin(lambda: write_record(run), *([JOURNAL] if claim.keep else []))
         display.log_to(options.output / "log.jsonl")
         try:
             _do_everything(run)
@@ -91,6 +100,8 @@ def _prepare(options: Options, display: Display, scratch: Path) -> Run:
     config = options.config
     check_weights_choice(options.weights)
     data = prepare_data(options.data, config, options.skip_bad_images, display)
+    if options.experiments:
+        require_enough(data)
     weights = prepare_weights(options.weights, config, data, display)
     run = Run(options, display, scratch, data, weights, store_weights(weights, scratch))
     if config.division == "plain":
@@ -135,6 +146,9 @@ def _do_everything(run: Run) -> None:
         measure_times(run, thorough=run.options.timing == "thorough")
     if run.options.differences:
         run.ledger = keep_ledger(run)
+    if run.options.experiments:
+        path, inputs = run.options.output / JOURNAL, describe_inputs(run)
+        run_experiments(run, Journal(path, inputs, run.earlier_parts))
     run.complete = len(run.finished) == len(run.arms) and not run.failures
 
 

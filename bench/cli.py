@@ -14,7 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -229,6 +229,47 @@ class Differences:
 
 
 @dataclass(frozen=True)
+class Experiments:
+    """Train with several settings over several seeds, and say what it shows.
+
+    Without a name, it lists the experiments.
+    """
+
+    names: Positional[tuple[str, ...]]
+    """Names of experiments, or all."""
+    inputs: OmitArgPrefixes[Inputs]
+    values: str | None = None
+    """Settings of your own for one experiment, such as 0.1,0.3."""
+    epochs: int | None = None
+    """Epochs of each training. The default is what each experiment declares."""
+    seeds: int | None = None
+    """Number of seeds. The default is what each experiment declares."""
+    quick: bool = False
+    """Try it on few images, with two epochs and two seeds. It gives no verdicts."""
+    resume: bool = False
+    """Go on with the run in the folder --output, and repeat no finished training."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
+
+    def execute(self, console: Console) -> int:
+        from bench.studies.experiments import QUICK, choose, print_experiments
+
+        if not self.names:
+            print_experiments(console)
+            return DONE
+        if self.resume and not self.inputs.output:
+            raise UserError("--resume: name the folder of the run with --output.")
+        epochs, seeds = self.epochs, self.seeds
+        if self.quick:
+            epochs, seeds = epochs or QUICK["epochs"], seeds or QUICK["seeds"]
+        chosen = choose(self.names, self.values, epochs, seeds)
+        settings = Settings(device=self.device)
+        options = _options(self.inputs, settings).only(experiments=chosen)
+        options = dataclasses.replace(options, quick=self.quick, resume=self.resume)
+        return _run(options, console)
+
+
+@dataclass(frozen=True)
 class Prepare:
     """Find, check and decode the images, and fetch the weights."""
 
@@ -374,6 +415,7 @@ COMMANDS = (
     Speedups,
     Scaling,
     Differences,
+    Experiments,
     Prepare,
     Train,
     Export,

@@ -456,6 +456,15 @@ class ExperimentRecord(Record):
     test: Literal["Student's paired t", "McNemar's exact test"] | None = None
 
 
+class DifferingCell(Record):
+    """Setting and seed that both arms trained, and for which they predict otherwise."""
+
+    changes: dict[str, Any]
+    share: float
+    seed: int
+    images: int  # test images whose class differs in the last epoch, near ties aside
+
+
 class ExperimentsRecord(Record):
     """All experiments of a run, which share the cells that they have in common."""
 
@@ -468,7 +477,7 @@ class ExperimentsRecord(Record):
     differing: list[DifferingCell] = []
 
     def find(self, setting: SettingRecord, seeds: int) -> list[CellRecord]:
-        """Return the finished cells of a setting, of the first seeds and of all arms."""
+        """Return the finished cells of a setting: the first seeds, all arms."""
         return [
             cell
             for cell in self.cells

@@ -9,6 +9,7 @@ from bench.records import (
     Check,
     ComparisonRecord,
     ControlRecord,
+    ExperimentsRecord,
     OnnxCross,
     ParityRecord,
     ScalingRecord,
@@ -37,6 +38,7 @@ def make_checks(
     timing: TimingRunRecord | None = None,
     scaling: ScalingRecord | None = None,
     speedups: SpeedupsRecord | None = None,
+    experiments: ExperimentsRecord | None = None,
 ) -> list[Check]:
     """Return every check of a run, passed or failed."""
     checks: list[Check] = []
@@ -68,6 +70,9 @@ def make_checks(
         checks += _scaling_checks(scaling)
     if speedups:
         checks += _speedup_checks(speedups)
+    if experiments and experiments.pairs:
+        name = f"of {experiments.pairs} trainings on both arms, predictions differ in"
+        checks.append(_at_most(name, len(experiments.differing), 0))
     return checks
 
 

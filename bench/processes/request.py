@@ -34,6 +34,7 @@ class Inputs(BaseModel):
     Attributes:
         data: folder of the decoded images in the decode cache.
         folders: the same images as files, <split>/<class>/<name>.
+        shortened: whether to take a small part of each split.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -41,6 +42,7 @@ class Inputs(BaseModel):
     data: Path
     weights: Path
     folders: Path | None = None
+    shortened: bool = False
 
 
 class InputsRequest(Request):
@@ -187,6 +189,35 @@ class DoTasks(InputsRequest):
     tasks: tuple[Task, ...]
 
 
+class Cell(BaseModel):
+    """One training of an experiment.
+
+    Attributes:
+        name: unique in the run.
+        changes: changes of the configuration.
+        share: share of the training images of each class.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    changes: dict[str, Any] = {}
+    share: float = 1.0
+    seed: int
+
+
+class TrainCells(InputsRequest):
+    """Request to train the cells of experiments, one after the other.
+
+    Attributes:
+        features: file with the features of all splits.
+    """
+
+    job: Literal["train_cells"] = "train_cells"
+    cells: tuple[Cell, ...]
+    features: Path
+
+
 AnyRequest = Annotated[
     Load
     | ReadPth
@@ -200,6 +231,7 @@ AnyRequest = Annotated[
     | TimeEpoch
     | ClimbLadder
     | ProbeDifferences
-    | DoTasks,
+    | DoTasks
+    | TrainCells,
     Field(discriminator="job"),
 ]

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from bench.records import Results
 from bench.report.division import anchor
+from bench.report.experiments import make_csv
 from bench.report.numbers import percent
 from bench.report.opening import make_opening
 from bench.report.sections import headline, make_sections
@@ -22,7 +23,10 @@ __all__ = ["print_summary", "write_report"]
 
 
 def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
-    """Write `report.md` and `report.html` into `folder` and return their paths."""
+    """Write `report.md` and `report.html` into `folder` and return their paths.
+
+    A run of experiments also gets `cells.csv`, with all its trainings.
+    """
     content = {
         "title": title(results),
         "headline": headline(results),
@@ -37,6 +41,8 @@ def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
     for path, environment in zip(paths, (markdown, html), strict=True):
         page = environment.get_template(f"{path.name}.j2").render(content)
         write_atomically(path, page)
+    if results.experiments:
+        write_atomically(folder / "cells.csv", make_csv(results.experiments))
     return paths
 
 

@@ -15,6 +15,7 @@ from bench.report import (
     times,
 )
 from bench.report.blocks import Block, Section
+from bench.report.experiments import make_experiments
 
 CONTENT: dict[str, Callable[[Results], list[Block]]] = {
     "Learning curves": outcome.curves,
@@ -43,7 +44,8 @@ CONTENT: dict[str, Callable[[Results], list[Block]]] = {
 
 def make_sections(results: Results) -> list[Section]:
     made = [Section(title, make(results)) for title, make in CONTENT.items()]
-    return [section for section in made if section.blocks]
+    found = [section for section in made if section.blocks]
+    return [*make_experiments(results), *found]
 
 
 def headline(results: Results) -> dict[str, str]:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.records import LedgerRecord, Results
+from bench.report.conclusions import conclude
 from bench.report.ledger import HEADER as LEDGER_HEADER
 from bench.report.ledger import ledger_cells
 from bench.report.opening import make_opening
@@ -27,6 +28,11 @@ def print_summary(
         console.print(_table(HEADER, list(map(rung_cells, results.parity.rungs))))
     if results.ledger:
         console.print(_ledger(results.ledger))
+    if results.experiments:
+        for name, experiment in results.experiments.experiments.items():
+            console.print(Text(f"{name}: {experiment.question}", "bold"))
+            for sentence in conclude(name, experiment, results.experiments):
+                console.print(Text(sentence))
     if found := results.comparison:
         verdict = f"Verdict: {found.verdict}."
         console.print(Text(f"{difference(found)} {verdict}"))

@@ -4,6 +4,7 @@ from bench.judging.intervals import NO_DIFFERENCE
 from bench.records import (
     ArmRecord,
     ComparisonRecord,
+    ExperimentsRecord,
     LedgerRecord,
     Results,
     SpeedupsRecord,
@@ -96,6 +97,9 @@ GLOSSARY = {
 def title(results: Results) -> str:
     if not results.arms and results.ledger:
         return f"Differences between PyTorch and Keras on {results.data.name}"
+    if not results.arms and results.experiments:
+        names = ", ".join(results.experiments.experiments)
+        return f"Experiments on {results.data.name}: {names}"
     if not results.arms and results.speedups:
         return f"The gain of each speed-up, {', '.join(results.speedups.arms)}"
     if not results.arms and results.scaling:
@@ -175,6 +179,8 @@ def shown_by(results: Results) -> list[str]:
         found.append(_ledger(results.ledger))
     if results.speedups:
         found += _speedups(results.speedups)
+    if results.experiments:
+        found.append(_experiments(results.experiments))
     if results.comparison:
         found += [
             f"{difference(results.comparison)} {_judgement(results.comparison)}",
@@ -222,6 +228,18 @@ def _ledger(ledger: LedgerRecord) -> str:
         f"{len(ledger.differences)} differences were measured. {len(ablated)} of them "
         "were left in, one at a time. A change of test accuracy is shown for "
         f"{', '.join(shown) or 'none of them'}."
+    )
+
+
+def _experiments(record: ExperimentsRecord) -> str:
+    """Describe how the experiments were run."""
+    finished = sum(cell.status == "ok" for cell in record.cells)
+    equal = record.pairs - len(record.differing)
+    return (
+        f"{finished} trainings are finished. {record.pairs} pairs of them are the same "
+        "training on both arms, as a check that the two programs are equal: in "
+        f"{equal} pairs, both predict the same class for every test image whose two "
+        "best classes do not tie."
     )
 
 

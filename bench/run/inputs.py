@@ -5,6 +5,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from bench.processes.request import ReadPth
 from bench.processes.worker_process import ArmFailed, run_worker
 from bench.run.display import Display
@@ -41,6 +43,28 @@ def prepare_data(
     if found.skipped:
         display.say(f"{len(found.skipped)} bad images are left out", "yellow")
     return found
+
+
+def require_enough(data: ImageData) -> None:
+    """Check that a data set can show a difference between two classifiers.
+
+    Raises:
+        UserError: it has a single class, or a class with fewer than two images in a
+            split.
+    """
+    if len(data.classes) < 2:
+        raise UserError(
+            f"--data {data.name}: it has the single class '{data.classes[0]}', which "
+            "any classifier gets right. Give two classes or more."
+        )
+    for name, split in data.splits.items():
+        counts = np.bincount(split.labels, minlength=len(data.classes))
+        if counts.min() < 2:
+            label = data.classes[int(counts.argmin())]
+            raise UserError(
+                f"--data {data.name}: the class '{label}' has {counts.min()} images in "
+                f"{name}. Each class needs at least two images in each split."
+            )
 
 
 def check_weights_choice(choice: str | None) -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from bench.processes.arms import ARMS, PLAIN_SUFFIXES, SUFFIXES, side_of
 from bench.records import Results
+from bench.run.journal import JOURNAL
 from shared.errors import UserError
 from shared.files import (
     UNFINISHED,
@@ -52,8 +53,10 @@ class Claim:
         if os.listdir(self._folder):
             _require_earlier_run(self._output, self._folder)
 
-    def begin(self, write_results: Callable[[], object]) -> None:
+    def begin(self, write_results: Callable[[], object], *spare: str) -> None:
         """Write this run's first results.json, then remove the earlier run's files.
+
+        The files called `spare` stay.
 
         The order matters if this run is killed: the next run recognises the folder by
         its results.json.
@@ -64,7 +67,7 @@ class Claim:
         self.require_usable()
         write_results()
         self._begun = True
-        _remove_files(self._folder, spare=RESULTS)
+        _remove_files(self._folder, RESULTS, *spare)
 
     def undo(self) -> None:
         """Remove the files that this run wrote, and the folders that it made."""
@@ -113,16 +116,17 @@ def files_of_a_run(output: Path) -> dict[Path, list[str]]:
         files[models / arm] = [*kept, HISTORY]
     files[models] = [f"{name}.onnx" for name in (*ARMS, "pytorch-in-keras")]
     files[output] = [RESULTS, "parity.json", "report.md", "report.html", "log.jsonl"]
+    files[output] += [JOURNAL, "cells.csv"]
     return files
 
 
-def _remove_files(output: Path, spare: str | None = None) -> None:
+def _remove_files(output: Path, *spare: str) -> None:
     """Remove the files of a run, and the folders that are then empty."""
     for folder, names in files_of_a_run(output).items():
         if os.path.realpath(folder) != str(folder):  # it is reached by a symbolic link
             continue
         for file in (*map(folder.joinpath, names), *folder.glob(f"{UNFINISHED}*")):
-            if file.name != spare:
+            if file.name not in spare:
                 file.unlink(missing_ok=True)
         if folder != output:
             with suppress(OSError):  # it is missing, or contains other files

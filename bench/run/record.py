@@ -61,6 +61,7 @@ def write_record(run: Run) -> Results:
         timing=run.timing,
         scaling=run.scaling,
         speedups=run.speedups,
+        experiments=run.experiments,
         photos=make_photos(run),
         checks=make_checks(
             run.arms,
@@ -69,6 +70,7 @@ def write_record(run: Run) -> Results:
             timing=run.timing,
             scaling=run.scaling,
             speedups=run.speedups,
+            experiments=run.experiments,
         ),
         not_run=run.not_run,
     )

@@ -1,10 +1,10 @@
 """State of a run: its options, its inputs and its finished parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bench.processes.request import Inputs, Request
 from bench.processes.rounds import Measured
@@ -12,6 +12,7 @@ from bench.processes.worker_process import Environment, WorkerProcess, environme
 from bench.records import (
     ArmRecord,
     ComparisonRecord,
+    ExperimentsRecord,
     LedgerRecord,
     ParityRecord,
     ScalingRecord,
@@ -19,6 +20,7 @@ from bench.records import (
     TimingRunRecord,
 )
 from bench.run.display import Display
+from bench.run.experiment import Experiment
 from shared.clock import now
 from shared.config import Config
 from shared.data.dataset import ImageData
@@ -43,6 +45,9 @@ class Options:
     timing: TimingPart | None = "short"
     differences: tuple[str, ...] = ()  # entries of the ledger to measure
     switches: tuple[str, ...] = ()  # left in for the ladder, such as "keras:D02"
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
+    quick: bool = False  # experiments on few images, without verdicts
+    resume: bool = False  # go on with the experiments of an earlier run
 
     def only(
         self,
@@ -51,6 +56,7 @@ class Options:
         timing: TimingPart | None = None,
         differences: tuple[str, ...] = (),
         switches: tuple[str, ...] = (),
+        experiments: Mapping[str, Experiment] | None = None,
     ) -> "Options":
         """Return these options with only the named parts to do."""
         return replace(
@@ -60,6 +66,7 @@ class Options:
             timing=timing,
             differences=differences,
             switches=switches,
+            experiments=experiments or {},
         )
 
 
@@ -85,6 +92,8 @@ class Run:
     timing: TimingRunRecord | None = None
     scaling: ScalingRecord | None = None
     speedups: SpeedupsRecord | None = None
+    experiments: ExperimentsRecord | None = None
+    earlier_parts: dict[str, Any] = field(default_factory=dict)  # of a resumed run
     measured: Measured = field(default_factory=Measured)
     images_in: dict[str, int] = field(default_factory=dict)  # number by timed phase
     devices: dict[str, str] = field(default_factory=dict)  # by timed arm
@@ -99,6 +108,7 @@ class Run:
             data=self.data.folder.resolve(),
             weights=self.weights_file,
             folders=self.folders,
+            shortened=self.options.quick,
         )
 
     @property
@@ -120,7 +130,8 @@ class Run:
     def has_results(self) -> bool:
         """Return whether any part is finished."""
         studies = self.parity, self.ledger, self.speedups, self.timing, self.scaling
-        return any((self.finished, *studies))
+        cells = self.experiments and self.experiments.cells
+        return any((self.finished, *studies, cells))
 
     def miss(self, what: str) -> None:
         """Note a part that has no result, so that the run counts as incomplete."""

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pydantic import TypeAdapter
 
 from bench.processes.request import AnyRequest, Request
+from bench.worker.cells import train_cells
 from bench.worker.channel import follow_requests, open_channel
 from bench.worker.conversion import hand_over, take_over
 from bench.worker.files import export_checkpoint, export_trained, load, probe, read_pth
@@ -45,6 +46,7 @@ JOBS: dict[str, Callable[..., dict]] = {
         probe_alone,
         compute_features,
         train_heads,
+        train_cells,
         time_epoch,
     )
 }

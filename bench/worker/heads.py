@@ -13,6 +13,7 @@ from bench.processes.request import DoTasks, Task
 from bench.worker.job import Worker
 from shared.data.dataset import ImageData, Split, open_cached
 from shared.data.images import is_upright_photo
+from shared.data.subsets import shorten
 from shared.metrics import EpochRecord, accuracy
 from shared.model.checkpoints import Description
 from shared.model.weights import Arrays, initial_head, read_weights
@@ -27,7 +28,8 @@ class Study:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.side = worker.side
-        self.data: ImageData = open_cached(worker.request.inputs.data)
+        data: ImageData = open_cached(worker.request.inputs.data)
+        self.data = shorten(data) if worker.request.inputs.shortened else data
         self.weights = read_weights(worker.request.inputs.weights)
 
     def describe(self, changes: dict, seed: int | None = None) -> Description:

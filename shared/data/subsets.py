@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from shared.data.dataset import ImageData, Split
+from shared.sampling import SHARE, stream
 
 NUM_IMAGES = 256  # that a pass takes at most; 8 batches of 32
 
@@ -18,6 +19,24 @@ def pick(split: Split, chosen: np.ndarray) -> Split:
     """Return the images of a split at these places."""
     files = tuple(split.files[i] for i in chosen)
     return Split(split.images[chosen], split.labels[chosen], files)
+
+
+def choose_share(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Return which images make up a share of each class, in their order, (n,) int64.
+
+    With one seed, the images of a smaller share are among those of a larger one. Each
+    class keeps at least one image.
+
+    Args:
+        labels: of all images, (N,).
+        share: above 0 and at most 1.
+    """
+    order = stream(seed, SHARE).permutation(len(labels))
+    chosen = []
+    for label in np.unique(labels):
+        of_class = order[labels[order] == label]
+        chosen.append(of_class[: max(1, round(share * len(of_class)))])
+    return np.sort(np.concatenate(chosen))
 
 
 def shorten(data: ImageData) -> ImageData:

@@ -1,0 +1,120 @@
+"""State what an experiment shows, from its numbers and by rules."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench.records import (
+    CellRecord,
+    ExperimentRecord,
+    ExperimentsRecord,
+    SettingRecord,
+)
+from bench.report.numbers import interval_name, percent, points, with_interval
+
+# What the workshop says of the same experiment, and why our figures differ.
+WORKSHOP = {
+    "learning-rate": "The workshop finds 0.001 to be the best rate, with a validation "
+    "accuracy of 81.5% in a single run of its first network, which has no hidden "
+    "layer. In its program the batch norm of the frozen backbone drifts, which costs "
+    "accuracy [D01]. Here it is frozen.",
+    "inner-size": "The workshop proposes 10, 100 and 1000 units and gives no figures. "
+    "It builds its final network with 32 units.",
+    "dropout": "The workshop finds 0.2 to be the best rate, from a single run of each "
+    "rate.",
+}
+
+
+def conclude(
+    name: str, experiment: ExperimentRecord, record: ExperimentsRecord
+) -> list[str]:
+    """Return the sentences that the numbers of an experiment allow."""
+    cells = [record.find(one, record.seeds[name]) for one in experiment.settings]
+    if record.quick:
+        return [
+            "This was a quick run on few images. It shows that the experiment works, "
+            "and gives no verdicts."
+        ]
+    missing = [s.name for s, own in zip(experiment.settings, cells, strict=True)
+               if not own]  # fmt: skip
+    said = [f"No training is finished for {_join(missing)}."] if missing else []
+    judged = [setting for setting in experiment.settings if setting.verdict]
+    if not judged:
+        return [*said, "So nothing can be concluded yet."]
+    base = experiment.settings[0].name
+    return [
+        *said,
+        _summary(base, judged),
+        *(_sentence(base, setting, record.margin) for setting in judged),
+        _chosen_by_validation(experiment.settings, cells),
+        _widest_gap(experiment.settings, cells),
+        _test_used(experiment, len(judged)),
+    ]
+
+
+def _summary(base: str, judged: Sequence[SettingRecord]) -> str:
+    better = [s.name for s in judged if s.verdict == "different" and s.change > 0]
+    worse = [s.name for s in judged if s.verdict == "different" and s.change < 0]
+    if better:
+        return f"A higher test accuracy than with {base} is shown for {_join(better)}."
+    if worse:
+        return (
+            f"No setting is shown to reach a higher test accuracy than {base}, and "
+            f"{_join(worse)} is shown to reach a lower one."
+            if len(worse) == 1
+            else f"No setting is shown to reach a higher test accuracy than {base}, "
+            f"and {_join(worse)} are shown to reach lower ones."
+        )
+    return f"No difference in test accuracy from {base} is shown for any setting."
+
+
+def _sentence(base: str, setting: SettingRecord, margin: float) -> str:
+    change = with_interval(setting.change, setting.interval)
+    interval = interval_name(setting.confidence)
+    found = f"{setting.name} against {base}: {change} points, {interval}"
+    reach = f"{100 * margin:g} points"
+    if setting.verdict == "different":
+        return f"{found}, different."
+    if setting.verdict == "equal":
+        return f"{found}, equal: a difference of {reach} or more is excluded."
+    return f"{found}, undecided: neither 0 nor {reach} can be excluded."
+
+
+def _chosen_by_validation(
+    settings: Sequence[SettingRecord], cells: Sequence[list[CellRecord]]
+) -> str:
+    """Name the setting that one would choose without looking at the test images."""
+    means = [
+        float(np.mean([c.best.validation for c in own])) if own else -1.0
+        for own in cells
+    ]
+    place = int(np.argmax(means))
+    return (
+        f"By validation accuracy one would choose {settings[place].name} "
+        f"({percent(means[place])})."
+    )
+
+
+def _widest_gap(
+    settings: Sequence[SettingRecord], cells: Sequence[list[CellRecord]]
+) -> str:
+    gaps = [
+        float(np.mean([c.best.train - c.best.validation for c in own])) if own else 0.0
+        for own in cells
+    ]
+    place = int(np.argmax(gaps))
+    return (
+        "The widest gap between training and validation accuracy, a sign of "
+        f"overfitting, is that of {settings[place].name} ({points(gaps[place])} "
+        "points; training accuracy is measured with dropout)."
+    )
+
+
+def _test_used(experiment: ExperimentRecord, count: int) -> str:
+    together = f", {count} settings judged together" if count > 1 else ""
+    return f"Decided by {experiment.test}{together}."
+
+
+def _join(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

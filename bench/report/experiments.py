@@ -1,0 +1,175 @@
+"""The experiments in a report: a plot, the conclusion and a table for each of them."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.judging.intervals import MeanDifference
+from bench.records import CellRecord, ExperimentRecord, ExperimentsRecord, Results
+from bench.report.blocks import Block, Plot, Section, Table, Text
+from bench.report.conclusions import WORKSHOP, conclude
+from bench.report.figures import ArmStyle, arm_styles, clip, render
+from bench.report.numbers import DASH, p_value, percent, with_interval
+
+CSV_COLUMNS = (
+    "experiment", "setting", "arm", "seed", "status", "best_epoch", "train",
+    "validation", "test", "last_train", "last_validation", "last_test", "seconds",
+)  # fmt: skip
+
+
+def make_experiments(results: Results) -> list[Section]:
+    """Return a section for each experiment of a run."""
+    record = results.experiments
+    if not record:
+        return []
+    return [
+        Section(f"Experiment {name}", _blocks(name, experiment, record))
+        for name, experiment in record.experiments.items()
+    ]
+
+
+def _blocks(
+    name: str, experiment: ExperimentRecord, record: ExperimentsRecord
+) -> list[Block]:
+    blocks: list[Block] = [Text(experiment.question)]
+    cells = [record.find(one, record.seeds[name]) for one in experiment.settings]
+    if any(cells):
+        blocks.append(_plot(name, experiment, cells))
+    blocks.append(Text(" ".join(conclude(name, experiment, record))))
+    blocks.append(_table(name, experiment, record))
+    if name in WORKSHOP:
+        blocks.append(Text(WORKSHOP[name]))
+    return blocks
+
+
+def _table(name: str, experiment: ExperimentRecord, record: ExperimentsRecord) -> Table:
+    arms = list(dict.fromkeys(cell.arm for cell in record.cells))
+    header = ["Setting", "Train", "Validation", "Gap", *(f"Test, {a}" for a in arms)]
+    header += ["Test, last epoch", "Best epoch"]
+    header += ["Change from the base, points", "p", "p of “equal”", "Verdict"]
+    rows = []
+    for place, setting in enumerate(experiment.settings):
+        cells = record.find(setting, record.seeds[name])
+        row = [setting.name, *_figures(cells, arms)]
+        if setting.verdict:
+            change = with_interval(setting.change, setting.interval)
+            tests = p_value(setting.p), p_value(setting.p_equal)
+            row += [change, *(p.removeprefix("= ") for p in tests), setting.verdict]
+        else:
+            row += [DASH, DASH, DASH, "base" if place == 0 else DASH]
+        rows.append(row)
+    title = "Mean and standard deviation over the seeds"
+    return Table(title, "l" + "r" * (len(header) - 2) + "l", header, rows)
+
+
+def _figures(cells: list[CellRecord], arms: Sequence[str]) -> list[str]:
+    """Return the accuracies of one setting as cells of a row."""
+    if not cells:
+        return [DASH] * (5 + len(arms))
+    gaps = [100 * (cell.best.train - cell.best.validation) for cell in cells]
+    tests = [
+        _spread([cell.best.test for cell in cells if cell.arm == arm]) for arm in arms
+    ]
+    return [
+        _spread([cell.best.train for cell in cells]),
+        _spread([cell.best.validation for cell in cells]),
+        f"{np.mean(gaps):+.1f}",
+        *tests,
+        _spread([cell.last.test for cell in cells]),
+        f"{np.mean([cell.best_epoch for cell in cells]):.1f}",
+    ]
+
+
+def _spread(shares: list[float]) -> str:
+    """Return mean and standard deviation, such as "87.6% ± 0.4"."""
+    if not shares:
+        return DASH
+    if len(shares) == 1:
+        return percent(shares[0])
+    return f"{percent(float(np.mean(shares)))} ± {100 * np.std(shares, ddof=1):.1f}"
+
+
+def _plot(
+    name: str, experiment: ExperimentRecord, cells: list[list[CellRecord]]
+) -> Plot:
+    arms = list(dict.fromkeys(cell.arm for own in cells for cell in own))
+    styles = arm_styles(arms)
+    names = [setting.name for setting in experiment.settings]
+    order = _natural_order(names)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot(ylabel="test accuracy, %")
+        for number, arm in enumerate(arms):
+            shift = 0.12 * (number - (len(arms) - 1) / 2)
+            values = [
+                [100 * cell.best.test for cell in cells[place] if cell.arm == arm]
+                for place in order
+            ]
+            _draw_arm(axes, arm, values, shift, styles[arm])
+        axes.set_xticks(range(len(names)), [clip(names[place]) for place in order])
+        axes.set_xlim(-0.5, len(names) - 0.5)
+        axes.grid(axis="y")
+        figure.legend(loc="outside upper center", ncols=len(arms))
+
+    caption = (
+        "Test accuracy at the epoch with the highest validation accuracy. A large mark "
+        "is the mean over the seeds, with its 95% interval. Small dots are the single "
+        "seeds."
+    )
+    size = (max(4.6, 1.2 * len(names)), 3.2)
+    return Plot(render(draw, f"experiment-{name}", caption, size), caption)
+
+
+def _natural_order(names: list[str]) -> list[int]:
+    """Return the places of the settings, numbers from small to large and then words."""
+
+    def key(place: int) -> tuple:
+        try:
+            return 0, float(names[place]), place
+        except ValueError:
+            return 1, 0.0, place
+
+    return sorted(range(len(names)), key=key)
+
+
+def _draw_arm(
+    axes: Axes, arm: str, values: list[list[float]], shift: float, style: ArmStyle
+) -> None:
+    label: str | None = arm
+    for place, found in enumerate(values):
+        if not found:
+            continue
+        x, color = place + shift, style.color
+        axes.plot([x] * len(found), found, ".", color=color, alpha=0.4, markersize=4)
+        mean = float(np.mean(found))
+        if len(found) > 1:
+            low, high = MeanDifference(np.array(found)).interval(0.95)
+            axes.vlines(x, low, high, color=color, linewidth=1.5)
+        axes.plot(x, mean, style.marker, color=color, markersize=6, label=label)
+        label = None
+
+
+def make_csv(record: ExperimentsRecord) -> str:
+    """Return all cells as a CSV; those that experiments share come once for each."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for name, experiment in record.experiments.items():
+        for setting in experiment.settings:
+            for cell in record.cells:
+                same = cell.changes == setting.changes and cell.share == setting.share
+                if same and cell.seed < record.seeds[name]:
+                    writer.writerow([name, setting.name, *_csv_cells(cell)])
+    return text.getvalue()
+
+
+def _csv_cells(cell: CellRecord) -> list[object]:
+    accuracies: list[object] = []
+    for one in (cell.best, cell.last):
+        accuracies += [one.train, one.validation, one.test] if one else ["", "", ""]
+    found = [cell.arm, cell.seed, cell.status, cell.best_epoch or "", *accuracies]
+    return [*found, round(cell.seconds, 3)]

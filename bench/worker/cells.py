@@ -1,0 +1,148 @@
+"""Job that trains the cells of experiments: one setting and one seed each."""
+
+import traceback
+from typing import Any
+
+import numpy as np
+
+from bench.processes.request import Cell, TrainCells
+from bench.records import Accuracies, CellRecord
+from bench.worker.channel import emit
+from bench.worker.heads import SPLITS, Study
+from bench.worker.job import Worker
+from shared.clock import now
+from shared.data.subsets import choose_share
+from shared.errors import UserError
+from shared.metrics import EpochRecord, accuracy, near_tie
+from shared.model.checkpoints import Description
+from shared.model.weights import Arrays, initial_head
+
+
+def train_cells(worker: Worker[TrainCells]) -> dict:
+    """Train every cell, and send its record as soon as it is finished.
+
+    A cell that fails is sent with its reason, and the others go on.
+    """
+    study = Study(worker)
+    features: Arrays = dict(np.load(worker.request.features))
+    models: dict[int, Any] = {}
+    for cell in worker.request.cells:
+        worker.take_turn()  # gives each cell the whole time limit
+        try:
+            part = _train_cell(study, cell, features, models)
+        except UserError:
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            part = {"record": _record(study, cell, status=f"failed: {reason}")}
+        emit("cell", name=cell.name, part=part)
+    return {}
+
+
+def _record(study: Study, cell: Cell, **results: object) -> dict:
+    record = CellRecord(
+        arm=study.worker.request.arm,
+        changes=cell.changes,
+        share=cell.share,
+        seed=cell.seed,
+        **results,
+    )
+    return record.model_dump()
+
+
+def _train_cell(
+    study: Study, cell: Cell, features: Arrays, models: dict[int, Any]
+) -> dict:
+    """Return the record of a cell, and what its twin on the other arm must equal.
+
+    The best epoch is chosen on validation images. The test images are read once, when
+    the training is over.
+    """
+    start, side = now(), study.side
+    description = study.describe({"augment": False, **cell.changes}, cell.seed)
+    model = _fresh_model(study, description, models)
+    loaders = _make_loaders(study, cell, features, description)
+    best: dict[str, Arrays] = {}
+
+    def keep_best(record: EpochRecord, _logits: np.ndarray) -> None:
+        if record.validation_accuracy > max(accuracies, default=-1.0):
+            best["arrays"] = side.weights.read_arrays(model)
+        accuracies.append(record.validation_accuracy)
+
+    accuracies: list[float] = []
+    history = side.training.train(
+        model,
+        loaders["train"],
+        loaders["validation"],
+        description,
+        folder=None,  # the arrays of the best epoch stay in memory
+        on_epoch=keep_best,
+    )
+    if not np.isfinite(history[-1].train_loss):
+        raise FloatingPointError("the loss grew beyond all numbers")
+    labels = study.data.splits["test"].labels
+    last_logits = side.inference.predict_logits(model.head, loaders["test"])
+    side.weights.load_arrays(model, best["arrays"])
+    best_logits = side.inference.predict_logits(model.head, loaders["test"])
+    best_epoch = history[int(np.argmax(accuracies))]
+    record = _record(
+        study,
+        cell,
+        status="ok",
+        history=history,
+        best_epoch=best_epoch.epoch,
+        best=_accuracies(best_epoch, best_logits, labels),
+        last=_accuracies(history[-1], last_logits, labels),
+        correct="".join(map(str, (best_logits.argmax(axis=1) == labels).astype(int))),
+        seconds=now() - start,
+    )
+    return {
+        "record": record,
+        "predictions": last_logits.argmax(axis=1).tolist(),
+        "tied": np.flatnonzero(near_tie(last_logits)).tolist(),
+    }
+
+
+def _fresh_model(study: Study, description: Description, models: dict[int, Any]):
+    """Return an untrained classifier, one that was trained before if there is one.
+
+    Building Keras's network takes longer than training its head.
+
+    Args:
+        models: those built so far, by the size of the hidden layer.
+    """
+    size = description.config.inner_size
+    if size not in models:
+        models[size] = study.build(description)
+        return models[size]
+    head = initial_head(description.config, len(description.classes))
+    study.side.weights.load_arrays(models[size], study.weights.arrays | head)
+    return models[size]
+
+
+def _accuracies(
+    epoch: EpochRecord, test_logits: np.ndarray, labels: np.ndarray
+) -> Accuracies:
+    return Accuracies(
+        train=epoch.train_accuracy,
+        validation=epoch.validation_accuracy,
+        test=accuracy(test_logits, labels),
+    )
+
+
+def _make_loaders(
+    study: Study, cell: Cell, features: Arrays, description: Description
+) -> dict:
+    """Return a loader of stored features for each split."""
+    loaders = {}
+    for name in SPLITS:
+        training = name == "train"
+        labels, values = study.data.splits[name].labels, features[name]
+        if training and cell.share < 1:
+            chosen = choose_share(labels, cell.share, cell.seed)
+            labels, values = labels[chosen], values[chosen]
+        loaders[name] = study.side.dataset.make_feature_loader(
+            values, labels, description, training
+        )
+    return loaders
