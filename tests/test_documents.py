@@ -39,9 +39,20 @@ RUN = {
     "python -m bench parity": (*QUICK, "--weights", "random"),
     "python -m bench differences D01 D07": (*QUICK, "--image-size-px", "96"),
     "python -m bench scaling": (*QUICK, "--arms", "pytorch"),
+    "python -m bench experiments": (),
+    "python -m bench experiments dropout --values 0.1,0.3": ("--quick",),
 }
 # Run by other tests, since a whole one takes longer than all of the above.
+EXPERIMENTS = "bench/studies/test_experiments.py"
 RUN_ELSEWHERE = {
+    "python -m bench experiments learning-rate dropout": f"{EXPERIMENTS}::"
+    "test_quick_run_of_every_experiment",
+    "python -m bench experiments all --quick": f"{EXPERIMENTS}::"
+    "test_quick_run_of_every_experiment",
+    "python -m bench experiments all --output reports/experiments": f"{EXPERIMENTS}::"
+    "test_quick_run_of_every_experiment",
+    "python -m bench experiments all --output reports/experiments --resume": ""
+    f"{EXPERIMENTS}::test_a_killed_run_goes_on",
     "python -m bench differences": "bench/studies/test_differences.py::"
     "test_command_measures_some",
     "python -m bench timing": "bench/test_arms.py::test_timing_measures_every_phase",

@@ -49,14 +49,9 @@ def require_enough(data: ImageData) -> None:
     """Check that a data set can show a difference between two classifiers.
 
     Raises:
-        UserError: it has a single class, or a class with fewer than two images in a
-            split.
+        UserError: a class has fewer than two images in a split. (A data set with one
+            class alone is refused when it is read.)
     """
-    if len(data.classes) < 2:
-        raise UserError(
-            f"--data {data.name}: it has the single class '{data.classes[0]}', which "
-            "any classifier gets right. Give two classes or more."
-        )
     for name, split in data.splits.items():
         counts = np.bincount(split.labels, minlength=len(data.classes))
         if counts.min() < 2:
