@@ -27,14 +27,15 @@ def make_experiments(results: Results) -> list[Section]:
     if not record:
         return []
     return [
-        Section(f"Experiment {name}", _blocks(name, experiment, record))
+        Section(f"Experiment {name}", make_blocks(name, experiment, record))
         for name, experiment in record.experiments.items()
     ]
 
 
-def _blocks(
+def make_blocks(
     name: str, experiment: ExperimentRecord, record: ExperimentsRecord
 ) -> list[Block]:
+    """Return question, plot, conclusion and table of one experiment."""
     blocks: list[Block] = [Text(experiment.question)]
     cells = [record.find(one, record.seeds[name]) for one in experiment.settings]
     if any(cells):

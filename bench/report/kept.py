@@ -1,10 +1,8 @@
-"""Write docs/results.md from the kept reports: `python -m bench.report.kept`."""
+"""Write docs/results.md and docs/experiments.md: `python -m bench.report.kept`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-from markupsafe import Markup
 
 from bench.judging.intervals import is_shown
 from bench.records import Interval, Results, VersionRecord, read_results
@@ -17,6 +15,7 @@ from bench.report import (
     speedups,
 )
 from bench.report.blocks import Block, Plot, Table, Text
+from bench.report.kept_experiments import link_plot, write_experiments
 from bench.report.numbers import DASH, fixed, percent, short, with_interval
 from bench.report.opening import make_opening
 from bench.report.parity import rung_cells
@@ -277,23 +276,14 @@ def write_page(folder: Path = DOCS) -> None:
     for chapter in CHAPTERS:
         results = read_results(SAMPLES / chapter.folder / "results.json")
         picture = folder / "pictures" / f"{chapter.folder}.svg"
-        blocks = [_linked(one, picture) for one in chapter.make_blocks(results)]
+        blocks = [link_plot(one, picture) for one in chapter.make_blocks(results)]
         chapters.append((chapter, results, blocks))
     template = make_environment(finalize=escape_markdown).get_template("results.md.j2")
     page = template.render(chapters=chapters, notes=NOTES, document="differences.md")
     write_atomically(folder / "results.md", page)
 
 
-def _linked(block: Block, picture: Path) -> Block:
-    """Write a plot into a file and return a link to it; return other blocks as is."""
-    if not isinstance(block, Plot):
-        return block
-    picture.parent.mkdir(exist_ok=True)
-    write_atomically(picture, f"{block.svg}")
-    link = f"![{block.caption}](pictures/{picture.name})"
-    return Text(Markup(f"{link}\n\n*{block.caption}*"))
-
-
 if __name__ == "__main__":
     write_page()
-    print(f"Written: {DOCS / 'results.md'} and its pictures.")
+    write_experiments(SAMPLES, DOCS)
+    print(f"Written: {DOCS}/results.md and experiments.md, with their pictures.")

@@ -7,6 +7,7 @@ import pytest
 
 from bench.records import read_results
 from bench.report import kept
+from bench.studies.experiments import EXPERIMENTS
 
 PLACE = r"-?\d+\.\d+"  # ids, which are hashes, have no decimal point
 MOVED = 3  # points; other versions of matplotlib place things a little apart
@@ -17,6 +18,7 @@ def written(tmp_path_factory):
     """What the command `python -m bench.report.kept` writes, in another folder."""
     folder = tmp_path_factory.mktemp("docs")
     kept.write_page(folder)
+    kept.write_experiments(kept.SAMPLES, folder)
     return folder
 
 
@@ -24,6 +26,12 @@ def test_page_is_what_the_command_writes(written):
     page = (written / "results.md").read_text()
     assert page == (kept.DOCS / "results.md").read_text()
     assert page.count("the whole report") == len(kept.CHAPTERS) == 8
+
+
+def test_page_of_the_experiments_is_what_the_command_writes(written):
+    page = (written / "experiments.md").read_text()
+    assert page == (kept.DOCS / "experiments.md").read_text()
+    assert page.count("every training") == page.count("\n## ") == len(EXPERIMENTS)
 
 
 def same_picture(one: str, other: str) -> bool:
@@ -42,7 +50,7 @@ def test_pictures_are_what_the_command_draws(written):
     pictures = sorted((kept.DOCS / "pictures").iterdir())
     drawn = sorted((written / "pictures").iterdir())
     assert [path.name for path in pictures] == [path.name for path in drawn]
-    assert len(pictures) == 4
+    assert len(pictures) == 4 + len(EXPERIMENTS)
     for picture, new in zip(pictures, drawn, strict=True):
         assert same_picture(picture.read_text(), new.read_text())
 
