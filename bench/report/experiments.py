@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from bench.judging.intervals import MeanDifference
 from bench.records import CellRecord, ExperimentRecord, ExperimentsRecord, Results
-from bench.report.blocks import Block, Plot, Section, Table, Text
-from bench.report.conclusions import WORKSHOP, conclude
+from bench.report.blocks import Block, Entries, Plot, Section, Table, Text
+from bench.report.conclusions import WORKSHOP, WORKSHOP_ENTRIES, conclude
 from bench.report.figures import ArmStyle, arm_styles, clip, render
 from bench.report.numbers import DASH, p_value, percent, with_interval
+from bench.report.titles import read_entry
 
 CSV_COLUMNS = (
     "experiment", "setting", "arm", "seed", "status", "best_epoch", "train",
@@ -44,6 +45,8 @@ def make_blocks(
     blocks.append(_table(name, experiment, record))
     if name in WORKSHOP:
         blocks.append(Text(WORKSHOP[name]))
+    if titles := WORKSHOP_ENTRIES.get(name):
+        blocks.append(Entries({title: read_entry(title) for title in titles}))
     return blocks
 
 
@@ -113,6 +116,8 @@ def _plot(
             _draw_arm(axes, arm, values, shift, styles[arm])
         axes.set_xticks(range(len(names)), [clip(names[place]) for place in order])
         axes.set_xlim(-0.5, len(names) - 0.5)
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, 0), min(high, 100))
         axes.grid(axis="y")
         figure.legend(loc="outside upper center", ncols=len(arms))
 

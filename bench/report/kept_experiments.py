@@ -30,7 +30,10 @@ def write_experiments(samples: Path, folder: Path) -> None:
         "experiments.md.j2"
     )
     page = template.render(
-        reports=reports, summaries=summaries, margin=f"{100 * MARGIN:g}", document=""
+        reports=reports,
+        summaries=summaries,
+        margin=f"{100 * MARGIN:g}",
+        document="differences.md",
     )
     write_atomically(folder / "experiments.md", page)
 

@@ -267,7 +267,7 @@ def checks_summary(results: Results) -> str:
         return "No check was made."
     if failed:
         return f"{len(failed)} of {made} checks failed: {', '.join(failed)}."
-    return f"All {made} checks passed."
+    return "The one check passed." if made == 1 else f"All {made} checks passed."
 
 
 def _accuracies(scores: dict[str, ScoreRecord]) -> str:

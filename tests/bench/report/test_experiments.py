@@ -13,9 +13,10 @@ from bench.records import (
     ExperimentsRecord,
     SettingRecord,
 )
-from bench.report.conclusions import conclude
+from bench.report.conclusions import WORKSHOP_ENTRIES, conclude
 from bench.report.experiments import _natural_order, make_csv
 from bench.report.experiments import make_blocks as make
+from bench.report.titles import read_document, read_titles
 
 BASE = [0.87, 0.88, 0.86, 0.87, 0.88]
 SHIFTS = {"0.2": 0.0, "0": 0.001, "0.5": -0.05}
@@ -113,6 +114,12 @@ def test_plot_comes_before_the_table_and_shows_both_arms():
     assert rows[0][-1] == "base"
     assert [row[-1] for row in rows[1:]] == ["equal", "different"]
     assert all(len(row) == len(header) for row in rows)
+
+
+def test_entries_of_the_ledger_are_named_as_they_are_called():
+    titles = read_titles(read_document())
+    for names in WORKSHOP_ENTRIES.values():
+        assert all(titles[name[:3]] == name[4:] for name in names)
 
 
 def test_a_table_of_a_run_that_has_just_begun_has_whole_rows():
