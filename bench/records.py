@@ -439,6 +439,8 @@ class SettingRecord(Record):
     name: str
     changes: dict[str, Any]
     share: float = 1.0
+    arm: str | None = None  # the one arm that trains it; None for all of them
+    against: str | None = None  # what it is compared with; None for the first setting
     change: float | None = None  # of test accuracy from the base
     interval: Interval | None = None
     confidence: float = 0.95  # of the interval
@@ -482,6 +484,7 @@ class ExperimentsRecord(Record):
             cell
             for cell in self.cells
             if (cell.changes, cell.share) == (setting.changes, setting.share)
+            and setting.arm in (None, cell.arm)
             and cell.seed < seeds
             and cell.best
         ]

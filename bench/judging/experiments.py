@@ -24,7 +24,9 @@ Verdict = Literal["different", "equal", "undecided"]
 def judge_settings(
     experiment: ExperimentRecord, cells: Sequence[list[CellRecord]]
 ) -> None:
-    """Compare each setting of an experiment with its base, and note the verdicts.
+    """Compare each setting of an experiment with another one, and note the verdicts.
+
+    This is the base, which is the first setting, unless the setting names another one.
 
     Over two or more seeds the test is Student's paired t, for a single seed McNemar's
     exact test. All settings of an experiment are judged together. A setting without
@@ -33,10 +35,11 @@ def judge_settings(
     Args:
         cells: the finished cells of each setting, in the order of the settings.
     """
-    base, *others = cells
+    names = [setting.name for setting in experiment.settings]
     compared: dict[int, Difference] = {}
-    for place, own in enumerate(others, start=1):
-        if difference := _compare(base, own):
+    for place, own in enumerate(cells[1:], start=1):
+        other = experiment.settings[place].against or names[0]
+        if difference := _compare(cells[names.index(other)], own):
             compared[place] = difference
     family = list(compared.values())
     same = holm([difference.p_equal(MARGIN) for difference in family])

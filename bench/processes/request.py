@@ -196,6 +196,7 @@ class Cell(BaseModel):
         name: unique in the run.
         changes: changes of the configuration.
         share: share of the training images of each class.
+        arm: the one arm that trains it, if it is not for all of them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -203,6 +204,7 @@ class Cell(BaseModel):
     name: str
     changes: dict[str, Any] = {}
     share: float = 1.0
+    arm: str | None = None
     seed: int
 
 

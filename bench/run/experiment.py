@@ -12,10 +12,14 @@ class Setting:
     Attributes:
         changes: fields of the configuration.
         share: share of the training images of each class.
+        arm: the one arm that trains it; None for all of them.
+        against: name of the setting that it is compared with; None for the first one.
     """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     share: float = 1.0
+    arm: str | None = None
+    against: str | None = None
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
 from bench.judging.experiments import MARGIN, count_differing, judge_settings
 from bench.processes.arms import PAIR
-from bench.processes.request import Cell, DoTasks, Task, TrainCells
+from bench.processes.request import Cell, DoTasks, Inputs, Task, TrainCells
 from bench.processes.worker_process import (
     ENVIRONMENT,
     ArmFailed,
@@ -26,10 +27,15 @@ from bench.records import (
 from bench.run.environment import describe_environment
 from bench.run.experiment import Experiment, Setting
 from bench.run.journal import Journal
-from bench.run.state import Run, start_worker, work
-from shared.clock import now
+from bench.run.state import Options, Run, start_worker, work
 from shared.config import Config
+from shared.data.dataset import prepare
+from shared.data.folders import link_images
+from shared.data.subsets import shorten
 
+# A pass of all images through the network takes about as long as so many trainings of
+# a head on stored features.
+EPOCH_ON_IMAGES = 10.0
 SIDE_BY_SIDE = ENVIRONMENT | share_cores(len(PAIR))
 
 
@@ -38,9 +44,13 @@ def run_experiments(run: Run, journal: Journal) -> None:
 
     What is finished is in the run's record even if an arm fails or the user stops.
     """
-    cells = list_cells(run.options.experiments, run.options.config)
-    todo = {arm: _unfinished(arm, cells, journal) for arm in run.options.arms}
-    keeper = _Keeper(run, journal, sum(map(len, todo.values())))
+    options = run.options
+    cells = list_cells(options.experiments, options.config)
+    if any(is_plain(cell) for cell in cells):
+        data = shorten(run.data) if options.quick else run.data
+        run.folders = link_images(data, run.scratch / "images")
+    todo = {arm: _unfinished(arm, cells, journal, options) for arm in options.arms}
+    keeper = _Keeper(run, journal, todo)
     try:
         together(*(partial(_train_arm, keeper, arm, todo[arm]) for arm in todo))
     finally:
@@ -50,8 +60,46 @@ def run_experiments(run: Run, journal: Journal) -> None:
             run.miss(f"{cell.arm}, {_describe(cell)}, seed {cell.seed}: {cell.status}")
 
 
-def _unfinished(arm: str, cells: list[Cell], journal: Journal) -> list[Cell]:
-    return [cell for cell in cells if _part_name(arm, cell) not in journal.parts]
+def arms_of(cell: Cell, options: Options) -> tuple[str, ...]:
+    """Return the arms that train a cell.
+
+    Both train it if it takes stored features, or if they may part. Otherwise they would
+    pass all images in every epoch to get the same result, so they share out all seeds
+    but one.
+    """
+    if cell.arm:
+        return (cell.arm,) if cell.arm in options.arms else ()
+    cached = changed_config(cell, options.config).features_are_cached
+    if cached or may_part(cell) or cell.seed == 0:
+        return options.arms
+    return (options.arms[cell.seed % len(options.arms)],)
+
+
+def may_part(cell: Cell) -> bool:
+    """Return whether the two arms need not predict the same.
+
+    The plain programs differ by design. If everything is trained, batch norm included,
+    rounding grows with every step.
+    """
+    return is_plain(cell) or cell.changes.get("fine_tuning", "off") != "off"
+
+
+def changed_config(cell: Cell, config: Config) -> Config:
+    return config.model_copy(update=cell.changes)
+
+
+def is_plain(cell: Cell) -> bool:
+    return cell.changes.get("division") == "plain"
+
+
+def _unfinished(
+    arm: str, cells: list[Cell], journal: Journal, options: Options
+) -> list[Cell]:
+    return [
+        cell
+        for cell in cells
+        if arm in arms_of(cell, options) and _part_name(arm, cell) not in journal.parts
+    ]
 
 
 def list_cells(experiments: Mapping[str, Experiment], config: Config) -> list[Cell]:
@@ -61,9 +109,14 @@ def list_cells(experiments: Mapping[str, Experiment], config: Config) -> list[Ce
         for seed in range(experiment.seeds):
             for setting in experiment.settings.values():
                 changes = _changes(experiment, setting, config)
-                name = json.dumps([changes, setting.share, seed], sort_keys=True)
+                key = [changes, setting.share, setting.arm, seed]
+                name = json.dumps(key, sort_keys=True)
                 cells[name] = Cell(
-                    name=name, changes=changes, share=setting.share, seed=seed
+                    name=name,
+                    changes=changes,
+                    share=setting.share,
+                    arm=setting.arm,
+                    seed=seed,
                 )
     return list(cells.values())
 
@@ -88,37 +141,77 @@ def _describe(cell: CellRecord) -> str:
 class _Keeper:
     """Keeps each cell as it is finished, and shows the time that is left."""
 
-    def __init__(self, run: Run, journal: Journal, total: int) -> None:
+    def __init__(self, run: Run, journal: Journal, todo: dict[str, list[Cell]]) -> None:
         self.run = run
         self.journal = journal
-        self._total = total
+        self._left = {arm: [self._work(c) for c in own] for arm, own in todo.items()}
+        self._total = sum(map(len, todo.values()))
         self._done = 0
-        self._start = now()
+        self._work_done = dict.fromkeys(todo, 0.0)
+        self._seconds = dict.fromkeys(todo, 0.0)
+
+    def _work(self, cell: Cell) -> float:
+        """Return how long a cell takes, as a multiple of a training on features."""
+        config = changed_config(cell, self.run.options.config)
+        tuned = config.fine_tuning_epochs if config.fine_tuning != "off" else 0
+        passes = tuned if config.features_are_cached else config.epochs + tuned
+        return 1.0 + EPOCH_ON_IMAGES * passes
 
     def keep(self, arm: str, cell: Cell, part: dict) -> None:
         self.journal.keep(_part_name(arm, cell), part)
         record = CellRecord.model_validate(part["record"])
         self._done += 1
-        left = (now() - self._start) / self._done * (self._total - self._done)
+        self._work_done[arm] += self._left[arm].pop(0)
+        self._seconds[arm] += record.seconds
         result = f"test {record.best.test:.3f}" if record.best else record.status
         self.run.display.say(
-            f"{self._done} of {self._total}, {left / 60:.1f} min left; {arm}: "
-            f"{_describe(record)}, seed {record.seed}: {result}"
+            f"{self._done} of {self._total}, {self._minutes_left():.0f} min left; "
+            f"{arm}: {_describe(record)}, seed {record.seed}: {result}"
         )
         self.run.display.show("training", self._done, self._total)
 
+    def _minutes_left(self) -> float:
+        """Return the time that the slower arm still needs, at its pace so far."""
+        paces = {
+            a: self._seconds[a] / done for a, done in self._work_done.items() if done
+        }
+        slowest = max(paces.values())
+        return (
+            max(paces.get(arm, slowest) * sum(left) for arm, left in self._left.items())
+            / 60
+        )
+
 
 def _train_arm(keeper: _Keeper, arm: str, cells: list[Cell]) -> None:
-    """Train cells on one arm. If a process breaks down, another one goes on."""
-    if not cells:
-        return
+    """Train cells on one arm, first those whose photos are squeezed to a square."""
+    for resize in ("squeeze", "crop"):
+        options = keeper.run.options
+        own = [c for c in cells if changed_config(c, options.config).resize == resize]
+        if own:
+            inputs = _inputs_of(keeper.run, resize)
+            _train_group(keeper, arm, own, inputs)
+
+
+def _inputs_of(run: Run, resize: str) -> Inputs:
+    """Return the inputs of a run, with its photos made square in another way."""
+    config = run.options.config.model_copy(update={"resize": resize})
+    if config == run.options.config:
+        return run.inputs
+    data = prepare(
+        run.options.data, config, skip_bad_images=run.options.skip_bad_images
+    )
+    return run.inputs.model_copy(update={"data": data.folder.resolve()})
+
+
+def _train_group(keeper: _Keeper, arm: str, cells: list[Cell], inputs: Inputs) -> None:
+    """Train cells on the same images. If a process breaks down, another one goes on."""
     run, by_name = keeper.run, {cell.name: cell for cell in cells}
-    features = _compute_features(run, arm)
+    features = _compute_features(run, arm, inputs)
 
     def on_event(event: dict) -> None:
         if event["event"] == "cell":
             keeper.keep(arm, by_name[event["name"]], event["part"])
-        elif event["event"] == "stderr":
+        elif event["event"] in ("stderr", "epoch"):
             run.display.on_event(arm, event)
 
     while cells:
@@ -126,7 +219,7 @@ def _train_arm(keeper: _Keeper, arm: str, cells: list[Cell]) -> None:
             arm=arm,
             config=run.options.config,
             scratch=run.scratch / f"{arm}-cells",
-            inputs=run.inputs,
+            inputs=inputs,
             cells=cells,
             features=features,
         )
@@ -136,7 +229,7 @@ def _train_arm(keeper: _Keeper, arm: str, cells: list[Cell]) -> None:
         except ArmFailed as reason:
             if stopping.is_set():
                 raise
-            failed = _unfinished(arm, cells, keeper.journal)[0]
+            failed = _unfinished(arm, cells, keeper.journal, run.options)[0]
             record = CellRecord(
                 arm=arm,
                 changes=failed.changes,
@@ -145,27 +238,28 @@ def _train_arm(keeper: _Keeper, arm: str, cells: list[Cell]) -> None:
                 status=f"failed: {reason}",
             )
             keeper.keep(arm, failed, {"record": record.model_dump()})
-        cells = _unfinished(arm, cells, keeper.journal)
+        cells = _unfinished(arm, cells, keeper.journal, run.options)
 
 
-def _compute_features(run: Run, arm: str) -> Path:
+def _compute_features(run: Run, arm: str, inputs: Inputs) -> Path:
     """Compute the features of all images once, and return their file."""
     request = DoTasks(
         job="compute_features",
         arm=arm,
         config=run.options.config,
         scratch=run.scratch / f"{arm}-features",
-        inputs=run.inputs,
-        tasks=[Task(name="matched")],
+        inputs=inputs,
+        tasks=[Task(name=Path(inputs.data).name)],
     )
-    return Path(work(run, request, SIDE_BY_SIDE)["paths"]["matched"])
+    (path,) = work(run, request, SIDE_BY_SIDE)["paths"].values()
+    return Path(path)
 
 
 def make_record(run: Run, parts: Mapping[str, Any]) -> ExperimentsRecord:
     """Return the record of the finished cells, with the verdicts."""
     options = run.options
     cells = list_cells(options.experiments, options.config)
-    names = [_part_name(arm, cell) for cell in cells for arm in options.arms]
+    names = [_part_name(arm, cell) for cell in cells for arm in arms_of(cell, options)]
     pairs = list(_pairs(parts, cells))
     record = ExperimentsRecord(
         quick=options.quick,
@@ -188,7 +282,11 @@ def make_record(run: Run, parts: Mapping[str, Any]) -> ExperimentsRecord:
 def _experiment_record(experiment: Experiment, config: Config) -> ExperimentRecord:
     settings = [
         SettingRecord(
-            name=name, changes=_changes(experiment, one, config), share=one.share
+            name=name,
+            changes=_changes(experiment, one, config),
+            share=one.share,
+            arm=one.arm,
+            against=one.against,
         )
         for name, one in experiment.settings.items()
     ]
@@ -198,8 +296,8 @@ def _experiment_record(experiment: Experiment, config: Config) -> ExperimentReco
 
 
 def _pairs(parts: Mapping[str, Any], cells: list[Cell]) -> Iterator[DifferingCell]:
-    """Compare the two arms in every cell that both have finished."""
-    for cell in cells:
+    """Compare the two arms in every cell that is the same training on both."""
+    for cell in filterfalse(may_part, cells):
         twins = [parts.get(_part_name(arm, cell), {}) for arm in PAIR]
         if all("predictions" in twin for twin in twins):
             yield DifferingCell(

@@ -29,6 +29,23 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
+PLAIN = {"division": "plain"}
+STRONG = {
+    "augment": True,
+    "rotation_degrees": 20.0,
+    "crop_scale_min": 0.6,
+    "color_jitter": 0.3,
+}
+RECIPE = {
+    "augment": True,
+    "crop_scale_min": 0.7,
+    "fine_tuning": "all",
+    "fine_tuning_epochs": 8,
+    "fine_tuning_rate": 5e-4,
+    "schedule": "one-cycle",
+    "weight_decay": 0.01,
+    "label_smoothing": 0.1,
+}
 EXPERIMENTS = {
     "learning-rate": Experiment(
         "Which learning rate of Adam is best for the head?",
@@ -76,6 +93,69 @@ EXPERIMENTS = {
         "The shares of the classes differ between the splits. Does it help to let rare "
         "classes count as much as common ones?",
         {"off": Setting(), "on": Setting({"class_weights": True})},
+    ),
+    "resize": Experiment(
+        "Is it better to squeeze a photo to a square, or to crop it as torchvision's "
+        "own recipe does?",
+        {"squeeze": Setting(), "crop": Setting({"resize": "crop"})},
+    ),
+    "epochs-to-accuracy": Experiment(
+        "Which learning rate reaches a validation accuracy of 80% and of 85% first?",
+        _values_of("learning_rate", 0.001, 0.0003, 0.003, 0.01),
+        field="learning_rate",
+    ),
+    "batch-norm": Experiment(
+        "What does it cost to let the batch norm of a frozen backbone drift, as the "
+        "workshop does?",
+        {"frozen": Setting(), "drifting": Setting({"batch_norm": "drifting"})},
+        epochs=3,
+        seeds=3,
+    ),
+    "augmentation": Experiment(
+        "Does it help to rotate, crop and flip the training images, and does more of "
+        "it help more?",
+        {
+            "off": Setting(),
+            "on, as in the workshop": Setting({"augment": True}),
+            "strong, with colours": Setting(STRONG),
+        },
+        epochs=15,
+        seeds=3,
+    ),
+    "fine-tuning": Experiment(
+        "How much does it help to train the backbone too, once the head is trained?",
+        {
+            "head only": Setting(),
+            "everything at 1e-5": Setting(
+                {"fine_tuning": "all", "fine_tuning_rate": 1e-5}
+            ),
+            "everything at 1e-4": Setting(
+                {"fine_tuning": "all", "fine_tuning_rate": 1e-4}
+            ),
+            "gradual at 1e-4": Setting(
+                {"fine_tuning": "gradual", "fine_tuning_rate": 1e-4}
+            ),
+        },
+        seeds=3,
+    ),
+    "recipe": Experiment(
+        "How accurate does the classifier get with everything that helps?",
+        {"head only": Setting(), "everything": Setting(RECIPE)},
+        seeds=3,
+    ),
+    "divisions": Experiment(
+        "What does a user of each plain program get, and what of it comes from the "
+        "defaults of the framework?",
+        {
+            "matched": Setting(),
+            "plain PyTorch": Setting(PLAIN, arm="pytorch"),
+            "plain Keras": Setting(PLAIN, arm="keras"),
+            "plain Keras against plain PyTorch": Setting(
+                PLAIN, arm="keras", against="plain PyTorch"
+            ),
+        },
+        epochs=5,
+        seeds=3,
     ),
 }
 

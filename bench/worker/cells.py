@@ -1,5 +1,6 @@
 """Job that trains the cells of experiments: one setting and one seed each."""
 
+import shutil
 import traceback
 from typing import Any
 
@@ -10,8 +11,9 @@ from bench.records import Accuracies, CellRecord
 from bench.worker.channel import emit
 from bench.worker.heads import SPLITS, Study
 from bench.worker.job import Worker
+from bench.worker.programs import PlainProgram
 from shared.clock import now
-from shared.data.subsets import choose_share
+from shared.data.subsets import choose_share, pick
 from shared.errors import UserError
 from shared.metrics import EpochRecord, accuracy, near_tie
 from shared.model.checkpoints import Description
@@ -61,38 +63,69 @@ def _train_cell(
     """
     start, side = now(), study.side
     description = study.describe({"augment": False, **cell.changes}, cell.seed)
+    config = description.config
+    if config.division == "plain":
+        return _train_plain(study, cell, description)
     model = _fresh_model(study, description, models)
-    loaders = _make_loaders(study, cell, features, description)
+    on_features = config.features_are_cached and config.fine_tuning == "off"
+    images: dict = {} if on_features else _image_loaders(study, cell, description)
+    loaders = images
+    if config.features_are_cached:
+        loaders = _feature_loaders(study, cell, features, description)
     best: dict[str, Arrays] = {}
+    accuracies: list[float] = []
 
-    def keep_best(record: EpochRecord, _logits: np.ndarray) -> None:
+    def on_epoch(record: EpochRecord, _logits: np.ndarray) -> None:
         if record.validation_accuracy > max(accuracies, default=-1.0):
             best["arrays"] = side.weights.read_arrays(model)
         accuracies.append(record.validation_accuracy)
+        if not on_features:
+            emit("epoch", **record.model_dump())
 
-    accuracies: list[float] = []
     history = side.training.train(
         model,
         loaders["train"],
         loaders["validation"],
         description,
         folder=None,  # the arrays of the best epoch stay in memory
-        on_epoch=keep_best,
+        on_epoch=on_epoch,
+        image_loaders=(images["train"], images["validation"]) if images else None,
     )
+    network, test = (model.head if on_features else model), (images or loaders)["test"]
+    last_logits = side.inference.predict_logits(network, test)
+    side.weights.load_arrays(model, best["arrays"])
+    best_logits = side.inference.predict_logits(network, test)
+    return _part(study, cell, history, (best_logits, last_logits), start)
+
+
+def _part(
+    study: Study,
+    cell: Cell,
+    history: list[EpochRecord],
+    test_logits: tuple[np.ndarray, np.ndarray],
+    start: float,
+) -> dict:
+    """Return what the runner keeps of a cell.
+
+    Args:
+        test_logits: of the best and of the last epoch.
+        start: when the training began.
+
+    Raises:
+        FloatingPointError: the training left the numbers.
+    """
     if not np.isfinite(history[-1].train_loss):
         raise FloatingPointError("the loss grew beyond all numbers")
     labels = study.data.splits["test"].labels
-    last_logits = side.inference.predict_logits(model.head, loaders["test"])
-    side.weights.load_arrays(model, best["arrays"])
-    best_logits = side.inference.predict_logits(model.head, loaders["test"])
-    best_epoch = history[int(np.argmax(accuracies))]
+    best_logits, last_logits = test_logits
+    best = history[int(np.argmax([epoch.validation_accuracy for epoch in history]))]
     record = _record(
         study,
         cell,
         status="ok",
         history=history,
-        best_epoch=best_epoch.epoch,
-        best=_accuracies(best_epoch, best_logits, labels),
+        best_epoch=best.epoch,
+        best=_accuracies(best, best_logits, labels),
         last=_accuracies(history[-1], last_logits, labels),
         correct="".join(map(str, (best_logits.argmax(axis=1) == labels).astype(int))),
         seconds=now() - start,
@@ -104,6 +137,29 @@ def _train_cell(
     }
 
 
+def _train_plain(study: Study, cell: Cell, description: Description) -> dict:
+    """Train the plain program, which writes its checkpoints into files."""
+    start, worker = now(), study.worker
+    folder = worker.request.scratch / "plain"
+    shutil.rmtree(folder, ignore_errors=True)
+    inputs, arm = worker.request.inputs, worker.request.arm
+    program = PlainProgram(study.side, arm, inputs)
+    history = program.train(
+        program.build_model({}, description),
+        program.make_loader(study.data, "train", description, training=True),
+        program.make_loader(study.data, "validation", description),
+        description,
+        folder,
+        lambda record: emit("epoch", **record.model_dump()),
+    )
+    test = program.make_loader(study.data, "test", description)
+    logits = []
+    for name in ("best", "last"):
+        model, _ = program.load_checkpoint(folder / f"{name}{program.suffix}")
+        logits.append(study.side.inference.predict_logits(model, test))
+    return _part(study, cell, history, (logits[0], logits[1]), start)
+
+
 def _fresh_model(study: Study, description: Description, models: dict[int, Any]):
     """Return an untrained classifier, one that was trained before if there is one.
 
@@ -112,11 +168,13 @@ def _fresh_model(study: Study, description: Description, models: dict[int, Any])
     Args:
         models: those built so far, by the size of the hidden layer.
     """
-    size = description.config.inner_size
+    config, size = description.config, description.config.inner_size
+    if not config.features_are_cached or config.fine_tuning != "off":
+        return study.build(description)  # its backbone may change
     if size not in models:
         models[size] = study.build(description)
         return models[size]
-    head = initial_head(description.config, len(description.classes))
+    head = initial_head(config, len(description.classes))
     study.side.weights.load_arrays(models[size], study.weights.arrays | head)
     return models[size]
 
@@ -131,7 +189,7 @@ def _accuracies(
     )
 
 
-def _make_loaders(
+def _feature_loaders(
     study: Study, cell: Cell, features: Arrays, description: Description
 ) -> dict:
     """Return a loader of stored features for each split."""
@@ -144,5 +202,18 @@ def _make_loaders(
             labels, values = labels[chosen], values[chosen]
         loaders[name] = study.side.dataset.make_feature_loader(
             values, labels, description, training
+        )
+    return loaders
+
+
+def _image_loaders(study: Study, cell: Cell, description: Description) -> dict:
+    """Return a loader of images for each split."""
+    loaders = {}
+    for name in SPLITS:
+        split = study.data.splits[name]
+        if name == "train" and cell.share < 1:
+            split = pick(split, choose_share(split.labels, cell.share, cell.seed))
+        loaders[name] = study.side.dataset.make_loader(
+            split, description, name == "train"
         )
     return loaders
