@@ -252,17 +252,14 @@ class Experiments:
     """auto takes a GPU where there is one."""
 
     def execute(self, console: Console) -> int:
-        from bench.studies.experiments import QUICK, choose, print_experiments
+        from bench.studies.experiments import choose, print_experiments
 
         if not self.names:
             print_experiments(console)
             return DONE
         if self.resume and not self.inputs.output:
             raise UserError("--resume: name the folder of the run with --output.")
-        epochs, seeds = self.epochs, self.seeds
-        if self.quick:
-            epochs, seeds = epochs or QUICK["epochs"], seeds or QUICK["seeds"]
-        chosen = choose(self.names, self.values, epochs, seeds)
+        chosen = choose(self.names, self.values, self.epochs, self.seeds, self.quick)
         settings = Settings(device=self.device)
         options = _options(self.inputs, settings).only(experiments=chosen)
         options = dataclasses.replace(options, quick=self.quick, resume=self.resume)

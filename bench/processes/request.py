@@ -212,12 +212,12 @@ class TrainCells(InputsRequest):
     """Request to train the cells of experiments, one after the other.
 
     Attributes:
-        features: file with the features of all splits.
+        features: file with the features of all splits, if a cell takes them.
     """
 
     job: Literal["train_cells"] = "train_cells"
     cells: tuple[Cell, ...]
-    features: Path
+    features: Path | None
 
 
 AnyRequest = Annotated[

@@ -13,9 +13,15 @@ from bench.records import CellRecord, ExperimentRecord, ExperimentsRecord, Resul
 from bench.report.blocks import Block, Entries, Plot, Section, Table, Text
 from bench.report.conclusions import WORKSHOP, WORKSHOP_ENTRIES, conclude
 from bench.report.figures import ArmStyle, arm_styles, clip, render
-from bench.report.numbers import DASH, p_value, percent, with_interval
+from bench.report.numbers import DASH, p_value, percent, short, with_interval
 from bench.report.titles import read_entry
 
+TIMED = ("epochs-to-accuracy", "divisions")
+LEVELS = (0.80, 0.85)  # validation accuracies
+SHARED_OUT = (
+    "Where images pass through the network in every epoch, both arms trained seed 0, as "
+    "a check that they agree, and shared out the other seeds."
+)
 CSV_COLUMNS = (
     "experiment", "setting", "arm", "seed", "status", "best_epoch", "train",
     "validation", "test", "last_train", "last_validation", "last_test", "seconds",
@@ -43,11 +49,53 @@ def make_blocks(
         blocks.append(_plot(name, experiment, cells))
     blocks.append(Text(" ".join(conclude(name, experiment, record))))
     blocks.append(_table(name, experiment, record))
+    if name in TIMED:
+        blocks.append(_times(name, experiment, record))
+    if any(map(_is_shared_out, cells)):
+        blocks.append(Text(SHARED_OUT))
     if name in WORKSHOP:
         blocks.append(Text(WORKSHOP[name]))
     if titles := WORKSHOP_ENTRIES.get(name):
         blocks.append(Entries({title: read_entry(title) for title in titles}))
     return blocks
+
+
+def _is_shared_out(cells: list[CellRecord]) -> bool:
+    """Return whether each arm trained only some of the seeds."""
+    arms = {cell.arm for cell in cells}
+    return len(arms) > 1 and len(cells) < len(arms) * len({c.seed for c in cells})
+
+
+def _times(name: str, experiment: ExperimentRecord, record: ExperimentsRecord) -> Table:
+    """Return how many epochs and seconds each arm needs to reach an accuracy."""
+    rows = []
+    for setting in experiment.settings:
+        cells = record.find(setting, record.seeds[name])
+        for arm in dict.fromkeys(cell.arm for cell in cells):
+            own = [cell for cell in cells if cell.arm == arm]
+            found = [_reach(own, level) for level in LEVELS]
+            rows.append([setting.name, arm, *(text for pair in found for text in pair)])
+    header = ["Setting", "Arm"]
+    for level in LEVELS:
+        header += [f"Epochs to {level:.0%}", f"Seconds to {level:.0%}"]
+    title = "Epochs, and seconds of these epochs, until validation accuracy is reached"
+    return Table(title, "llrrrr", header, rows)
+
+
+def _reach(cells: list[CellRecord], level: float) -> tuple[str, str]:
+    """Return the mean epochs and seconds to a validation accuracy."""
+    found = []
+    for cell in cells:
+        accuracies = [epoch.validation_accuracy for epoch in cell.history]
+        if max(accuracies) >= level:
+            count = next(i for i, a in enumerate(accuracies, 1) if a >= level)
+            seconds = sum(epoch.seconds for epoch in cell.history[:count])
+            found.append((count, seconds))
+    if not found:
+        return "never", DASH
+    epochs, seconds = np.mean(found, axis=0)
+    note = f" ({len(found)} of {len(cells)} seeds)" if len(found) < len(cells) else ""
+    return f"{epochs:.1f}{note}", short(float(seconds))
 
 
 def _table(name: str, experiment: ExperimentRecord, record: ExperimentsRecord) -> Table:

@@ -161,7 +161,9 @@ class _Keeper:
         self.journal.keep(_part_name(arm, cell), part)
         record = CellRecord.model_validate(part["record"])
         self._done += 1
-        self._work_done[arm] += self._left[arm].pop(0)
+        work = self._work(cell)
+        self._left[arm].remove(work)
+        self._work_done[arm] += work
         self._seconds[arm] += record.seconds
         result = f"test {record.best.test:.3f}" if record.best else record.status
         self.run.display.say(
@@ -206,7 +208,9 @@ def _inputs_of(run: Run, resize: str) -> Inputs:
 def _train_group(keeper: _Keeper, arm: str, cells: list[Cell], inputs: Inputs) -> None:
     """Train cells on the same images. If a process breaks down, another one goes on."""
     run, by_name = keeper.run, {cell.name: cell for cell in cells}
-    features = _compute_features(run, arm, inputs)
+    features = None
+    if any(changed_config(c, run.options.config).features_are_cached for c in cells):
+        features = _compute_features(run, arm, inputs)
 
     def on_event(event: dict) -> None:
         if event["event"] == "cell":

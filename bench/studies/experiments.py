@@ -165,6 +165,7 @@ def choose(
     values: str | None = None,
     epochs: int | None = None,
     seeds: int | None = None,
+    quick: bool = False,
 ) -> dict[str, Experiment]:
     """Return the named experiments, or all of them for "all".
 
@@ -172,6 +173,7 @@ def choose(
         values: values with commas between them, in place of the declared settings of
             the one experiment that is named.
         epochs, seeds: in place of the declared numbers.
+        quick: take the numbers of `QUICK` if none are given, and fine-tune for as long.
 
     Raises:
         UserError: a name or value is not allowed; the message lists what there is.
@@ -186,12 +188,25 @@ def choose(
         if number is not None and not 1 <= number <= 1000:
             raise UserError(f"{option} {number}: must be from 1 to 1000.")
     chosen = EXPERIMENTS if "all" in names else {n: EXPERIMENTS[n] for n in names}
+    if quick:
+        epochs, seeds = epochs or QUICK["epochs"], seeds or QUICK["seeds"]
+        chosen = {name: _shorten(one) for name, one in chosen.items()}
     if values is not None:
         chosen = _with_values(chosen, values)
     return {
         name: replace(one, epochs=epochs or one.epochs, seeds=seeds or one.seeds)
         for name, one in chosen.items()
     }
+
+
+def _shorten(experiment: Experiment) -> Experiment:
+    settings = {
+        name: replace(one, changes={**one.changes, "fine_tuning_epochs": 1})
+        if "fine_tuning" in one.changes
+        else one
+        for name, one in experiment.settings.items()
+    }
+    return replace(experiment, settings=settings)
 
 
 def _with_values(chosen: Mapping[str, Experiment], text: str) -> dict[str, Experiment]:

@@ -26,7 +26,8 @@ def train_cells(worker: Worker[TrainCells]) -> dict:
     A cell that fails is sent with its reason, and the others go on.
     """
     study = Study(worker)
-    features: Arrays = dict(np.load(worker.request.features))
+    stored = worker.request.features
+    features: Arrays = dict(np.load(stored)) if stored else {}
     models: dict[int, Any] = {}
     for cell in worker.request.cells:
         worker.take_turn()  # gives each cell the whole time limit
