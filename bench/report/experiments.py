@@ -19,8 +19,8 @@ from bench.report.titles import read_entry
 TIMED = ("epochs-to-accuracy", "divisions")
 LEVELS = (0.80, 0.85)  # validation accuracies
 SHARED_OUT = (
-    "Where images pass through the network in every epoch, both arms trained seed 0, as "
-    "a check that they agree, and shared out the other seeds."
+    "Where images pass through the network in every epoch, both arms trained seed 0, "
+    "as a check that they agree, and shared out the other seeds."
 )
 CSV_COLUMNS = (
     "experiment", "setting", "arm", "seed", "status", "best_epoch", "train",
