@@ -5,6 +5,7 @@ Runs in a process of its own and stores every array that the tests compare.
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -24,6 +25,9 @@ from shared.model.weights import initial_head, read_weights
 NUM_TEST, NUM_TRAIN = 37, 75  # neither is a multiple of the batch size
 # float64 is slow: a corner of each image must do.
 IN = {"float32": {}, "float64": {"precision": "float64", "image_size_px": 128}}
+# To train on images in float64: these, NUM_SMALL of them, in batches of 8, 8 and 4.
+SMALL = {"precision": "float64", "image_size_px": 32, "batch_size": 8}
+NUM_SMALL = 20
 # What the default run never sets.
 SETTINGS = {
     "sgd": {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "cosine"},
@@ -61,6 +65,11 @@ class Side:
         size = description.config.image_size_px
         split = replace(split, images=split.images[:, :size, :size])
         return self.code.dataset.make_loader(split, description, training)
+
+    def small_loaders(self, description: Description) -> tuple:
+        """Loaders of the same few images for training and for validation."""
+        split = few(self.test, NUM_SMALL)
+        return tuple(self.loader(split, description, on) for on in (True, False))
 
     def batch(self, precision: str = "float32") -> tuple[np.ndarray, np.ndarray]:
         """The first batch of test images in this side's layout, and their labels."""
@@ -266,20 +275,37 @@ def pipelines(side: Side) -> dict:
 
 
 def drift(side: Side) -> dict:
-    """[D01] The classifier after two epochs on images with PyTorch's switch on."""
-    switches = side.code.switches
-    if "D01" not in switches.SWITCHES:
-        return {}
-    description = side.describe(cache_features=False)
-    loaders = [side.loader(side.test, description, on) for on in (True, False)]
-    with switches.switched_on("D01"):
-        model = side.build(description)
-        side.code.training.train(
-            *(model, *loaders, description, side.folder / "drift"),
-            lambda *_epoch: None,
-        )
-    arrays = side.code.weights.read_arrays(model)
-    return {f"drift/{name}": array for name, array in arrays.items()}
+    """[D01] Two epochs on images whose batch norm drifts.
+
+    By the setting on both sides, and by the switch on PyTorch's.
+    """
+    code, found = side.code, {}
+    ways = {"drifting": ({"batch_norm": "drifting"}, nullcontext())}
+    if "D01" in code.switches.SWITCHES:
+        ways["switched"] = {"cache_features": False}, code.switches.switched_on("D01")
+    for name, (values, switch) in ways.items():
+        description = side.describe(**values, **SMALL)
+        code.device.set_up(description.config)
+        loaders = side.small_loaders(description)
+        with switch:
+            model = side.build(description)
+            history = code.training.train(
+                *(model, *loaders, description, side.folder / name),
+                lambda *_epoch: None,
+            )
+        arrays = code.weights.read_arrays(model)
+        found |= {f"{name}/{key}": array for key, array in arrays.items()}
+        found[f"{name}_losses"] = losses_of(history)
+    path = side.folder / "drifting" / f"last{code.checkpoint.SUFFIX}"
+    loaded, _ = code.checkpoint.load_checkpoint(path)
+    found["drifting_logits"] = code.inference.predict_logits(loaded, loaders[1])
+    code.device.set_up(make_config())
+    return found
+
+
+def losses_of(history: list[EpochRecord]) -> np.ndarray:
+    """Losses of training and validation in each epoch, (epochs, 2)."""
+    return np.array([[r.train_loss, r.validation_loss] for r in history])
 
 
 def checkpoints(side: Side) -> dict:

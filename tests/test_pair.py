@@ -276,12 +276,34 @@ def test_training_moves_the_head_alone(sides, arm, run, arrays):
             np.testing.assert_array_equal(trained, array, err_msg=name)
 
 
-def test_batch_norm_drifts_where_the_switch_is_on(sides, arrays):
-    """[D01] Training on images must not fold away what the switch is to show."""
+@pytest.mark.parametrize("arm", ARMS)
+def test_drifting_batch_norm_moves_its_statistics_and_the_head(sides, arm, arrays):
+    """[D01] Training on images must not fold away what is to drift."""
     for name, array in arrays.items():
-        if "running_mean" in name:
-            moved = sides["pytorch"].arrays[f"drift/{name}"] - array
-            assert np.abs(moved).max() > 0, name
+        moved = np.abs(sides[arm].arrays[f"drifting/{name}"] - array).max()
+        if "running" in name or name.startswith("head."):
+            assert moved > 1e-6, name
+        else:
+            assert moved == 0, name
+
+
+def test_batch_norm_drifts_alike_on_both_sides(sides, arrays):
+    """[D01] [D23] Validation sees the statistics that training has left."""
+    for name in ("drifting_losses", "drifting_logits"):
+        pytorch, keras = both(sides, name)
+        np.testing.assert_allclose(keras, pytorch, rtol=1e-8, atol=1e-8)
+    for name in arrays:
+        pytorch, keras = both(sides, f"drifting/{name}")
+        assert relative_distance(keras, pytorch) <= 1e-6, name
+
+
+def test_setting_that_lets_batch_norm_drift_is_what_the_switch_leaves_in(sides, arrays):
+    """[D01] requires_grad=False alone, as most tutorials freeze."""
+    found = sides["pytorch"].arrays
+    for name in (*(f"/{name}" for name in arrays), "_losses"):
+        np.testing.assert_array_equal(
+            found[f"switched{name}"], found[f"drifting{name}"]
+        )
 
 
 @pytest.mark.parametrize("run", ["cached", "uncached", "augmented"])
