@@ -17,6 +17,7 @@ MATCHED_ONLY = (
     "rotation_degrees",
     "crop_scale_min",
     "flip_probability",
+    "color_jitter",
     "batch_norm_epsilon",
     "batch_norm_momentum",
     "batch_norm",
@@ -69,6 +70,8 @@ class Config(BaseModel):
     """Smallest share of the area that a crop keeps."""
     flip_probability: float = Field(0.5, ge=0, le=1)
     """Probability of a horizontal flip."""
+    color_jitter: float = Field(0.0, ge=0, lt=1)
+    """Largest change of brightness, contrast and saturation, as a share of 1."""
 
     # Model
     batch_norm_epsilon: float = Field(1e-5, gt=0, lt=1)

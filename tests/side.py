@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 
 from bench.worker.side import Side as Code
-from shared.config import make_config
+from shared.augmentation import plan_colors
+from shared.config import Config, make_config
 from shared.data.dataset import Split, open_cached
 from shared.dropout import plan_dropout
 from shared.errors import UserError
 from shared.metrics import EpochRecord
 from shared.model.checkpoints import Description
 from shared.model.weights import initial_head, read_weights
+from shared.sampling import epoch_order
 
 NUM_TEST, NUM_TRAIN = 37, 75  # neither is a multiple of the batch size
 # float64 is slow: a corner of each image must do.
@@ -28,6 +30,7 @@ IN = {"float32": {}, "float64": {"precision": "float64", "image_size_px": 128}}
 # To train on images in float64: these, NUM_SMALL of them, in batches of 8, 8 and 4.
 SMALL = {"precision": "float64", "image_size_px": 32, "batch_size": 8}
 NUM_SMALL = 20
+COLOR_CHANGES = ("brightness", "contrast", "saturation")  # in the order of the plan
 # What the default run never sets.
 SETTINGS = {
     "sgd": {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "cosine"},
@@ -113,6 +116,43 @@ def inputs(side: Side) -> dict:
             found[f"{name}_labels_{epoch}"] = np.concatenate(labels)
     side.code.device.set_up(make_config())
     return found
+
+
+def colors(side: Side) -> dict:
+    """Images whose colours alone were changed, 0 to 255, (N, H, W, 3) float64.
+
+    On PyTorch's side also torchvision's own, image by image.
+    """
+    still = {"rotation_degrees": 0, "crop_scale_min": 1, "flip_probability": 0}
+    description = side.describe(augment=True, color_jitter=0.8, **still, **SMALL)
+    config, split = description.config, few(side.test, NUM_SMALL)
+    side.code.device.set_up(config)
+    loader = side.loader(split, description, training=True)
+    batches = [batch for _, batch in zip(range(len(loader)), loader, strict=False)]
+    images = np.concatenate([np.asarray(inputs[0]) for inputs, _ in batches])
+    if side.arm == "pytorch":
+        images = images.transpose(0, 2, 3, 1)
+    pixels = (images * np.array(description.std) + np.array(description.mean)) * 255
+    found = {"colored": pixels[np.argsort(epoch_order(NUM_SMALL, config.seed, 1))]}
+    if side.arm == "pytorch":
+        found["torchvision_colored"] = _color_with_torchvision(split, config)
+    side.code.device.set_up(make_config())
+    return found
+
+
+def _color_with_torchvision(split: Split, config: Config) -> np.ndarray:
+    import torch
+    from torchvision.transforms.v2 import functional
+
+    colored = []
+    for index, image in enumerate(split.images):
+        size = config.image_size_px
+        pixels = torch.from_numpy(image[:size, :size] / 255).permute(2, 0, 1)
+        factors = plan_colors(config, 1, index).astype(float)
+        for name, factor in zip(COLOR_CHANGES, factors, strict=True):
+            pixels = getattr(functional, f"adjust_{name}")(pixels, factor)
+        colored.append(pixels.permute(1, 2, 0).numpy() * 255)
+    return np.stack(colored)
 
 
 def forward(side: Side) -> dict:
@@ -390,6 +430,7 @@ def main() -> None:
     arrays = {}
     for part in (
         inputs,
+        colors,
         forward,
         blocks,
         gradients,

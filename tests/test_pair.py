@@ -20,7 +20,7 @@ from shared.model.numpy_backbone import compute_features
 from shared.model.weights import read_weights
 from shared.preprocessing import scale_pixels
 from shared.sampling import epoch_order
-from tests.side import NUM_TEST, NUM_TRAIN, SETTINGS, few
+from tests.side import NUM_SMALL, NUM_TEST, NUM_TRAIN, SETTINGS, few
 
 ROOT = Path(__file__).parents[1]
 
@@ -173,6 +173,16 @@ def test_augmentation_is_exact_when_the_network_is_rounded(sides, arm):
     np.testing.assert_array_equal(
         arrays["rounded_images_1"], arrays["augmented_images_1"]
     )
+
+
+def test_colors_are_changed_as_torchvision_changes_them(sides):
+    """One image at a time, which has one factor for all of its images."""
+    expected = sides["pytorch"].arrays["torchvision_colored"]
+    for found in both(sides, "colored"):
+        assert found.shape == (NUM_SMALL, 32, 32, 3)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert expected.min() == 0  # some pixels were clipped
+    assert expected.max() == 255
 
 
 def test_augmentation_changes_with_the_epoch(sides):
