@@ -1,6 +1,7 @@
-"""Augmentation plan: which rotation, crop and flip each image gets in each epoch.
+"""Augmentation plan: how each image is moved and coloured in each epoch.
 
-The plan is a matrix for every image; each framework applies it with its own sampler.
+The plan of rotation, crop and flip is a matrix for every image, and the plan of colours
+three factors; each framework applies them with its own operations.
 """
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from shared.config import Config
 from shared.sampling import AUGMENTATION, stream
 
+COLORS = 3  # last part of the key; the matrices have none, the switches take 1 and 2
+GREY = (0.2989, 0.587, 0.114)  # of red, green and blue; torchvision's, after BT.601
 ASPECT_RATIOS = (3 / 4, 4 / 3)  # torchvision's RandomResizedCrop
 
 
@@ -34,3 +37,14 @@ def plan_matrix(config: Config, epoch: int, index: int) -> np.ndarray:
     cos, sin = np.cos(angle), np.sin(angle)
     rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
     return (rotation @ crop)[:2].astype(np.float32)
+
+
+def plan_colors(config: Config, epoch: int, index: int) -> np.ndarray:
+    """Return the factors (3,) float32 of a training image's colours in an epoch.
+
+    They change brightness, contrast and saturation, in this order. Each is drawn from
+    [1 - color_jitter, 1 + color_jitter], and 1 changes nothing.
+    """
+    random = stream(config.seed, AUGMENTATION, epoch, index, COLORS)
+    factors = 1 + random.uniform(-1, 1, 3) * config.color_jitter
+    return factors.astype(np.float32)

@@ -17,8 +17,10 @@ MATCHED_ONLY = (
     "rotation_degrees",
     "crop_scale_min",
     "flip_probability",
+    "color_jitter",
     "batch_norm_epsilon",
     "batch_norm_momentum",
+    "batch_norm",
     "precision",
     "channels_last",
     "compile",
@@ -68,12 +70,16 @@ class Config(BaseModel):
     """Smallest share of the area that a crop keeps."""
     flip_probability: float = Field(0.5, ge=0, le=1)
     """Probability of a horizontal flip."""
+    color_jitter: float = Field(0.0, ge=0, lt=1)
+    """Largest change of brightness, contrast and saturation, as a share of 1."""
 
     # Model
     batch_norm_epsilon: float = Field(1e-5, gt=0, lt=1)
     """Both sides take torchvision's; Keras has 1e-3."""
     batch_norm_momentum: float = Field(0.1, ge=0, le=1)
-    """Share of the new batch (Keras: one minus it); frozen here."""
+    """Share of the new batch (Keras: one minus it); read where batch norm learns."""
+    batch_norm: Literal["frozen", "drifting"] = "frozen"
+    """drifting: a frozen backbone still takes each batch's statistics (slower)."""
     inner_size: int = Field(100, ge=0, le=65536)
     """Units of the head's hidden layer; 0 leaves the layer out."""
     dropout: float = Field(0.2, ge=0, lt=1)
@@ -129,13 +135,19 @@ class Config(BaseModel):
         return self.precision == "bfloat16"
 
     @property
-    def features_are_cached(self) -> bool:
-        """Whether features are computed once; augmented images differ in every epoch.
+    def batch_norm_drifts(self) -> bool:
+        """Whether the batch norm of a frozen backbone moves with each batch. [D01]"""
+        return self.batch_norm == "drifting"
 
+    @property
+    def features_are_cached(self) -> bool:
+        """Whether features are computed once.
+
+        They differ in every epoch where the images are augmented or batch norm drifts.
         The plain division trains on images: its backbones may drift. [D01]
         """
-        matched = self.division == "matched"
-        return matched and self.cache_features and not self.augment
+        matched, fixed = self.division == "matched", not self.batch_norm_drifts
+        return matched and fixed and self.cache_features and not self.augment
 
 
 def make_config(**values: object) -> Config:

@@ -5,6 +5,7 @@ Runs in a process of its own and stores every array that the tests compare.
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -13,17 +14,23 @@ import numpy as np
 import pytest
 
 from bench.worker.side import Side as Code
-from shared.config import make_config
+from shared.augmentation import plan_colors
+from shared.config import Config, make_config
 from shared.data.dataset import Split, open_cached
 from shared.dropout import plan_dropout
 from shared.errors import UserError
 from shared.metrics import EpochRecord
 from shared.model.checkpoints import Description
 from shared.model.weights import initial_head, read_weights
+from shared.sampling import epoch_order
 
 NUM_TEST, NUM_TRAIN = 37, 75  # neither is a multiple of the batch size
 # float64 is slow: a corner of each image must do.
 IN = {"float32": {}, "float64": {"precision": "float64", "image_size_px": 128}}
+# To train on images in float64: these, NUM_SMALL of them, in batches of 8, 8 and 4.
+SMALL = {"precision": "float64", "image_size_px": 32, "batch_size": 8}
+NUM_SMALL = 20
+COLOR_CHANGES = ("brightness", "contrast", "saturation")  # in the order of the plan
 # What the default run never sets.
 SETTINGS = {
     "sgd": {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "cosine"},
@@ -61,6 +68,11 @@ class Side:
         size = description.config.image_size_px
         split = replace(split, images=split.images[:, :size, :size])
         return self.code.dataset.make_loader(split, description, training)
+
+    def small_loaders(self, description: Description) -> tuple:
+        """Loaders of the same few images for training and for validation."""
+        split = few(self.test, NUM_SMALL)
+        return tuple(self.loader(split, description, on) for on in (True, False))
 
     def batch(self, precision: str = "float32") -> tuple[np.ndarray, np.ndarray]:
         """The first batch of test images in this side's layout, and their labels."""
@@ -104,6 +116,43 @@ def inputs(side: Side) -> dict:
             found[f"{name}_labels_{epoch}"] = np.concatenate(labels)
     side.code.device.set_up(make_config())
     return found
+
+
+def colors(side: Side) -> dict:
+    """Images whose colours alone were changed, 0 to 255, (N, H, W, 3) float64.
+
+    On PyTorch's side also torchvision's own, image by image.
+    """
+    still = {"rotation_degrees": 0, "crop_scale_min": 1, "flip_probability": 0}
+    description = side.describe(augment=True, color_jitter=0.8, **still, **SMALL)
+    config, split = description.config, few(side.test, NUM_SMALL)
+    side.code.device.set_up(config)
+    loader = side.loader(split, description, training=True)
+    batches = [batch for _, batch in zip(range(len(loader)), loader, strict=False)]
+    images = np.concatenate([np.asarray(inputs[0]) for inputs, _ in batches])
+    if side.arm == "pytorch":
+        images = images.transpose(0, 2, 3, 1)
+    pixels = (images * np.array(description.std) + np.array(description.mean)) * 255
+    found = {"colored": pixels[np.argsort(epoch_order(NUM_SMALL, config.seed, 1))]}
+    if side.arm == "pytorch":
+        found["torchvision_colored"] = _color_with_torchvision(split, config)
+    side.code.device.set_up(make_config())
+    return found
+
+
+def _color_with_torchvision(split: Split, config: Config) -> np.ndarray:
+    import torch
+    from torchvision.transforms.v2 import functional
+
+    colored = []
+    for index, image in enumerate(split.images):
+        size = config.image_size_px
+        pixels = torch.from_numpy(image[:size, :size] / 255).permute(2, 0, 1)
+        factors = plan_colors(config, 1, index).astype(float)
+        for name, factor in zip(COLOR_CHANGES, factors, strict=True):
+            pixels = getattr(functional, f"adjust_{name}")(pixels, factor)
+        colored.append(pixels.permute(1, 2, 0).numpy() * 255)
+    return np.stack(colored)
 
 
 def forward(side: Side) -> dict:
@@ -266,20 +315,37 @@ def pipelines(side: Side) -> dict:
 
 
 def drift(side: Side) -> dict:
-    """[D01] The classifier after two epochs on images with PyTorch's switch on."""
-    switches = side.code.switches
-    if "D01" not in switches.SWITCHES:
-        return {}
-    description = side.describe(cache_features=False)
-    loaders = [side.loader(side.test, description, on) for on in (True, False)]
-    with switches.switched_on("D01"):
-        model = side.build(description)
-        side.code.training.train(
-            *(model, *loaders, description, side.folder / "drift"),
-            lambda *_epoch: None,
-        )
-    arrays = side.code.weights.read_arrays(model)
-    return {f"drift/{name}": array for name, array in arrays.items()}
+    """[D01] Two epochs on images whose batch norm drifts.
+
+    By the setting on both sides, and by the switch on PyTorch's.
+    """
+    code, found = side.code, {}
+    ways = {"drifting": ({"batch_norm": "drifting"}, nullcontext())}
+    if "D01" in code.switches.SWITCHES:
+        ways["switched"] = {"cache_features": False}, code.switches.switched_on("D01")
+    for name, (values, switch) in ways.items():
+        description = side.describe(**values, **SMALL)
+        code.device.set_up(description.config)
+        loaders = side.small_loaders(description)
+        with switch:
+            model = side.build(description)
+            history = code.training.train(
+                *(model, *loaders, description, side.folder / name),
+                lambda *_epoch: None,
+            )
+        arrays = code.weights.read_arrays(model)
+        found |= {f"{name}/{key}": array for key, array in arrays.items()}
+        found[f"{name}_losses"] = losses_of(history)
+    path = side.folder / "drifting" / f"last{code.checkpoint.SUFFIX}"
+    loaded, _ = code.checkpoint.load_checkpoint(path)
+    found["drifting_logits"] = code.inference.predict_logits(loaded, loaders[1])
+    code.device.set_up(make_config())
+    return found
+
+
+def losses_of(history: list[EpochRecord]) -> np.ndarray:
+    """Losses of training and validation in each epoch, (epochs, 2)."""
+    return np.array([[r.train_loss, r.validation_loss] for r in history])
 
 
 def checkpoints(side: Side) -> dict:
@@ -364,6 +430,7 @@ def main() -> None:
     arrays = {}
     for part in (
         inputs,
+        colors,
         forward,
         blocks,
         gradients,

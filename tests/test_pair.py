@@ -20,7 +20,7 @@ from shared.model.numpy_backbone import compute_features
 from shared.model.weights import read_weights
 from shared.preprocessing import scale_pixels
 from shared.sampling import epoch_order
-from tests.side import NUM_TEST, NUM_TRAIN, SETTINGS, few
+from tests.side import NUM_SMALL, NUM_TEST, NUM_TRAIN, SETTINGS, few
 
 ROOT = Path(__file__).parents[1]
 
@@ -175,6 +175,16 @@ def test_augmentation_is_exact_when_the_network_is_rounded(sides, arm):
     )
 
 
+def test_colors_are_changed_as_torchvision_changes_them(sides):
+    """One image at a time, which has one factor for all of its images."""
+    expected = sides["pytorch"].arrays["torchvision_colored"]
+    for found in both(sides, "colored"):
+        assert found.shape == (NUM_SMALL, 32, 32, 3)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert expected.min() == 0  # some pixels were clipped
+    assert expected.max() == 255
+
+
 def test_augmentation_changes_with_the_epoch(sides):
     first, second = (sides["keras"].arrays[f"augmented_images_{e}"] for e in (1, 2))
     back = [np.argsort(epoch_order(NUM_TRAIN, 0, epoch)) for epoch in (1, 2)]
@@ -276,12 +286,34 @@ def test_training_moves_the_head_alone(sides, arm, run, arrays):
             np.testing.assert_array_equal(trained, array, err_msg=name)
 
 
-def test_batch_norm_drifts_where_the_switch_is_on(sides, arrays):
-    """[D01] Training on images must not fold away what the switch is to show."""
+@pytest.mark.parametrize("arm", ARMS)
+def test_drifting_batch_norm_moves_its_statistics_and_the_head(sides, arm, arrays):
+    """[D01] Training on images must not fold away what is to drift."""
     for name, array in arrays.items():
-        if "running_mean" in name:
-            moved = sides["pytorch"].arrays[f"drift/{name}"] - array
-            assert np.abs(moved).max() > 0, name
+        moved = np.abs(sides[arm].arrays[f"drifting/{name}"] - array).max()
+        if "running" in name or name.startswith("head."):
+            assert moved > 1e-6, name
+        else:
+            assert moved == 0, name
+
+
+def test_batch_norm_drifts_alike_on_both_sides(sides, arrays):
+    """[D01] [D23] Validation sees the statistics that training has left."""
+    for name in ("drifting_losses", "drifting_logits"):
+        pytorch, keras = both(sides, name)
+        np.testing.assert_allclose(keras, pytorch, rtol=1e-8, atol=1e-8)
+    for name in arrays:
+        pytorch, keras = both(sides, f"drifting/{name}")
+        assert relative_distance(keras, pytorch) <= 1e-6, name
+
+
+def test_setting_that_lets_batch_norm_drift_is_what_the_switch_leaves_in(sides, arrays):
+    """[D01] requires_grad=False alone, as most tutorials freeze."""
+    found = sides["pytorch"].arrays
+    for name in (*(f"/{name}" for name in arrays), "_losses"):
+        np.testing.assert_array_equal(
+            found[f"switched{name}"], found[f"drifting{name}"]
+        )
 
 
 @pytest.mark.parametrize("run", ["cached", "uncached", "augmented"])

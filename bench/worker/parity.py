@@ -47,7 +47,8 @@ class Climber:
             self._model = self.side.model.build_model(self.arrays, self.description)
         else:
             self.side.weights.load_arrays(self._model, self.arrays)
-            self.side.model.set_backbone_trainable(self._model, False)
+            drifts = self.description.config.batch_norm_drifts
+            self.side.model.set_backbone_trainable(self._model, False, drifts)
         return self._model
 
     def configured(self, **changes: object) -> Description:

@@ -1,18 +1,21 @@
-"""Apply the augmentation plan with Keras's affine image operation."""
+"""Apply the augmentation plan: colours, and Keras's affine image operation."""
 
 from collections.abc import Sequence
 
 import keras
 import numpy as np
+from keras import ops
 
-from shared.augmentation import plan_matrix
+from shared.augmentation import GREY, plan_colors, plan_matrix
 from shared.config import Config
 
 
 def augment(
     images: np.ndarray, config: Config, epoch: int, indices: Sequence[int]
 ) -> np.ndarray:
-    """Rotate, crop and flip training images by the plan of their epoch.
+    """Colour, rotate, crop and flip training images by the plan of their epoch.
+
+    Colours come first: the mean that contrast needs must not see black borders.
 
     Args:
         images: pixel values 0 to 255; (N, H, W, 3) float32.
@@ -20,6 +23,8 @@ def augment(
         indices: which training image each one is, (N,).
     """
     matrices = np.stack([plan_matrix(config, epoch, index) for index in indices])
+    if config.color_jitter:
+        images = _change_colors(images, config, epoch, indices)
     # PyTorch: affine_grid and grid_sample, in units of half an image.
     transforms = _to_pixels(matrices, *images.shape[1:3])
     moved = keras.ops.image.affine_transform(
@@ -37,3 +42,30 @@ def _to_pixels(matrices: np.ndarray, height: int, width: int) -> np.ndarray:
     squares = np.concatenate([matrices, bottom], axis=1)
     rows = to_pixel @ squares @ to_unit
     return np.pad(rows.reshape(-1, 6), ((0, 0), (0, 2))).astype(np.float32)
+
+
+def _change_colors(
+    images: np.ndarray, config: Config, epoch: int, indices: Sequence[int]
+):
+    """Change brightness, contrast and saturation, (N, H, W, 3), as torchvision does.
+
+    keras.layers.RandomBrightness adds to the pixels, RandomContrast takes the mean of
+    each channel, and RandomSaturation scales the S of HSV.
+    """
+    factors = np.stack([plan_colors(config, epoch, index) for index in indices])
+    factors = factors.astype(images.dtype)[..., None, None, None]
+    brightness, contrast, saturation = factors.swapaxes(0, 1)  # each (N, 1, 1, 1)
+    colored = _blend(images, np.zeros_like(images), brightness)
+    mean = ops.mean(_to_grey(colored), axis=(1, 2, 3), keepdims=True)
+    colored = _blend(colored, mean, contrast)
+    return _blend(colored, _to_grey(colored), saturation)
+
+
+def _blend(images, others, factors):
+    """Go from the others towards the images, or past them; clip to 0 to 255."""
+    return ops.clip(ops.add(factors * images, (1 - factors) * others), 0, 255)
+
+
+def _to_grey(images):
+    red, green, blue = ops.split(images, 3, axis=-1)  # each (N, H, W, 1)
+    return GREY[0] * red + GREY[1] * green + GREY[2] * blue

@@ -66,7 +66,7 @@ def load_checkpoint(path: Path) -> tuple[Classifier, Description]:
     with _open(path) as file:
         require_classifier(path, _stored_shapes(file, model), description)
     model.load_weights(path)
-    set_backbone_trainable(model, False)
+    set_backbone_trainable(model, False, description.config.batch_norm_drifts)
     return model, description
 
 

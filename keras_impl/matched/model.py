@@ -37,6 +37,7 @@ class Classifier(keras.Model):
         )
         images = keras.Input((size, size, 3), name="input")
         super().__init__(images, head(backbone(images)))
+        self.batch_norm_learns = False
         self.backbone = backbone
         self.head = head
         for network in (self, backbone, head):
@@ -97,12 +98,15 @@ def _build_backbone(config: Config) -> keras.Model:
 def build_model(arrays: Arrays, description: Description) -> Classifier:
     """Build the classifier with the given values; its backbone is frozen.
 
+    Its batch norm drifts all the same where the configuration says so. [D01]
+
     Args:
         arrays: backbone and head in torchvision's names and layout.
     """
-    model = Classifier(len(description.classes), description.config)
+    config = description.config
+    model = Classifier(len(description.classes), config)
     load_arrays(model, arrays)
-    set_backbone_trainable(model, False)
+    set_backbone_trainable(model, False, config.batch_norm_drifts)
     return model
 
 
@@ -112,13 +116,17 @@ def set_backbone_trainable(
     """Freeze or unfreeze the backbone for the updates to come.
 
     Args:
-        batch_norm_learns: normalise by each batch and move the running statistics;
-            else batch norm stays in inference mode. [D01]
+        batch_norm_learns: normalise by each batch and move the running statistics,
+            in a frozen backbone too; else batch norm stays in inference mode. [D01]
     """
     model.backbone.trainable = trainable
+    model.batch_norm_learns = batch_norm_learns
     for layer in model.backbone.layers:
         if isinstance(layer, _BatchNorm):
             layer.learns = batch_norm_learns
+            # [D01] With trainable=False it would not take the batch's statistics.
+            layer.trainable = trainable or batch_norm_learns
+            layer.gamma.trainable = layer.beta.trainable = trainable
 
 
 def fold_batch_norm(model: Classifier) -> keras.Model:

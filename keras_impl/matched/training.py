@@ -67,7 +67,8 @@ def _choose_network(model: Classifier, config: Config) -> keras.Model:
     if config.features_are_cached:
         return model.head
     frozen = not model.backbone.trainable_variables
-    return fold_classifier(model) if frozen and config.fold_batch_norm else model
+    fixed = frozen and not model.batch_norm_learns
+    return fold_classifier(model) if fixed and config.fold_batch_norm else model
 
 
 def add_dropout_plan(network: keras.Model, head: keras.Model) -> keras.Model:

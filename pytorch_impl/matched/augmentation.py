@@ -1,4 +1,4 @@
-"""Apply the augmentation plan with PyTorch's grid sampler."""
+"""Apply the augmentation plan: colours, and PyTorch's grid sampler."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from pytorch_impl.matched.device import find_device
-from shared.augmentation import plan_matrix
+from shared.augmentation import GREY, plan_colors, plan_matrix
 from shared.config import Config
 
 
 def augment(
     images: torch.Tensor, config: Config, epoch: int, indices: Sequence[int]
 ) -> torch.Tensor:
-    """Rotate, crop and flip training images by the plan of their epoch.
+    """Colour, rotate, crop and flip training images by the plan of their epoch.
+
+    Colours come first: the mean that contrast needs must not see black borders.
 
     Args:
         images: pixel values 0 to 255; (N, 3, H, W) float32.
@@ -28,8 +30,38 @@ def augment(
     device = find_device(config)
     images, thetas = images.to(device), torch.from_numpy(matrices).to(device)
     with torch.autocast(device, enabled=False):  # coordinates need their digits
+        if config.color_jitter:
+            images = _change_colors(images, config, epoch, indices)
         grid = F.affine_grid(thetas.to(images), list(images.shape), align_corners=True)
         moved = F.grid_sample(
             images, grid, mode="bilinear", padding_mode="zeros", align_corners=True
         )
     return moved.cpu()
+
+
+def _change_colors(
+    images: torch.Tensor, config: Config, epoch: int, indices: Sequence[int]
+) -> torch.Tensor:
+    """Change brightness, contrast and saturation, (N, 3, H, W), as torchvision does.
+
+    v2.functional takes one factor for a whole batch; here each image has its own.
+    """
+    factors = np.stack([plan_colors(config, epoch, index) for index in indices])
+    factors = torch.from_numpy(factors).to(images)[..., None, None, None]
+    brightness, contrast, saturation = factors.unbind(1)  # each (N, 1, 1, 1)
+    images = _blend(images, torch.zeros_like(images), brightness)
+    mean = _to_grey(images).mean(dim=(1, 2, 3), keepdim=True)
+    images = _blend(images, mean, contrast)
+    return _blend(images, _to_grey(images), saturation)
+
+
+def _blend(
+    images: torch.Tensor, others: torch.Tensor, factors: torch.Tensor
+) -> torch.Tensor:
+    """Go from the others towards the images, or past them; clip to 0 to 255."""
+    return (factors * images + (1 - factors) * others).clamp(0, 255)
+
+
+def _to_grey(images: torch.Tensor) -> torch.Tensor:
+    red, green, blue = images.split(1, dim=1)  # each (N, 1, H, W)
+    return GREY[0] * red + GREY[1] * green + GREY[2] * blue

@@ -81,6 +81,8 @@ class Classifier(nn.Module):
 def build_model(arrays: Arrays, description: Description) -> Classifier:
     """Build the classifier with the given values; its backbone is frozen.
 
+    Its batch norm drifts all the same where the configuration says so. [D01]
+
     Args:
         arrays: backbone and head in torchvision's names and layout.
     """
@@ -92,7 +94,7 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
             layer.momentum = config.batch_norm_momentum  # [D02]
     # [D03] torchvision pads stride-2 convolutions on both sides; Keras is made to.
     load_arrays(model, arrays)
-    set_backbone_trainable(model, False)
+    set_backbone_trainable(model, False, config.batch_norm_drifts)
     for network in (model, model.head):
         _compile(network, config)
     return _lay_out(model, config).to(find_device(config))
@@ -104,11 +106,11 @@ def set_backbone_trainable(
     """Freeze or unfreeze the backbone for the updates to come.
 
     Args:
-        batch_norm_learns: normalise by each batch and move the running statistics;
-            else batch norm stays in inference mode. [D01]
+        batch_norm_learns: normalise by each batch and move the running statistics,
+            in a frozen backbone too; else batch norm stays in inference mode. [D01]
     """
     model.backbone.requires_grad_(trainable)
-    model.batch_norm_learns = trainable and batch_norm_learns
+    model.batch_norm_learns = batch_norm_learns
 
 
 def fold_batch_norm(model: Classifier) -> nn.Module:

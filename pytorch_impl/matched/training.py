@@ -67,7 +67,8 @@ def _choose_network(model: Classifier, config: Config) -> nn.Module:
     if config.features_are_cached:
         return model.head
     frozen = not any(p.requires_grad for p in model.backbone.parameters())
-    return fold_classifier(model) if frozen and config.fold_batch_norm else model
+    fixed = frozen and not model.batch_norm_learns
+    return fold_classifier(model) if fixed and config.fold_batch_norm else model
 
 
 def keep_checkpoints(

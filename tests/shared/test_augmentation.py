@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from shared.augmentation import plan_matrix
+from shared.augmentation import plan_colors, plan_matrix
 from shared.config import make_config
 
 
@@ -46,3 +46,25 @@ def test_crop_lies_inside_the_image():
 def test_half_of_the_images_are_mirrored():
     mirrored = np.linalg.det(matrices()[:, :, :2]) < 0
     assert 0.4 < mirrored.mean() < 0.6
+
+
+def test_color_factors_fill_their_range_and_depend_on_seed_epoch_and_image():
+    config = make_config(color_jitter=0.4)
+    factors = np.stack([plan_colors(config, 1, index) for index in range(500)])
+    assert (factors.shape, factors.dtype) == ((500, 3), np.float32)
+    assert 0.6 <= factors.min() < 0.61
+    assert 1.39 < factors.max() <= 1.4
+    assert np.abs(np.corrcoef(factors.T) - np.eye(3)).max() < 0.2
+    others = (
+        plan_colors(config, 2, 0),
+        plan_colors(config, 1, 1),
+        plan_colors(make_config(color_jitter=0.4, seed=1), 1, 0),
+    )
+    for other in others:
+        assert (other != factors[0]).all()
+
+
+def test_color_plan_leaves_the_matrices_as_they_are():
+    """Two programs with and without it move their images alike."""
+    np.testing.assert_array_equal(matrices(color_jitter=0.4), matrices())
+    assert (plan_colors(make_config(), 1, 0) == 1).all()

@@ -44,5 +44,6 @@ def test_numbers_are_finite_numbers(value):
 def test_augmented_features_are_not_cached():
     assert make_config().features_are_cached
     assert not make_config(augment=True).features_are_cached
+    assert not make_config(batch_norm="drifting").features_are_cached
     assert not make_config(cache_features=False).features_are_cached
     assert not make_config(division="plain").features_are_cached
