@@ -465,6 +465,7 @@ class DifferingCell(Record):
     share: float
     seed: int
     images: int  # test images whose class differs in the last epoch, near ties aside
+    by_rounding: bool  # whether the training makes rounding errors grow that much
 
 
 class ExperimentsRecord(Record):
@@ -475,8 +476,9 @@ class ExperimentsRecord(Record):
     margin: float  # of accuracy, within which two settings count as equal
     experiments: dict[str, ExperimentRecord]
     cells: list[CellRecord]
-    pairs: int = 0  # cells that both arms trained
+    pairs: int = 0  # cells that both arms trained on stored features
     differing: list[DifferingCell] = []
+    features: dict[str, float] = {}  # max_scaled_diff on validation images, by arms
 
     def find(self, setting: SettingRecord, seeds: int) -> list[CellRecord]:
         """Return the finished cells of a setting: the first seeds, all arms."""

@@ -71,8 +71,11 @@ def make_checks(
     if speedups:
         checks += _speedup_checks(speedups)
     if experiments and experiments.pairs:
-        name = f"of {experiments.pairs} trainings on both arms, predictions differ in"
-        checks.append(_at_most(name, len(experiments.differing), 0))
+        name = f"of {experiments.pairs} trainings on both arms, those that differ"
+        unexplained = sum(not one.by_rounding for one in experiments.differing)
+        checks.append(_at_most(name, unexplained, 0))
+    for name, found in (experiments.features if experiments else {}).items():
+        checks.append(_at_most(f"features, {name}", found, MAX_FEATURE_DIFF))
     return checks
 
 

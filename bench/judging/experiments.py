@@ -18,6 +18,9 @@ from bench.judging.intervals import (
 from bench.records import CellRecord, ExperimentRecord, SettingRecord
 
 MARGIN = 0.02  # of accuracy; closer settings count as equal
+# Distances between the training losses of two arms. A large learning rate multiplies
+# them by up to 1e10 in an epoch, until they are as large as the losses.
+FLOAT64_ROUNDING, AGREES, LARGEST_GROWTH = 1e-16, 1e-9, 1e11
 Verdict = Literal["different", "equal", "undecided"]
 
 
@@ -89,6 +92,23 @@ def _by_seed(cells: list[CellRecord]) -> dict[int, list[CellRecord]]:
 def _correct(cell: CellRecord) -> np.ndarray:
     """Return whether the cell gets each test image right, (N,) bool."""
     return np.array(list(cell.correct)) == "1"
+
+
+def grows_from_rounding(first: list[dict], second: list[dict]) -> bool:
+    """Return whether two trainings part as a rounding error does that keeps growing.
+
+    They agree in the first epoch, and no epoch multiplies their distance by more than
+    training is seen to do. A difference between the two programs is there from its
+    first step on.
+
+    Args:
+        first, second: epochs of the same training on each arm, in float64.
+    """
+    pairs = zip(first, second, strict=True)
+    distances = [abs(one["train_loss"] - other["train_loss"]) for one, other in pairs]
+    grown = np.maximum(distances, FLOAT64_ROUNDING)
+    factors = grown[1:] / grown[:-1]
+    return bool(distances[0] < AGREES and (factors < LARGEST_GROWTH).all())
 
 
 def count_differing(first: dict, second: dict) -> int:

@@ -235,12 +235,19 @@ def _experiments(record: ExperimentsRecord) -> str:
     """Describe how the experiments were run."""
     finished = sum(cell.status == "ok" for cell in record.cells)
     equal = record.pairs - len(record.differing)
-    return (
+    said = (
         f"{finished} trainings are finished. {record.pairs} pairs of them are the same "
-        "training on both arms, as a check that the two programs are equal: in "
-        f"{equal} pairs, both predict the same class for every test image whose two "
-        "best classes do not tie."
+        "training on both arms, on the same stored features and in float64, as a check "
+        f"that the two programs are equal. In {equal} pairs, both predict the same "
+        "class for every test image whose two best classes do not tie."
     )
+    if growing := sum(one.by_rounding for one in record.differing):
+        said += (
+            f" In {growing} pairs the training makes rounding errors grow: both arms "
+            "agree in the first epoch, and part step by step until they predict "
+            "different classes. No two machines would agree there either."
+        )
+    return said
 
 
 def _speedups(speedups: SpeedupsRecord) -> list[str]:

@@ -3,11 +3,18 @@
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
-from bench.judging.experiments import MARGIN, count_differing, judge_settings
+import numpy as np
+
+from bench.judging.experiments import (
+    MARGIN,
+    count_differing,
+    grows_from_rounding,
+    judge_settings,
+)
+from bench.processes.agreed import is_on_features
 from bench.processes.arms import PAIR
 from bench.processes.request import Cell, DoTasks, Inputs, Task, TrainCells
 from bench.processes.worker_process import (
@@ -32,7 +39,9 @@ from shared.config import Config
 from shared.data.dataset import prepare
 from shared.data.folders import link_images
 from shared.data.subsets import shorten
+from shared.metrics import max_scaled_diff
 
+FEATURES = "features, "  # in front of the names of what is no cell
 # A pass of all images through the network takes about as long as so many trainings of
 # a head on stored features.
 EPOCH_ON_IMAGES = 10.0
@@ -52,7 +61,10 @@ def run_experiments(run: Run, journal: Journal) -> None:
     todo = {arm: _unfinished(arm, cells, journal, options) for arm in options.arms}
     keeper = _Keeper(run, journal, todo)
     try:
-        together(*(partial(_train_arm, keeper, arm, todo[arm]) for arm in todo))
+        features = _store_features(run, journal, todo)
+        together(
+            *(partial(_train_arm, keeper, arm, todo[arm], features) for arm in todo)
+        )
     finally:
         run.experiments = make_record(run, journal.parts)
     for cell in run.experiments.cells:
@@ -69,7 +81,7 @@ def arms_of(cell: Cell, options: Options) -> tuple[str, ...]:
     """
     if cell.arm:
         return (cell.arm,) if cell.arm in options.arms else ()
-    cached = changed_config(cell, options.config).features_are_cached
+    cached = is_on_features(changed_config(cell, options.config))
     if cached or may_part(cell) or cell.seed == 0:
         return options.arms
     return (options.arms[cell.seed % len(options.arms)],)
@@ -184,14 +196,46 @@ class _Keeper:
         )
 
 
-def _train_arm(keeper: _Keeper, arm: str, cells: list[Cell]) -> None:
+def _store_features(
+    run: Run, journal: Journal, todo: dict[str, list[Cell]]
+) -> dict[str, Path]:
+    """Compute the features that the cells need, and return their files by resize.
+
+    Each arm computes them, as a check. The first arm's are for all arms: from equal
+    features on, two equal programs give equal numbers.
+    """
+    needed = [
+        config.resize
+        for config in _configs(run, [cell for own in todo.values() for cell in own])
+        if is_on_features(config)
+    ]
+    stored = {}
+    for resize in dict.fromkeys(needed):
+        inputs = _inputs_of(run, resize)
+        arms = run.options.arms
+        files = together(*(partial(_compute_features, run, a, inputs) for a in arms))
+        first, *others = [np.load(file)["validation"] for file in files]
+        for arm, other in zip(arms[1:], others, strict=True):
+            difference = max_scaled_diff(other, first)
+            journal.keep(f"{FEATURES}{resize}, {arm} against {arms[0]}", difference)
+        stored[resize] = files[0]
+    return stored
+
+
+def _configs(run: Run, cells: list[Cell]) -> list[Config]:
+    return [changed_config(cell, run.options.config) for cell in cells]
+
+
+def _train_arm(
+    keeper: _Keeper, arm: str, cells: list[Cell], features: dict[str, Path]
+) -> None:
     """Train cells on one arm, first those whose photos are squeezed to a square."""
     for resize in ("squeeze", "crop"):
-        options = keeper.run.options
-        own = [c for c in cells if changed_config(c, options.config).resize == resize]
+        configs = _configs(keeper.run, cells)
+        own = [c for c, x in zip(cells, configs, strict=True) if x.resize == resize]
         if own:
             inputs = _inputs_of(keeper.run, resize)
-            _train_group(keeper, arm, own, inputs)
+            _train_group(keeper, arm, own, inputs, features.get(resize))
 
 
 def _inputs_of(run: Run, resize: str) -> Inputs:
@@ -205,12 +249,15 @@ def _inputs_of(run: Run, resize: str) -> Inputs:
     return run.inputs.model_copy(update={"data": data.folder.resolve()})
 
 
-def _train_group(keeper: _Keeper, arm: str, cells: list[Cell], inputs: Inputs) -> None:
+def _train_group(
+    keeper: _Keeper,
+    arm: str,
+    cells: list[Cell],
+    inputs: Inputs,
+    features: Path | None,
+) -> None:
     """Train cells on the same images. If a process breaks down, another one goes on."""
     run, by_name = keeper.run, {cell.name: cell for cell in cells}
-    features = None
-    if any(changed_config(c, run.options.config).features_are_cached for c in cells):
-        features = _compute_features(run, arm, inputs)
 
     def on_event(event: dict) -> None:
         if event["event"] == "cell":
@@ -264,7 +311,7 @@ def make_record(run: Run, parts: Mapping[str, Any]) -> ExperimentsRecord:
     options = run.options
     cells = list_cells(options.experiments, options.config)
     names = [_part_name(arm, cell) for cell in cells for arm in arms_of(cell, options)]
-    pairs = list(_pairs(parts, cells))
+    pairs = list(_pairs(parts, cells, options.config))
     record = ExperimentsRecord(
         quick=options.quick,
         seeds={name: one.seeds for name, one in options.experiments.items()},
@@ -273,6 +320,11 @@ def make_record(run: Run, parts: Mapping[str, Any]) -> ExperimentsRecord:
         cells=[parts[name]["record"] for name in names if name in parts],
         pairs=len(pairs),
         differing=[one for one in pairs if one.images],
+        features={
+            name.removeprefix(FEATURES): value
+            for name, value in parts.items()
+            if name.startswith(FEATURES)
+        },
     )
     for name, experiment in options.experiments.items():
         found = _experiment_record(experiment, options.config)
@@ -299,16 +351,22 @@ def _experiment_record(experiment: Experiment, config: Config) -> ExperimentReco
     )
 
 
-def _pairs(parts: Mapping[str, Any], cells: list[Cell]) -> Iterator[DifferingCell]:
+def _pairs(
+    parts: Mapping[str, Any], cells: list[Cell], config: Config
+) -> Iterator[DifferingCell]:
     """Compare the two arms in every cell that is the same training on both."""
-    for cell in filterfalse(may_part, cells):
+    for cell in cells:
         twins = [parts.get(_part_name(arm, cell), {}) for arm in PAIR]
-        if all("predictions" in twin for twin in twins):
+        if not all("predictions" in twin for twin in twins):
+            continue
+        if is_on_features(changed_config(cell, config)):
+            histories = [twin["record"]["history"] for twin in twins]
             yield DifferingCell(
                 changes=cell.changes,
                 share=cell.share,
                 seed=cell.seed,
                 images=count_differing(*twins),
+                by_rounding=grows_from_rounding(*histories),
             )
 
 

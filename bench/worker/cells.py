@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.processes.agreed import EXACT, is_on_features
 from bench.processes.request import Cell, TrainCells
 from bench.records import Accuracies, CellRecord
 from bench.worker.channel import emit
@@ -67,8 +68,9 @@ def _train_cell(
     config = description.config
     if config.division == "plain":
         return _train_plain(study, cell, description)
+    if on_features := is_on_features(config):
+        description = study.describe({**cell.changes, **EXACT}, cell.seed)
     model = _fresh_model(study, description, models)
-    on_features = config.features_are_cached and config.fine_tuning == "off"
     images: dict = {} if on_features else _image_loaders(study, cell, description)
     loaders = images
     if config.features_are_cached:
@@ -170,7 +172,7 @@ def _fresh_model(study: Study, description: Description, models: dict[int, Any])
         models: those built so far, by the size of the hidden layer.
     """
     config, size = description.config, description.config.inner_size
-    if not config.features_are_cached or config.fine_tuning != "off":
+    if not is_on_features(config):
         return study.build(description)  # its backbone may change
     if size not in models:
         models[size] = study.build(description)
@@ -197,7 +199,9 @@ def _feature_loaders(
     loaders = {}
     for name in SPLITS:
         training = name == "train"
-        labels, values = study.data.splits[name].labels, features[name]
+        labels = study.data.splits[name].labels
+        dtype = "float64" if is_on_features(description.config) else "float32"
+        values = features[name].astype(dtype)
         if training and cell.share < 1:
             chosen = choose_share(labels, cell.share, cell.seed)
             labels, values = labels[chosen], values[chosen]
