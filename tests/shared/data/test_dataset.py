@@ -120,6 +120,7 @@ def test_the_one_nested_data_set_is_named(data):
 
 @pytest.mark.parametrize("resize", ["squeeze", "crop"])
 def test_prepare_makes_squares_as_configured(data, cache, resize):
+    Image.effect_noise((30, 20), 80).save(data / "test/hat/a.jpg")
     config = make_config(image_size_px=32, resize=resize)
     split = prepare(str(data), config, cache=cache).splits["test"]
     for file, image in zip(split.files, split.images, strict=True):
