@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from onnxruntime import InferenceSession
 from pydantic import AfterValidator, BaseModel, Field, Json, ValidationError
 
+from shared.data.images import Resize
 from shared.errors import UserError
 
 ADVICE = "Give a file that `python -m bench train` or `export` wrote."
@@ -40,6 +41,7 @@ class Metadata(BaseModel):
     mean: Json[tuple[Mean, Mean, Mean]]
     std: Json[tuple[Std, Std, Std]]
     layout: Literal["NCHW", "NHWC"]
+    resize: Resize = "squeeze"  # of files from before there was a choice
 
     @property
     def image_shape(self) -> list[int]:

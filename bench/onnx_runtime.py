@@ -23,6 +23,7 @@ class OnnxClassifier:
     Attributes:
         classes: class names in the order of the logits.
         image_size_px: side of the square input.
+        resize: how an image becomes this square, for `decode_image`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,6 +46,7 @@ class OnnxClassifier:
             metadata = read_metadata(path, self._session)
         self.classes = metadata.classes
         self.image_size_px = metadata.image_size_px
+        self.resize = metadata.resize
         self._mean, self._std = metadata.mean, metadata.std
         self._layout = metadata.layout
 

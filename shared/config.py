@@ -13,6 +13,7 @@ ONNX_BATCH_SIZES = (1, 7, 32)
 # Fields that the plain programs do not read; a run of theirs refuses to change them.
 MATCHED_ONLY = (
     "image_size_px",
+    "resize",
     "batch_size",
     "rotation_degrees",
     "crop_scale_min",
@@ -58,6 +59,8 @@ class Config(BaseModel):
     # Data
     image_size_px: int = Field(224, ge=32, le=512, multiple_of=32)
     """Side of the square input; the ImageNet weights saw 224."""
+    resize: Literal["squeeze", "crop"] = "squeeze"
+    """How a photo becomes a square; crop cuts its borders and keeps its shape."""
     batch_size: int = Field(32, ge=1, le=1024)
     """Images in a batch."""
 

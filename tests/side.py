@@ -416,9 +416,13 @@ def choice(side: Side) -> dict:
 
 
 def exports(side: Side) -> dict:
-    """The graph of the classifier, and of one with a planted epsilon."""
-    for name, epsilon in (("model", 1e-5), ("planted-epsilon", 1e-3)):
-        description = side.describe(batch_norm_epsilon=epsilon)
+    """The graph of the classifier, and of one with a planted epsilon.
+
+    The second one says that its images were cropped.
+    """
+    planted = {"batch_norm_epsilon": 1e-3, "resize": "crop"}
+    for name, values in (("model", {}), ("planted-epsilon", planted)):
+        description = side.describe(**values)
         model = side.build(description)
         side.code.export.export_onnx(model, side.folder / f"{name}.onnx", description)
     return {}

@@ -449,6 +449,9 @@ def test_onnx_file_is_one_checked_file_with_names(sides, arm, real_images):
     classifier = OnnxClassifier(sides[arm].folder / "model.onnx")
     assert classifier.classes == list(real_images.classes)
     assert classifier.image_size_px == 224
+    assert classifier.resize == "squeeze"
+    cropped = OnnxClassifier(sides[arm].folder / "planted-epsilon.onnx")
+    assert cropped.resize == "crop"
 
 
 @pytest.mark.parametrize("arm", ARMS)

@@ -36,7 +36,9 @@ def predict(sources: list[str], model: Path) -> Iterator[Prediction]:
     classifier = OnnxClassifier(model)
     for source in [image for given in sources for image in _expand(given)]:
         try:
-            image = decode_image(_open(source), classifier.image_size_px)
+            image = decode_image(
+                _open(source), classifier.image_size_px, classifier.resize
+            )
         except BadImage as error:
             yield Prediction(source, {}, str(error))
             continue

@@ -13,7 +13,7 @@ import numpy as np
 import PIL
 from filelock import FileLock, Timeout
 
-from shared.data.images import BadImage, decode_image
+from shared.data.images import BadImage, Resize, decode_image
 from shared.errors import UserError
 from shared.files import explained, require_free_space, require_writable, sha256_of
 from shared.machine import num_cores
@@ -22,6 +22,7 @@ FORMAT_VERSION = 1  # goes up whenever decode_image or the layout of an entry ch
 
 Files = dict[str, dict[str, Path]]  # split -> 'class/name.jpg' -> where it lies
 Progress = Callable[[str, int, int], None]  # description, done, total (0: unknown)
+Decode = Callable[[Path], np.ndarray | str]  # the image, or why there is none
 
 NUM_THREADS = min(8, num_cores())  # a 100-megapixel photo takes 300 MB in each
 CHUNK = 32 * NUM_THREADS  # bounds the images in memory, and the wait after Ctrl-C
@@ -49,6 +50,7 @@ def decode_files(
     content_fingerprint: str,
     cache: Path,
     *,
+    resize: Resize = "squeeze",
     skip_bad_images: bool,
     progress: Progress,
 ) -> Path:
@@ -59,18 +61,21 @@ def decode_files(
             without one good image, or no space in the cache.
     """
     recipe = [FORMAT_VERSION, PIL.__version__, size_px, content_fingerprint]
+    if resize != "squeeze":  # entries of squeezed images are older than the choice
+        recipe.append(resize)
     key = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
     entry = cache / "decoded" / key[:32]
 
     def build(folder: Path) -> None:
         num_images = sum(map(len, files.values()))
         require_free_space(folder, num_images * size_px * size_px * 3)
-        bad = _write_arrays(folder, files, size_px, progress)
+        decode = partial(_decode_or_reason, size_px=size_px, resize=resize)
+        bad = _write_arrays(folder, files, decode, size_px, progress)
         if bad and not skip_bad_images:
             raise _bad_images(bad)
         good = _without(files, bad)
         if bad:  # the number of images stands at the head of each file: write anew
-            _write_arrays(folder, good, size_px, progress)
+            _write_arrays(folder, good, decode, size_px, progress)
         index = _index(good) | {"image_size_px": size_px, "skipped": bad}
         index["fingerprint"] = content_fingerprint
         (folder / "index.json").write_text(json.dumps(index))
@@ -178,27 +183,30 @@ def _in_threads(function, items: list, report: Callable[[int, int], None]) -> It
 
 
 def _write_arrays(
-    folder: Path, files: Files, size_px: int, progress: Progress
+    folder: Path, files: Files, decode: Decode, size_px: int, progress: Progress
 ) -> list[tuple[str, str]]:
     """Decode every split into `folder`; return (file, reason) of the bad images."""
     bad = []
     for split, paths in files.items():
         report = partial(progress, f"Decoding {split} images")
-        reasons = _write_array(folder / f"{split}.npy", paths, size_px, report)
+        shape = (len(paths), size_px, size_px, 3)
+        reasons = _write_array(folder / f"{split}.npy", paths, decode, shape, report)
         bad += [(f"{split}/{name}", reason) for name, reason in reasons]
     return bad
 
 
 def _write_array(
-    file: Path, paths: dict[str, Path], size_px: int, report: Callable[[int, int], None]
+    file: Path,
+    paths: dict[str, Path],
+    decode: Decode,
+    shape: tuple[int, ...],
+    report: Callable[[int, int], None],
 ) -> list[tuple[str, str]]:
     """Decode `paths` into one .npy row by row; return (name, reason) of the bad ones.
 
     A file and no memory map: writing to a map on a full disk kills the process.
     """
-    shape = (len(paths), size_px, size_px, 3)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    decode = partial(_decode_or_reason, size_px=size_px)
     bad = []
     with file.open("wb") as out:
         np.lib.format.write_array_header_1_0(out, header)
@@ -212,9 +220,9 @@ def _write_array(
     return bad
 
 
-def _decode_or_reason(path: Path, size_px: int) -> np.ndarray | str:
+def _decode_or_reason(path: Path, size_px: int, resize: Resize) -> np.ndarray | str:
     try:
-        return decode_image(path, size_px)
+        return decode_image(path, size_px, resize)
     except BadImage as reason:
         return str(reason)
 

@@ -75,6 +75,7 @@ def prepare(
         config.image_size_px,
         fingerprint,
         cache,
+        resize=config.resize,
         skip_bad_images=skip_bad_images,
         progress=progress,
     )

@@ -5,7 +5,7 @@ import io
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -17,12 +17,23 @@ MAX_PIXELS = 160_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
+Resize = Literal["squeeze", "crop"]
+# torchvision's recipe for its weights: the shorter side to 256, then the central 224.
+SHORTER_SIDE, CROP = 256, 224
+
+
 class BadImage(ValueError):
     """This file cannot be used as an image; the message is the reason alone."""
 
 
-def decode_image(source: Path | BinaryIO, size_px: int) -> np.ndarray:
-    """Decode one image and squeeze it to a square, as the workshop does. [D25]
+def decode_image(
+    source: Path | BinaryIO, size_px: int, resize: Resize = "squeeze"
+) -> np.ndarray:
+    """Decode one image and make it a square. [D25]
+
+    Args:
+        resize: "squeeze" keeps the whole image, as the workshop does; "crop" keeps its
+            shape and cuts away its borders, as torchvision does.
 
     Returns:
         uint8 (H, W, 3) in [0, 255], H = W = `size_px`, red first, EXIF orientation
@@ -30,19 +41,17 @@ def decode_image(source: Path | BinaryIO, size_px: int) -> np.ndarray:
 
     Raises:
         BadImage: unreadable, empty, truncated, not an image, more than MAX_PIXELS, or
-            in a colour mode without a defined range.
+            in a colour mode without a defined range; too long and narrow to crop.
     """
     content = _read(source)
     try:
         with _open(io.BytesIO(content)) as image:
-            _require_size(image)
+            _require_size(*image.size)
             if isinstance(image, TiffImageFile):
                 _allocate(image)
             ImageOps.exif_transpose(image, in_place=True)
-            square = _to_rgb(image).resize(
-                (size_px, size_px), Image.Resampling.BILINEAR
-            )
-            return np.array(square)  # (H, W, C)
+            make_square = _crop if resize == "crop" else _squeeze
+            return np.array(make_square(_to_rgb(image), size_px))  # (H, W, C)
     except (BadImage, MemoryError):
         raise
     except Image.DecompressionBombError as error:  # WebP's and GIF's readers ask first
@@ -101,14 +110,30 @@ def _allocate(image: TiffImageFile) -> None:
     image.im = Image.new(image.mode, (width, height)).im  # not yet turned by EXIF
 
 
-def _require_size(image: Image.Image) -> None:
+def _require_size(width: int, height: int) -> None:
     """Judge by the header, before a small file can unfold into gigabytes."""
-    width, height = image.size
     if width * height > MAX_PIXELS:
         raise BadImage(
             f"{width}x{height} pixels are {width * height / 1e6:.0f} million, "
             f"{MAX_PIXELS / 1e6:.0f} million are allowed"
         )
+
+
+def _squeeze(image: Image.Image, size_px: int) -> Image.Image:
+    return image.resize((size_px, size_px), Image.Resampling.BILINEAR)
+
+
+def _crop(image: Image.Image, size_px: int) -> Image.Image:
+    """v2.Resize and v2.CenterCrop of torchvision, which round as this does."""
+    shorter = size_px * SHORTER_SIDE // CROP
+    width, height = (
+        shorter * side // min(image.size)  # the longer side is rounded down
+        for side in image.size
+    )
+    _require_size(width, height)
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = round((width - size_px) / 2), round((height - size_px) / 2)
+    return resized.crop((left, top, left + size_px, top + size_px))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -26,6 +26,7 @@ def finish_onnx(path: Path, description: Description, layout: str) -> None:
         "mean": json.dumps(description.mean),
         "std": json.dumps(description.std),
         "image_size_px": str(description.config.image_size_px),
+        "resize": description.config.resize,
         "layout": layout,
     }
     onnx.helper.set_model_props(model, metadata)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from bench.onnx_runtime import OnnxClassifier
 from bench.use.predict import predict
+from shared.data.images import decode_image
 from shared.errors import UserError
 
 SIZE = 8
@@ -87,6 +88,7 @@ def test_a_sound_file_is_accepted(tmp_path):
         *((n, v) for n in ("mean", "std") for v in ("[NaN, 1, 1]", "[1, 1e999, 1]")),
         *((n, v) for n in ("mean", "std") for v in ('[1, "1", 1]', "[true, 1, 1]")),
         *(("std", v) for v in ("[0, 1, 1]", "[1, -1, 1]", "[1, 1, 1e-300]")),
+        *(("resize", v) for v in ("", "Crop", "stretch")),
         *(("layout", v) for v in ("NCWH", "nhwc", "NHWC ")),
     ],
 )
@@ -137,6 +139,24 @@ def test_a_graph_that_fails_on_an_image_is_named(tmp_path):
     classifier = OnnxClassifier(path)
     with pytest.raises(UserError, match="onnxruntime cannot run it"):
         classifier.logits(np.zeros((1, SIZE, SIZE, 3), np.uint8))
+
+
+@pytest.mark.parametrize("resize", [None, "squeeze", "crop"])
+def test_images_are_prepared_as_the_model_was_trained(tmp_path, monkeypatch, resize):
+    """Files of earlier versions say nothing: their images were squeezed."""
+    photo, seen = tmp_path / "photo.png", []
+    Image.effect_noise((30, 17), 80).save(photo)
+    model = write_model(tmp_path / "model.onnx", {"resize": resize})
+    logits = OnnxClassifier.logits
+
+    def keep(classifier: OnnxClassifier, images: np.ndarray) -> np.ndarray:
+        seen.extend(images)
+        return logits(classifier, images)
+
+    monkeypatch.setattr(OnnxClassifier, "logits", keep)
+    list(predict([str(photo)], model))
+    expected = decode_image(photo, SIZE, resize or "squeeze")
+    np.testing.assert_array_equal(seen, [expected])
 
 
 def test_logits_that_are_no_numbers_give_no_prediction(tmp_path):

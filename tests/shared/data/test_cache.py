@@ -1,5 +1,6 @@
 """The decode cache under change, bad images, damage, two runs at once, and a kill."""
 
+import hashlib
 import shutil
 import signal
 import subprocess
@@ -53,7 +54,9 @@ def data(tmp_path) -> Path:
     return tmp_path / "data"
 
 
-def build(data: Path, *, skip_bad_images=False, reports: list | None = None) -> Path:
+def build(
+    data: Path, *, skip_bad_images=False, reports: list | None = None, **options
+) -> Path:
     """Entry for `data`; what was decoded for it goes to `reports`."""
 
     def progress(description, _done, _total):
@@ -68,6 +71,7 @@ def build(data: Path, *, skip_bad_images=False, reports: list | None = None) -> 
         data.parent / "cache",
         skip_bad_images=skip_bad_images,
         progress=progress,
+        **options,
     )
 
 
@@ -116,6 +120,29 @@ def test_changed_content_gives_another_entry(data):
     after = build(data)
     assert after != before
     assert (open_entry(after)[1]["test"][0] == (255, 0, 0)).all()
+
+
+def test_cropped_images_have_an_entry_of_their_own(data):
+    squeezed, cropped = build(data), build(data, resize="crop")
+    assert squeezed == build(data, resize="squeeze") != cropped
+    index, arrays = open_entry(cropped)
+    for name, image in zip(index["files"]["test"], arrays["test"], strict=True):
+        expected = decode_image(data / "test" / name, SIZE_PX, "crop")
+        np.testing.assert_array_equal(image, expected)
+        assert (image != decode_image(data / "test" / name, SIZE_PX)).any()
+
+
+def test_key_of_squeezed_images_is_that_of_older_entries(data, monkeypatch):
+    """A change of it would decode every data set anew."""
+    monkeypatch.setattr(PIL, "__version__", "12.0.0")
+    files = scan_folder(data)
+    entry = decode_files(
+        *(files, SIZE_PX, "fingerprint", data.parent / "cache"),
+        skip_bad_images=False,
+        progress=lambda *_: None,
+    )
+    key = hashlib.sha256(b'[1, "12.0.0", 32, "fingerprint"]').hexdigest()
+    assert entry.name == key[:32]
 
 
 def test_fingerprint_is_of_names_and_bytes_alone(data, monkeypatch):

@@ -118,6 +118,16 @@ def test_the_one_nested_data_set_is_named(data):
     assert "give that folder" not in complaint(data.parent)
 
 
+@pytest.mark.parametrize("resize", ["squeeze", "crop"])
+def test_prepare_makes_squares_as_configured(data, cache, resize):
+    Image.effect_noise((30, 20), 80).save(data / "test/hat/a.jpg")
+    config = make_config(image_size_px=32, resize=resize)
+    split = prepare(str(data), config, cache=cache).splits["test"]
+    for file, image in zip(split.files, split.images, strict=True):
+        expected = decode_image(data / "test" / file, 32, resize)
+        np.testing.assert_array_equal(image, expected)
+
+
 def test_prepare_decodes_a_folder(data, cache):
     found = prepare(str(data), CONFIG, cache=cache)
     assert (found.name, found.source, found.notice) == ("tiny", "path", None)

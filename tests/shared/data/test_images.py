@@ -3,6 +3,8 @@
 import base64
 import io
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -19,6 +21,7 @@ from shared.data.images import (
     is_upright_photo,
 )
 
+ROOT = Path(__file__).parents[3]
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -160,6 +163,48 @@ def test_plain_pillow_gives_the_same_pixels_of_real_photos(real_data):
         with Image.open(photo) as image:
             expected = image.convert("RGB").resize((224, 224), Image.BILINEAR)
         np.testing.assert_array_equal(decode_image(photo, 224), np.asarray(expected))
+
+
+# Runs PyTorch in a process of its own.
+CROP_WITH_TORCHVISION = """
+import sys
+from pathlib import Path
+import numpy as np
+from pytorch_impl.differences.switches import READERS
+
+*photos, out = sys.argv[1:]
+np.save(out, [READERS["D25"](Path(photo), 96) for photo in photos])
+"""
+
+
+def test_cropping_gives_torchvision_s_pixels_of_real_photos(real_data, tmp_path):
+    """[D25] Photos that no EXIF tag turns, upright ones and wide ones."""
+    found = sorted((real_data / "test").glob("*/*.jpg"))
+    photos = [photo for photo in found[:: len(found) // 30] if is_upright_photo(photo)]
+    for size in ((90, 150), (151, 96), (109, 109)):  # smaller than the recipe's, odd
+        photos.append(tmp_path / f"{size[0]}.jpg")
+        Image.effect_noise(size, 80).convert("RGB").save(photos[-1])
+    assert len(photos) > 20
+    out = tmp_path / "cropped.npy"
+    arguments = [sys.executable, "-c", CROP_WITH_TORCHVISION, *photos, out]
+    subprocess.run(arguments, cwd=ROOT, check=True)
+    for photo, expected in zip(photos, np.load(out), strict=True):
+        np.testing.assert_array_equal(decode_image(photo, 96, "crop"), expected)
+
+
+def test_cropping_keeps_the_shape_and_loses_the_border():
+    image = Image.new("RGB", (512, 256), RED)
+    image.paste(GREEN, (128, 0, 384, 256))  # the central square
+    assert (decode_image(file_of(image), 224, "crop") == GREEN).all()
+    squeezed = decode_image(file_of(image), 224)
+    assert (squeezed[:, 0] == RED).all()
+
+
+def test_an_image_too_long_to_be_cropped_is_refused_before_it_unfolds():
+    content = zeros_png(1_000_000, 1)
+    assert decode_image(io.BytesIO(content), 32).shape == (32, 32, 3)
+    with pytest.raises(BadImage, match=r"36000000x36 pixels are"):
+        decode_image(io.BytesIO(content), 32, "crop")
 
 
 @pytest.mark.parametrize(
