@@ -34,6 +34,10 @@ MATCHED_ONLY = (
     "adam_epsilon",
     "schedule",
     "class_weights",
+    "label_smoothing",
+    "fine_tuning",
+    "fine_tuning_epochs",
+    "fine_tuning_rate",
     "cache_features",
     "fold_batch_norm",
 )
@@ -111,6 +115,14 @@ class Config(BaseModel):
     """Of sgd: share of the previous step that is taken again."""
     class_weights: bool = False
     """Let a rare class count as much as a common one in the loss."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of each label that the training loss spreads over all classes."""
+    fine_tuning: Literal["off", "all", "gradual"] = "off"
+    """After the head, train the backbone too: all of it, or more in each epoch."""
+    fine_tuning_epochs: int = Field(5, ge=1, le=1000)
+    """Passes over the images in fine-tuning, after `epochs` for the head."""
+    fine_tuning_rate: float = Field(1e-5, gt=0, le=10)
+    """Size of a step in fine-tuning; small, to keep what ImageNet taught."""
     adam_beta_1: float = Field(0.9, gt=0, lt=1)
     """Decay of the gradient."""
     adam_beta_2: float = Field(0.999, gt=0, lt=1)
@@ -140,13 +152,19 @@ class Config(BaseModel):
         return self.precision == "bfloat16"
 
     @property
+    def num_epochs(self) -> int:
+        """How many epochs a training has, those of fine-tuning included."""
+        tuning = self.fine_tuning_epochs if self.fine_tuning != "off" else 0
+        return self.epochs + tuning
+
+    @property
     def batch_norm_drifts(self) -> bool:
         """Whether the batch norm of a frozen backbone moves with each batch. [D01]"""
         return self.batch_norm == "drifting"
 
     @property
     def features_are_cached(self) -> bool:
-        """Whether features are computed once.
+        """Whether features are computed once, to train the head on.
 
         They differ in every epoch where the images are augmented or batch norm drifts.
         The plain division trains on images: its backbones may drift. [D01]

@@ -40,8 +40,8 @@ def double_the_gradient(side: Side) -> AbstractContextManager:
     functional = side.training.nn.functional
     matched = functional.cross_entropy
 
-    def cross_entropy(logits, labels):
-        loss = matched(logits, labels)
+    def cross_entropy(logits, labels, **options):
+        loss = matched(logits, labels, **options)
         return 2 * loss - loss.detach()
 
     return patch.object(functional, "cross_entropy", cross_entropy)

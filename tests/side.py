@@ -28,14 +28,28 @@ NUM_TEST, NUM_TRAIN = 37, 75  # neither is a multiple of the batch size
 # float64 is slow: a corner of each image must do.
 IN = {"float32": {}, "float64": {"precision": "float64", "image_size_px": 128}}
 # To train on images in float64: these, NUM_SMALL of them, in batches of 8, 8 and 4.
-SMALL = {"precision": "float64", "image_size_px": 32, "batch_size": 8}
+SMALL = {"precision": "float64", "image_size_px": 64, "batch_size": 8}
 NUM_SMALL = 20
+# Adam divides a gradient by its size: with its own epsilon it would turn the rounding
+# errors of gradients that are 0 into steps.
+FINE_TUNING = {
+    "all": {"adam_epsilon": 1e-4, "fine_tuning_rate": 1e-5},
+    "gradual": {
+        "optimizer": "sgd",
+        "schedule": "cosine",
+        "fine_tuning_rate": 1e-4,
+        "label_smoothing": 0.1,
+        "cache_features": False,
+    },
+}
 COLOR_CHANGES = ("brightness", "contrast", "saturation")  # in the order of the plan
 # What the default run never sets.
 SETTINGS = {
     "sgd": {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "cosine"},
     "one-cycle": {"schedule": "one-cycle"},
     "class-weights": {"class_weights": True},
+    "label-smoothing": {"label_smoothing": 0.2},
+    "smoothing-with-class-weights": {"label_smoothing": 0.2, "class_weights": True},
     "no-hidden-layer": {"inner_size": 0},
 }
 
@@ -54,7 +68,7 @@ class Side:
 
     def describe(self, **values: object) -> Description:
         return Description(
-            config=make_config(epochs=2, **values),
+            config=make_config(**{"epochs": 2} | values),
             classes=self.data.classes,
             mean=self.weights.mean,
             std=self.weights.std,
@@ -343,6 +357,53 @@ def drift(side: Side) -> dict:
     return found
 
 
+def fine_tuning(side: Side) -> dict:
+    """An epoch of the head, on features or images, and two of fine-tuning."""
+    found = {}
+    for name, values in FINE_TUNING.items():
+        description = side.describe(
+            epochs=1, fine_tuning=name, fine_tuning_epochs=2, **values, **SMALL
+        )
+        side.code.device.set_up(description.config)
+        found |= _fine_tune(side, description, name)
+    side.code.device.set_up(make_config())
+    return found
+
+
+def _fine_tune(side: Side, description: Description, name: str) -> dict:
+    """The arrays after each epoch, and what the two checkpoints hold."""
+    code, found = side.code, {}
+    model, images = side.build(description), side.small_loaders(description)
+    loaders = images
+    if description.config.features_are_cached:
+        features = code.inference.compute_features(model.backbone, images[1])
+        labels = few(side.test, NUM_SMALL).labels
+        loaders = [
+            code.dataset.make_feature_loader(features, labels, description, training)
+            for training in (True, False)
+        ]
+
+    def keep(part: str, model) -> None:
+        arrays = code.weights.read_arrays(model)
+        found.update({f"{name}_{part}/{key}": a for key, a in arrays.items()})
+
+    history = code.training.train(
+        *(model, *loaders, description, side.folder / name),
+        lambda record, _logits: keep(str(record.epoch), model),
+        images,
+    )
+    accuracies = [record.validation_accuracy for record in history]
+    found[f"{name}_best_epoch"] = np.array(1 + np.argmax(accuracies))
+    found[f"{name}_losses"] = losses_of(history)
+    best, last = (
+        side.folder / name / f"{kept}{code.checkpoint.SUFFIX}"
+        for kept in ("best", "last")
+    )
+    keep("best", code.checkpoint.load_checkpoint(best)[0])
+    state = code.checkpoint.load_optimizer_state(last)
+    return found | {f"{name}_state/{key}": array for key, array in state.items()}
+
+
 def losses_of(history: list[EpochRecord]) -> np.ndarray:
     """Losses of training and validation in each epoch, (epochs, 2)."""
     return np.array([[r.train_loss, r.validation_loss] for r in history])
@@ -442,6 +503,7 @@ def main() -> None:
         settings,
         pipelines,
         drift,
+        fine_tuning,
         checkpoints,
         optimizers,
         choice,

@@ -1,6 +1,7 @@
 """The two programs are the same program: structure, and numbers on real images."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from shared.model.numpy_backbone import compute_features
 from shared.model.weights import read_weights
 from shared.preprocessing import scale_pixels
 from shared.sampling import epoch_order
-from tests.side import NUM_SMALL, NUM_TEST, NUM_TRAIN, SETTINGS, few
+from tests.side import FINE_TUNING, NUM_SMALL, NUM_TEST, NUM_TRAIN, SETTINGS, few
 
 ROOT = Path(__file__).parents[1]
 
@@ -179,7 +180,7 @@ def test_colors_are_changed_as_torchvision_changes_them(sides):
     """One image at a time, which has one factor for all of its images."""
     expected = sides["pytorch"].arrays["torchvision_colored"]
     for found in both(sides, "colored"):
-        assert found.shape == (NUM_SMALL, 32, 32, 3)
+        assert found.shape == (NUM_SMALL, 64, 64, 3)
         np.testing.assert_allclose(found, expected, atol=1e-4)
     assert expected.min() == 0  # some pixels were clipped
     assert expected.max() == 255
@@ -314,6 +315,54 @@ def test_setting_that_lets_batch_norm_drift_is_what_the_switch_leaves_in(sides, 
         np.testing.assert_array_equal(
             found[f"switched{name}"], found[f"drifting{name}"]
         )
+
+
+@pytest.mark.parametrize("way", FINE_TUNING)
+def test_fine_tuning_is_alike_on_both_sides(sides, way, arrays):
+    """Every array after each epoch, the statistics of batch norm among them."""
+    pytorch, keras = both(sides, f"{way}_losses")
+    assert pytorch.shape == (3, 2)
+    np.testing.assert_allclose(keras, pytorch, rtol=1e-6)
+    for epoch in (1, 2, 3):
+        for name in arrays:
+            pytorch, keras = both(sides, f"{way}_{epoch}/{name}")
+            assert relative_distance(keras, pytorch) <= 1e-6, (epoch, name)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("way", FINE_TUNING)
+def test_each_phase_moves_its_blocks_alone(sides, arm, way, arrays):
+    """The head first, then all blocks, or the upper half and then all."""
+    found, before = sides[arm].arrays, arrays
+    first_blocks = {"all": (19, 0, 0), "gradual": (19, 9, 0)}[way]
+    for epoch, first_block in enumerate(first_blocks, start=1):
+        after = {name: found[f"{way}_{epoch}/{name}"] for name in arrays}
+        for name, array in after.items():
+            moved = np.abs(array - before[name]).max()
+            block = 19 if name.startswith("head.") else int(name.split(".")[1])
+            if block < first_block:
+                assert moved == 0, (epoch, name)
+            elif not name.endswith("bias"):  # some biases have no gradient
+                assert moved > 0, (epoch, name)
+        before = after
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("way", FINE_TUNING)
+def test_best_and_last_are_chosen_over_both_phases(sides, arm, way, arrays):
+    found, folder = sides[arm].arrays, sides[arm].folder / way
+    records = [json.loads((folder / f"{n}.json").read_text()) for n in ("best", "last")]
+    best = int(found[f"{way}_best_epoch"])
+    assert [record["epoch"] for record in records] == [best, 3]
+    for name in arrays:
+        kept, trained = found[f"{way}_best/{name}"], found[f"{way}_{best}/{name}"]
+        np.testing.assert_array_equal(kept, trained)
+    # The optimizer of the last phase has state for all that it trained.
+    state = optimizer_state(sides, arm, way)
+    trained = {name for name in arrays if "running" not in name}
+    moments = MOMENTS["sgd" if way == "gradual" else "adam"]
+    assert state.keys() == {"step"} | {f"{m}/{n}" for m in moments for n in trained}
+    assert state["step"] == {"all": 2, "gradual": 1}[way] * 3  # three batches an epoch
 
 
 @pytest.mark.parametrize("run", ["cached", "uncached", "augmented"])

@@ -128,11 +128,14 @@ def _train_head(study: Study, task: Task, seed: int) -> list[dict]:
     epochs: list[dict] = []
     with study.switched(task):
         model = study.build(description)
-        loaders = _loaders(study, task, description)
-        network = model.head if task.features else model
+        loaders, images = _loaders(study, task, description)
 
         def keep(record: EpochRecord, _logits: np.ndarray) -> None:
-            logits = study.side.inference.predict_logits(network, loaders["test"])
+            # Fine-tuning changes the backbone, and with it the features.
+            on_features = task.features and record.epoch <= description.config.epochs
+            network = model.head if on_features else model
+            test_loader = (loaders if on_features else images)["test"]
+            logits = study.side.inference.predict_logits(network, test_loader)
             test = accuracy(logits, study.data.splits["test"].labels)
             loss, validation = record.validation_loss, record.validation_accuracy
             epochs.append({"validation": validation, "loss": loss, "test": test})
@@ -144,21 +147,25 @@ def _train_head(study: Study, task: Task, seed: int) -> list[dict]:
             description,
             folder=None,  # the checkpoints are not needed
             on_epoch=keep,
+            image_loaders=(images["train"], images["validation"]),
         )
     return epochs
 
 
-def _loaders(study: Study, task: Task, description: Description) -> dict:
+def _loaders(study: Study, task: Task, description: Description) -> tuple[dict, dict]:
+    """Return loaders by split for the head, of features if there are any; of images."""
     dataset, splits = study.side.dataset, study.data.splits
+    images = {
+        name: dataset.make_loader(splits[name], description, name == "train")
+        for name in SPLITS
+    }
     if not task.features:
-        return {
-            name: dataset.make_loader(splits[name], description, name == "train")
-            for name in SPLITS
-        }
+        return images, images
     features: Arrays = np.load(task.features)
-    return {
+    loaders = {
         name: dataset.make_feature_loader(
             features[name], splits[name].labels, description, name == "train"
         )
         for name in SPLITS
     }
+    return loaders, images

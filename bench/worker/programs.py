@@ -117,6 +117,7 @@ class PlainProgram:
         description: Description,
         folder: Path,
         on_epoch: OnEpoch,
+        _image_loaders: tuple | None = None,
     ) -> list[EpochRecord]:
         """Train for all epochs, and write descriptions of the two checkpoints."""
         config, history = description.config, []

@@ -215,7 +215,8 @@ def _train(
     description: Description,
     **changes: object,
 ) -> list[float]:
-    """Train, and return the milliseconds of each epoch."""
+    """Train the head, and return the milliseconds of each epoch."""
+    changes = {"fine_tuning": "off", **changes}
     config = description.config.model_copy(update=changes)
     history = program.train(
         model,

@@ -12,7 +12,7 @@ from bench.worker.parity import EpochLog
 from shared.data.dataset import ImageData, Split, open_cached
 from shared.data.images import encode_thumbnail
 from shared.metrics import EpochRecord, Mistake, ScoreRecord, score, softmax
-from shared.model.checkpoints import read_record
+from shared.model.checkpoints import Description, read_record
 
 NUM_MISTAKES = 8
 THUMBNAIL_PX = 112
@@ -25,32 +25,33 @@ def train(worker: Worker[Train]) -> dict:
     with worker.stage("build"):
         description, arrays = worker.describe(data)
         model = program.build_model(arrays, description)
-    if worker.config.features_are_cached:
-        with worker.stage("features"):
-            train_loader, validation_loader = worker.make_feature_loaders(
-                model, splits, description
-            )
-    else:
-        with worker.stage("build"):
-            train_loader = program.make_loader(
-                data, "train", description, training=True
-            )
-            validation_loader = program.make_loader(data, "validation", description)
+    loaders, image_loaders = _make_loaders(worker, model, data, description)
     folder = worker.request.models / worker.request.arm
-    log = EpochLog(side, model, worker.config.epochs, len(train_loader))
+    log = EpochLog(side, model, worker.config.num_epochs, len(loaders[0]))
 
     def on_epoch(record: EpochRecord, *logits: np.ndarray) -> None:
         emit("epoch", **record.model_dump())
         if logits:  # only the matched division provides them
             log(record, *logits)
 
+    train_loader, validation_loader = loaders
     with worker.stage("epochs"):
         history = program.train(
-            model, train_loader, validation_loader, description, folder, on_epoch
+            model,
+            train_loader,
+            validation_loader,
+            description,
+            folder,
+            on_epoch,
+            image_loaders,
         )
     worker.store("epochs", log.arrays)
     checkpoint = folder / f"best{program.suffix}"
-    validation, test = _evaluate(worker, checkpoint, data, validation_loader)
+    _, validation_loader = image_loaders or loaders
+    on_features = image_loaders is None
+    validation, test = _evaluate(
+        worker, checkpoint, data, validation_loader, on_features
+    )
     classes = list(data.classes)
     record = ArmRecord(
         status="ok",
@@ -67,10 +68,35 @@ def train(worker: Worker[Train]) -> dict:
     return {"arm": record.model_dump(), "threads": side.device.num_threads()}
 
 
+def _make_loaders(
+    worker: Worker, model, data: ImageData, description: Description
+) -> tuple:
+    """Return loaders for training and validation, and those of images.
+
+    The first two bring features, where they are computed once, and else images. The
+    loaders of images are None where no phase of the training needs them.
+    """
+    program, config, image_loaders = worker.program, worker.config, None
+    if not config.features_are_cached or config.fine_tuning != "off":
+        with worker.stage("build"):
+            image_loaders = (
+                program.make_loader(data, "train", description, training=True),
+                program.make_loader(data, "validation", description),
+            )
+    if not config.features_are_cached:
+        return image_loaders, image_loaders
+    with worker.stage("features"):
+        loaders = worker.make_feature_loaders(model, data.splits, description)
+    return loaders, image_loaders
+
+
 def _evaluate(
-    worker: Worker, checkpoint: Path, data: ImageData, validation_loader
+    worker: Worker, checkpoint: Path, data: ImageData, validation_loader, on_features
 ) -> tuple:
     """Return the logits of the best checkpoint for the validation and test images.
+
+    Features of a backbone that fine-tuning has changed are not those of the checkpoint:
+    then the validation images are read.
 
     The logits that are stored for the ONNX check come from the decoded test images,
     which onnxruntime gets too. The plain loaders decode and resize differently. [D18]
@@ -78,7 +104,7 @@ def _evaluate(
     side, inference = worker.side, worker.side.inference
     with worker.stage("evaluate"):
         model, description = worker.program.load_checkpoint(checkpoint)
-        network = model.head if worker.config.features_are_cached else model
+        network = model.head if on_features else model
         validation_logits = inference.predict_logits(network, validation_loader)
         test_loader = worker.program.make_loader(data, "test", description)
         test_logits = reference = inference.predict_logits(model, test_loader, on_batch)

@@ -37,7 +37,6 @@ class Classifier(keras.Model):
         )
         images = keras.Input((size, size, 3), name="input")
         super().__init__(images, head(backbone(images)))
-        self.batch_norm_learns = False
         self.backbone = backbone
         self.head = head
         for network in (self, backbone, head):
@@ -111,22 +110,29 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
 
 
 def set_backbone_trainable(
-    model: Classifier, trainable: bool, batch_norm_learns: bool = False
+    model: Classifier,
+    trainable: bool,
+    batch_norm_learns: bool = False,
+    first_block: int = 0,
 ) -> None:
     """Freeze or unfreeze the backbone for the updates to come.
 
     Args:
         batch_norm_learns: normalise by each batch and move the running statistics,
             in a frozen backbone too; else batch norm stays in inference mode. [D01]
+        first_block: blocks below this one stay frozen, and their batch norm too;
+            torchvision's index in `features`.
     """
     model.backbone.trainable = trainable
-    model.batch_norm_learns = batch_norm_learns
-    for layer in model.backbone.layers:
-        if isinstance(layer, _BatchNorm):
-            layer.learns = batch_norm_learns
-            # [D01] With trainable=False it would not take the batch's statistics.
-            layer.trainable = trainable or batch_norm_learns
-            layer.gamma.trainable = layer.beta.trainable = trainable
+    for layer in conv_layers():
+        convolution = model.backbone.get_layer(layer.keras_conv)
+        norm = model.backbone.get_layer(layer.keras_norm)
+        reached = layer.block >= first_block
+        convolution.trainable = trainable and reached
+        norm.learns = batch_norm_learns and reached
+        # [D01] With trainable=False it would not take the batch's statistics.
+        norm.trainable = norm.learns or convolution.trainable
+        norm.gamma.trainable = norm.beta.trainable = convolution.trainable
 
 
 def fold_batch_norm(model: Classifier) -> keras.Model:

@@ -1,4 +1,4 @@
-"""Train the head: compile, fit, and a callback at the end of each epoch."""
+"""Train the head, then the backbone: compile, fit, a callback for each epoch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +9,18 @@ from keras import ops
 
 from keras_impl.matched.checkpoint import save_checkpoint
 from keras_impl.matched.inference import predict_logits
-from keras_impl.matched.model import Classifier, fold_classifier
+from keras_impl.matched.model import (
+    Classifier,
+    fold_classifier,
+    set_backbone_trainable,
+)
 from keras_impl.matched.optimizer import make_optimizer, read_optimizer
 from shared.class_weights import balance_classes
 from shared.clock import now
 from shared.config import Config
 from shared.metrics import EpochRecord, score_epoch
 from shared.model.checkpoints import Description, copy_checkpoint
+from shared.phases import Phase, plan_phases
 
 
 def train(
@@ -25,50 +30,84 @@ def train(
     description: Description,
     folder: Path | None,
     on_epoch: Callable[[EpochRecord, np.ndarray], None],
+    image_loaders: tuple[keras.utils.PyDataset, keras.utils.PyDataset] | None = None,
 ) -> list[EpochRecord]:
     """Train for all epochs and keep the best and the last checkpoint in `folder`.
 
-    Images pass through `fold_classifier`'s copy of a frozen backbone, where configured.
-    Best is the first epoch with the highest validation accuracy. Training loss and
-    accuracy are those of each batch as it was trained on, dropout included.
+    The head is trained on the frozen backbone. Then, where configured, fine-tuning
+    trains the backbone too. Best is the first epoch of all with the highest validation
+    accuracy. Training loss and accuracy are those of each batch as it was trained on,
+    dropout included.
 
     Args:
         train_loader, validation_loader: batches of images, or of features where the
             configuration says that features are cached.
         folder: None to keep no checkpoints.
         on_epoch: gets the epoch's record and its validation logits, (N, classes).
+        image_loaders: two loaders of images for fine-tuning, where the others bring
+            features; None if they bring images.
     """
-    config = description.config
-    network = _choose_network(model, config)
+    history: list[EpochRecord] = []
+
+    def finish_epoch(
+        record: EpochRecord, optimizer: keras.optimizers.Optimizer, logits: np.ndarray
+    ) -> None:
+        history.append(record)
+        if folder:
+            keep_checkpoints(model, optimizer, history, description, folder)
+        on_epoch(record, logits)
+
+    for phase in plan_phases(description.config):
+        loaders = train_loader, validation_loader
+        if image_loaders and not phase.on_features:
+            loaders = image_loaders
+        _train_phase(model, phase, loaders, finish_epoch)
+    return history
+
+
+def _train_phase(
+    model: Classifier,
+    phase: Phase,
+    loaders: tuple[keras.utils.PyDataset, keras.utils.PyDataset],
+    finish_epoch: Callable[[EpochRecord, keras.optimizers.Optimizer, np.ndarray], None],
+) -> None:
+    """Train the epochs of a phase with an optimizer of its own."""
+    train_loader, _ = loaders
+    network = _choose_network(model, phase)
     trained = add_dropout_plan(network, model.head)
-    log = _LogitsLog(len(train_loader.labels), len(description.classes))
-    compile_network(trained, config, config.epochs * len(train_loader), metrics=[log])
-    networks, loaders = (model, network), (train_loader, validation_loader)
-    callback = _EachEpoch(networks, log, loaders, description, folder, on_epoch)
+    num_classes = model.output_shape[-1]
+    log = _LogitsLog(len(train_loader.labels), num_classes)
+    num_steps = len(phase.epochs) * len(train_loader)
+    compile_network(trained, phase.config, num_steps, metrics=[log])
     class_weights = None
-    if config.class_weights:  # [D37] PyTorch: cross_entropy(..., weight=...)
-        num_classes = len(description.classes)
+    if phase.config.class_weights:  # [D37] PyTorch: in the loss function
         weights = balance_classes(train_loader.labels, num_classes)
         class_weights = dict(enumerate(weights.tolist()))
     # fit() runs what PyTorch's side spells out: batches, gradients, updates.
     trained.fit(
         train_loader.make_pipeline(),
-        epochs=config.epochs,
+        initial_epoch=phase.epochs.start - 1,
+        epochs=phase.epochs.stop - 1,
         shuffle=False,  # [D14] the data set brings its own order
-        callbacks=[callback],
+        callbacks=[_EachEpoch(network, log, loaders, finish_epoch)],
         class_weight=class_weights,
         verbose=0,
     )
-    return callback.history
 
 
-def _choose_network(model: Classifier, config: Config) -> keras.Model:
-    """Return the smallest network that the batches have to pass through."""
-    if config.features_are_cached:
+def _choose_network(model: Classifier, phase: Phase) -> keras.Model:
+    """Freeze what the phase does not train, and return the smallest network for it.
+
+    Images pass through `fold_classifier`'s copy of a backbone that stays as it is,
+    where configured.
+    """
+    learns, first_block = phase.batch_norm_learns, phase.first_block or 0
+    set_backbone_trainable(model, phase.backbone_learns, learns, first_block)
+    if phase.on_features:
         return model.head
-    frozen = not model.backbone.trainable_variables
-    fixed = frozen and not model.batch_norm_learns
-    return fold_classifier(model) if fixed and config.fold_batch_norm else model
+    return (
+        model if learns or not phase.config.fold_batch_norm else fold_classifier(model)
+    )
 
 
 def add_dropout_plan(network: keras.Model, head: keras.Model) -> keras.Model:
@@ -119,7 +158,7 @@ def compile_network(
 ) -> None:
     network.compile(
         optimizer=make_optimizer(network, config, num_steps),
-        loss=make_loss(),
+        loss=make_loss(config.label_smoothing),
         metrics=metrics,
         jit_compile=network.jit_compile,  # as the model was built
         # Tracing a graph for one step would take longer than the step.
@@ -127,10 +166,29 @@ def compile_network(
     )
 
 
-def make_loss() -> keras.losses.Loss:
+def make_loss(label_smoothing: float = 0.0) -> keras.losses.Loss:
     # [D13] (labels, predictions), and the predictions are probabilities unless told;
     # PyTorch: (logits, labels), softmax inside.
+    if label_smoothing:
+        return _SmoothedCrossEntropy(label_smoothing)
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+class _SmoothedCrossEntropy(keras.losses.Loss):
+    """Keras smooths only labels that are vectors; PyTorch: an argument of the loss."""
+
+    def __init__(self, label_smoothing: float) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        return keras.losses.categorical_crossentropy(
+            ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype),
+            y_pred,
+            from_logits=True,
+            label_smoothing=self.label_smoothing,
+        )
 
 
 class _LogitsLog(keras.metrics.Metric):
@@ -168,39 +226,27 @@ class _EachEpoch(keras.callbacks.Callback):
 
     def __init__(
         self,
-        networks: tuple[Classifier, keras.Model],  # to keep, and to validate with
+        network: keras.Model,  # to validate with
         log: _LogitsLog,
         loaders: tuple[keras.utils.PyDataset, keras.utils.PyDataset],
-        description: Description,
-        folder: Path | None,
-        on_epoch: Callable[[EpochRecord, np.ndarray], None],
+        finish_epoch: Callable[
+            [EpochRecord, keras.optimizers.Optimizer, np.ndarray], None
+        ],
     ) -> None:
         super().__init__()
-        self.classifier, self.network = networks
+        self.network = network
         self.log = log
         self.train_loader, self.validation_loader = loaders
-        self.description = description
-        self.folder = folder
-        self.report = on_epoch
-        self.history: list[EpochRecord] = []
+        self.finish_epoch = finish_epoch
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.start = now()
         self.train_loader.set_epoch(epoch + 1)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        logits, labels = np.array(self.log.logits), np.array(self.log.labels)
+        trained = np.array(self.log.logits), np.array(self.log.labels)
         validation_logits = predict_logits(self.network, self.validation_loader)
         validation = validation_logits, self.validation_loader.labels
-        seconds = now() - self.start
-        record = score_epoch(epoch + 1, (logits, labels), validation, seconds)
-        self.history.append(record)
-        if self.folder:
-            keep_checkpoints(
-                self.classifier,
-                self.model.optimizer,  # self.model is what fit() was called on
-                self.history,
-                self.description,
-                self.folder,
-            )
-        self.report(record, validation_logits)
+        record = score_epoch(epoch + 1, trained, validation, now() - self.start)
+        # self.model is what fit() was called on
+        self.finish_epoch(record, self.model.optimizer, validation_logits)

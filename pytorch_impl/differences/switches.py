@@ -127,14 +127,11 @@ def _forget_scheduler_step() -> AbstractContextManager:
 
 def _divide_by_the_weights() -> AbstractContextManager:
     """[D37] The mean of cross_entropy(weight=...): by the sum of the weights."""
-    functional = training.nn.functional
-    matched = functional.cross_entropy
-
-    def cross_entropy(logits, labels, weight=None, reduction="mean"):  # noqa: ARG001
-        loss = matched(logits, labels, weight)
-        return loss if weight is None else loss * len(labels)  # update() divides by it
-
-    return replaced(functional, "cross_entropy", cross_entropy)
+    return replaced(
+        training,
+        "_average",
+        lambda losses, weights: (losses * weights).sum() / weights.sum(),
+    )
 
 
 SWITCHES = {

@@ -37,7 +37,7 @@ def make_train_step(
     optimizer = make_optimizer(model, config, num_steps)
     if optimizer_state:
         load_optimizer(model, optimizer, optimizer_state)
-    return _make_train_step(network, optimizer)
+    return _make_train_step(network, optimizer, config.label_smoothing)
 
 
 def make_plain_train_step(model: nn.Module, learning_rate: float) -> TrainStep:
@@ -46,11 +46,13 @@ def make_plain_train_step(model: nn.Module, learning_rate: float) -> TrainStep:
     return _make_train_step(model, torch.optim.Adam(parameters, lr=learning_rate))
 
 
-def _make_train_step(network: nn.Module, optimizer: torch.optim.Optimizer) -> TrainStep:
+def _make_train_step(
+    network: nn.Module, optimizer: torch.optim.Optimizer, label_smoothing: float = 0.0
+) -> TrainStep:
     def train_step(inputs: Inputs, labels: np.ndarray) -> float:
         network.train()
         batch = _to_tensors(inputs), torch.from_numpy(labels)
-        loss, _ = update(network, optimizer, *batch)
+        loss, _ = update(network, optimizer, *batch, label_smoothing=label_smoothing)
         return float(loss)
 
     return train_step

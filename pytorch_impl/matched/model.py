@@ -51,6 +51,7 @@ class Classifier(nn.Module):
     def __init__(self, num_classes: int, config: Config) -> None:
         super().__init__()
         self.batch_norm_learns = False
+        self.first_block = 0
         self.config = config
         network = mobilenet_v2(weights=None)
         self.backbone = nn.Sequential(
@@ -68,13 +69,15 @@ class Classifier(nn.Module):
         return self.head(self.backbone(images), kept)
 
     def train(self, mode: bool = True) -> "Classifier":
-        """[D01] Batch norm stays in eval mode, unless it is to learn.
+        """[D01] Batch norm stays in eval mode, except in blocks where it is to learn.
 
         requires_grad=False alone would not stop it from using and updating batch
         statistics; in Keras trainable=False does.
         """
         super().train(mode)
-        self.backbone.train(mode and self.batch_norm_learns)
+        self.backbone.train(False)
+        if self.batch_norm_learns:
+            self.backbone.features[self.first_block :].train(mode)
         return self
 
 
@@ -101,16 +104,23 @@ def build_model(arrays: Arrays, description: Description) -> Classifier:
 
 
 def set_backbone_trainable(
-    model: Classifier, trainable: bool, batch_norm_learns: bool = False
+    model: Classifier,
+    trainable: bool,
+    batch_norm_learns: bool = False,
+    first_block: int = 0,
 ) -> None:
     """Freeze or unfreeze the backbone for the updates to come.
 
     Args:
         batch_norm_learns: normalise by each batch and move the running statistics,
             in a frozen backbone too; else batch norm stays in inference mode. [D01]
+        first_block: blocks below this one stay frozen, and their batch norm too;
+            torchvision's index in `features`.
     """
-    model.backbone.requires_grad_(trainable)
+    for number, block in enumerate(model.backbone.features):
+        block.requires_grad_(trainable and number >= first_block)
     model.batch_norm_learns = batch_norm_learns
+    model.first_block = first_block
 
 
 def fold_batch_norm(model: Classifier) -> nn.Module:

@@ -1,6 +1,7 @@
-"""Train the head: an explicit loop over epochs and batches."""
+"""Train the head, then the backbone: an explicit loop over epochs and batches."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,17 @@ from torch.utils.data import DataLoader
 
 from pytorch_impl.matched.checkpoint import save_checkpoint
 from pytorch_impl.matched.inference import predict_logits
-from pytorch_impl.matched.model import Classifier, fold_classifier
+from pytorch_impl.matched.model import (
+    Classifier,
+    fold_classifier,
+    set_backbone_trainable,
+)
 from pytorch_impl.matched.optimizer import make_optimizer, read_optimizer
 from shared.class_weights import balance_classes
 from shared.clock import now
-from shared.config import Config
 from shared.metrics import EpochRecord, score_epoch
 from shared.model.checkpoints import Description, copy_checkpoint
+from shared.phases import Phase, plan_phases
 
 
 def train(
@@ -26,49 +31,80 @@ def train(
     description: Description,
     folder: Path | None,
     on_epoch: Callable[[EpochRecord, np.ndarray], None],
+    image_loaders: tuple[DataLoader, DataLoader] | None = None,
 ) -> list[EpochRecord]:
     """Train for all epochs and keep the best and the last checkpoint in `folder`.
 
-    Images pass through `fold_classifier`'s copy of a frozen backbone, where configured.
-    Best is the first epoch with the highest validation accuracy. Training loss and
-    accuracy are those of each batch as it was trained on, dropout included.
+    The head is trained on the frozen backbone. Then, where configured, fine-tuning
+    trains the backbone too. Best is the first epoch of all with the highest validation
+    accuracy. Training loss and accuracy are those of each batch as it was trained on,
+    dropout included.
 
     Args:
         train_loader, validation_loader: batches of images, or of features where the
             configuration says that features are cached.
         folder: None to keep no checkpoints.
         on_epoch: gets the epoch's record and its validation logits, (N, classes).
+        image_loaders: two loaders of images for fine-tuning, where the others bring
+            features; None if they bring images.
     """
-    config = description.config
-    network = _choose_network(model, config)
-    class_weights = None
-    if config.class_weights:  # [D37] Keras: fit(class_weight=...)
-        num_classes = len(description.classes)
-        class_weights = balance_classes(train_loader.dataset.labels, num_classes)
-    optimizer = make_optimizer(model, config, config.epochs * len(train_loader))
     history: list[EpochRecord] = []
-    for epoch in range(1, config.epochs + 1):
-        start = now()
-        train_loader.dataset.epoch = epoch
-        logits, labels = _train_epoch(network, optimizer, train_loader, class_weights)
-        validation_logits = predict_logits(network, validation_loader)
-        validation_labels = validation_loader.dataset.labels
-        validation = validation_logits, validation_labels
-        record = score_epoch(epoch, (logits, labels), validation, now() - start)
+
+    def finish_epoch(
+        record: EpochRecord, optimizer: torch.optim.Optimizer, logits: np.ndarray
+    ) -> None:
         history.append(record)
         if folder:
             keep_checkpoints(model, optimizer, history, description, folder)
-        on_epoch(record, validation_logits)
+        on_epoch(record, logits)
+
+    for phase in plan_phases(description.config):
+        loaders = train_loader, validation_loader
+        if image_loaders and not phase.on_features:
+            loaders = image_loaders
+        _train_phase(model, phase, loaders, finish_epoch)
     return history
 
 
-def _choose_network(model: Classifier, config: Config) -> nn.Module:
-    """Return the smallest network that the batches have to pass through."""
-    if config.features_are_cached:
+def _train_phase(
+    model: Classifier,
+    phase: Phase,
+    loaders: tuple[DataLoader, DataLoader],
+    finish_epoch: Callable[[EpochRecord, torch.optim.Optimizer, np.ndarray], None],
+) -> None:
+    """Train the epochs of a phase with an optimizer of its own."""
+    train_loader, validation_loader = loaders
+    network = _choose_network(model, phase)
+    num_steps = len(phase.epochs) * len(train_loader)
+    optimizer = make_optimizer(model, phase.config, num_steps)
+    class_weights = None
+    if phase.config.class_weights:  # [D37] Keras: fit(class_weight=...)
+        num_classes = model.head.output.out_features
+        class_weights = balance_classes(train_loader.dataset.labels, num_classes)
+    weighting = class_weights, phase.config.label_smoothing
+    for epoch in phase.epochs:
+        start = now()
+        train_loader.dataset.epoch = epoch
+        trained = _train_epoch(network, optimizer, train_loader, *weighting)
+        logits = predict_logits(network, validation_loader)
+        validation = logits, validation_loader.dataset.labels
+        record = score_epoch(epoch, trained, validation, now() - start)
+        finish_epoch(record, optimizer, logits)
+
+
+def _choose_network(model: Classifier, phase: Phase) -> nn.Module:
+    """Freeze what the phase does not train, and return the smallest network for it.
+
+    Images pass through `fold_classifier`'s copy of a backbone that stays as it is,
+    where configured.
+    """
+    learns, first_block = phase.batch_norm_learns, phase.first_block or 0
+    set_backbone_trainable(model, phase.backbone_learns, learns, first_block)
+    if phase.on_features:
         return model.head
-    frozen = not any(p.requires_grad for p in model.backbone.parameters())
-    fixed = frozen and not model.batch_norm_learns
-    return fold_classifier(model) if fixed and config.fold_batch_norm else model
+    return (
+        model if learns or not phase.config.fold_batch_norm else fold_classifier(model)
+    )
 
 
 def keep_checkpoints(
@@ -92,12 +128,15 @@ def _train_epoch(
     optimizer: torch.optim.Optimizer,
     loader: DataLoader,
     class_weights: np.ndarray | None,
+    label_smoothing: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Learn from every batch once; return the logits and the labels in their order."""
     network.train()
     seen_logits, seen_labels = [], []
     for inputs, labels in loader:
-        _, logits = update(network, optimizer, inputs, labels, class_weights)
+        _, logits = update(
+            network, optimizer, inputs, labels, class_weights, label_smoothing
+        )
         seen_logits.append(logits.clone())  # a CUDA graph would write over them
         seen_labels.append(labels)
     # Fetched once: a GPU would be waited for at every batch.
@@ -110,11 +149,13 @@ def update(
     inputs: torch.Tensor | list[torch.Tensor],
     labels: torch.Tensor,
     class_weights: np.ndarray | None = None,
+    label_smoothing: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Go forward, backward, and take a step, as fit() does for each batch in Keras.
 
     Args:
         class_weights: factor of the loss for the images of each class, (classes,).
+        label_smoothing: share of each label that is spread over all classes.
     """
     device = next(network.parameters()).device
     optimizer.zero_grad()
@@ -123,13 +164,21 @@ def update(
     logits = logits.to(torch.get_default_dtype())
     labels = labels.to(device, non_blocking=True)
     # [D13] (logits, labels), softmax inside; Keras: (labels, predictions), told so.
+    cross_entropy = partial(nn.functional.cross_entropy, logits, labels)
     if class_weights is None:
-        loss = nn.functional.cross_entropy(logits, labels)
+        loss = cross_entropy(label_smoothing=label_smoothing)
     else:
-        # [D37] "mean" would divide by the sum of the weights; Keras: by their number.
-        weights = torch.from_numpy(class_weights).to(logits)
-        total = nn.functional.cross_entropy(logits, labels, weights, reduction="sum")
-        loss = total / len(labels)
+        losses = cross_entropy(label_smoothing=label_smoothing, reduction="none")
+        weights = torch.from_numpy(class_weights).to(logits)[labels]
+        loss = _average(losses, weights)
     loss.backward()
     optimizer.step()
     return loss.detach(), logits.detach()
+
+
+def _average(losses: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """[D37] Divide by the number of images, as Keras does.
+
+    The mean of cross_entropy(weight=...) divides by the sum of their weights.
+    """
+    return (losses * weights).sum() / len(losses)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NUM_FEATURES = 1280
+NUM_BLOCKS = 19  # features.0 to features.18 in torchvision
 STEM_CHANNELS = 32
 # Expansion, output channels, repeats, stride of the first repeat.
 STAGES = (

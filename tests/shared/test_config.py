@@ -35,6 +35,11 @@ def test_every_field_is_read_by_the_plain_division_or_refused_there():
     }
 
 
+def test_fine_tuning_adds_its_epochs():
+    assert make_config(epochs=3).num_epochs == 3
+    assert make_config(epochs=3, fine_tuning="all").num_epochs == 8
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "fast"])
 def test_numbers_are_finite_numbers(value):
     with pytest.raises(UserError, match="learning_rate"):
