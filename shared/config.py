@@ -93,8 +93,6 @@ class Config(BaseModel):
     """Share of the output layer's inputs set to zero in training."""
 
     # Training
-    fine_tuning: Literal["off"] = "off"
-    fine_tuning_epochs: int = 5
     precision: Literal["float32", "float64", "bfloat16"] = "float32"
     """bfloat16 gives other results and no ONNX file; float64 is slow, hardly rounds."""
     channels_last: bool = True

@@ -165,8 +165,9 @@ class _Keeper:
     def _work(self, cell: Cell) -> float:
         """Return how long a cell takes, as a multiple of a training on features."""
         config = changed_config(cell, self.run.options.config)
-        tuned = config.fine_tuning_epochs if config.fine_tuning != "off" else 0
-        passes = tuned if config.features_are_cached else config.epochs + tuned
+        passes = config.num_epochs
+        if config.features_are_cached:
+            passes -= config.epochs
         return 1.0 + EPOCH_ON_IMAGES * passes
 
     def keep(self, arm: str, cell: Cell, part: dict) -> None:
@@ -209,7 +210,7 @@ def _store_features(
         for config in _configs(run, [cell for own in todo.values() for cell in own])
         if is_on_features(config)
     ]
-    stored = {}
+    stored: dict[str, Path] = {}
     for resize in dict.fromkeys(needed):
         inputs = _inputs_of(run, resize)
         arms = run.options.arms

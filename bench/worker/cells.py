@@ -92,6 +92,7 @@ def _train_cell(
         description,
         folder=None,  # the arrays of the best epoch stay in memory
         on_epoch=on_epoch,
+        image_loaders=(images["train"], images["validation"]) if images else None,
     )
     network, test = (model.head if on_features else model), (images or loaders)["test"]
     last_logits = side.inference.predict_logits(network, test)
