@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
@@ -52,6 +52,35 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a whole small file, or nothing."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes the name `folder` once the block ends.
+
+    An error inside the block leaves nothing behind, not even the folders above.
+
+    Raises:
+        UserError: the folder cannot be made or the disk is full.
+    """
+    made = [parent for parent in folder.absolute().parents if not parent.exists()]
+    try:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp("", UNFINISHED, folder.parent))
+            try:
+                temporary.chmod(0o755)  # temporary folders are private
+                yield temporary
+                temporary.rename(folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        except BaseException:
+            for parent in made:  # begins with the innermost one
+                with suppress(OSError):
+                    parent.rmdir()
+            raise
+    except OSError as error:
+        raise explained(error, folder) from error
 
 
 def require_writable(folder: Path) -> None:

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from bench.processes.request import AnyRequest, Request
 from bench.worker.channel import follow_requests, open_channel
 from bench.worker.conversion import hand_over, take_over
+from bench.worker.explore import augment_image, examine_checkpoint, guess_imagenet
 from bench.worker.files import export_checkpoint, export_trained, load, probe, read_pth
 from bench.worker.heads import compute_features, train_heads
 from bench.worker.job import Worker
@@ -46,6 +47,9 @@ JOBS: dict[str, Callable[..., dict]] = {
         compute_features,
         train_heads,
         time_epoch,
+        augment_image,
+        guess_imagenet,
+        examine_checkpoint,
     )
 }
 
