@@ -107,10 +107,10 @@ def _largest_shift(data: ImageData, counts: np.ndarray) -> str:
     shares = counts / counts.sum(axis=1, keepdims=True)
     widest = int(np.argmax(np.ptp(shares, axis=0)))
     each = ", ".join(
-        f"{percent(share)} of {split}"
+        f"{percent(share)} in {split}"
         for split, share in zip(data.splits, shares[:, widest], strict=True)
     )
-    return f"The largest shift is that of “{data.classes[widest]}”: it is {each}."
+    return f"The largest shift is that of “{data.classes[widest]}”: {each}."
 
 
 def _plot_shares(data: ImageData, shares: np.ndarray) -> Plot:

@@ -1,13 +1,11 @@
 """The sections on a data set alone, from contact sheets to ImageNet guesses."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from bench.explore.duplicates import MAX_DISTANCE, NUM_BITS, Duplicates, Pair
 from bench.explore.findings import ALL, CROP, FLIP, ROTATION, VARIANTS, Findings
 from bench.explore.pictures import make_grid, to_uint8
-from bench.report.blocks import Block, Fold, Gallery, Picture, Table, Text
+from bench.report.blocks import Block, Fold, Gallery, Picture, Row, Table, Text
 from bench.report.numbers import percent, short
 from shared.config import make_config
 from shared.data.dataset import ImageData, Split
@@ -31,7 +29,8 @@ def contact_sheets(found: Findings) -> list[Block]:
 
 
 def _sheet(data: ImageData, label: int) -> Picture:
-    rows, counts = {}, []
+    rows: dict[str, list[np.ndarray]] = {}
+    counts = []
     for name, split in data.splits.items():
         chosen = _spread(split, label, COLUMNS * SHEET_ROWS[name])
         for row, start in enumerate(range(0, len(chosen), COLUMNS)):
@@ -73,9 +72,10 @@ def alike(found: Findings) -> list[Block]:
     lead = (
         "A perceptual hash describes the coarse pattern of an image in "
         f"{NUM_BITS} bits. Two images look alike if at most {MAX_DISTANCE} bits "
-        "differ, which holds for copies that were scaled, brightened, cropped a little or "
-        "stored again. An image that is in two splits makes the test score too high, "
-        "and an image with two labels cannot be learned."
+        "differ, which holds for copies that were scaled, brightened, cropped a "
+        "little or stored again. An image that is in two splits makes the test score "
+        "too high, and an image with two labels cannot be learned. Look at each pair: "
+        "different garments of the same cut may be among them."
     )
     blocks: list[Block] = [Text(lead), Text(count_alike(found.duplicates))]
     # First the pairs that do harm.
@@ -113,7 +113,8 @@ def augmentation(found: Findings) -> list[Block]:
         f"The first picture of each row is train/{file}. The others are random draws. "
         "In the matched programs, one plan draws the numbers for both frameworks, and "
         "each framework moves the pixels itself. The plain programs draw their own "
-        "numbers with the layers of their framework."
+        "numbers with the layers of their framework. Marks such as [D11] name entries "
+        "of docs/differences.md."
     )
     grids = [_variant(found, image, name) for name in (*VARIANTS, "plain")]
     return [Text(lead), Gallery(grids, width_rem=30)]
@@ -136,8 +137,8 @@ def _variant(found: Findings, image: np.ndarray, name: str) -> Picture:
         lines.append(_compare(*drawn.values()))
     else:
         lines.append(
-            "Differences [D11] and [D12]: PyTorch fills the corners with black, and "
-            "Keras with a mirror image. PyTorch crops, and Keras zooms in and out."
+            "PyTorch fills the corners with black, and Keras with a mirror image "
+            "[D11]. PyTorch crops, and Keras zooms in and out [D12]."
         )
     return Picture(make_grid(rows, TILE_PX), name, lines)
 
@@ -163,31 +164,21 @@ def guesses(found: Findings) -> list[Block]:
         "The pretrained network knows 1000 ImageNet classes, and few of them are "
         "clothes. These are its five most probable classes for some test photos, from "
         "the two plain programs, before any training. The two pad images differently "
-        "[D03], so their probabilities differ a little."
+        "[D03], so their probabilities differ."
     )
-    pictures = []
-    for number, place in enumerate(found.guessed):
-        split = found.data.splits["test"]
-        jpeg = encode_thumbnail(split.images[place], PHOTO_PX)
-        lines = [
-            f"{NAMES[arm]}: {_rank(guessed[number])}"
-            for arm, guessed in found.guesses.items()
-        ]
-        pictures.append(Picture(jpeg, f"test/{split.files[place]}", lines))
-    return [Text(lead), Gallery(pictures, width_rem=17), _guess_table(found)]
+    return [Text(lead), *(_guess(found, n) for n in range(len(found.guessed)))]
 
 
-def _rank(guess: dict[str, float]) -> str:
-    return ", ".join(f"{name} {percent(share)}" for name, share in guess.items())
-
-
-def _guess_table(found: Findings) -> Table:
-    rows: list[Sequence[str]] = []
-    for number, place in enumerate(found.guessed):
-        ranked = [list(g[number].items()) for g in found.guesses.values()]
-        label = found.data.splits["test"].files[place].split("/")[0]
-        for rank, cells in enumerate(zip(*ranked, strict=True), 1):
-            both = [text for name, share in cells for text in (name, percent(share))]
-            rows.append([label, str(rank), *both])
-    arms = [text for arm in found.guesses for text in (NAMES[arm], "Probability")]
-    return Table("", "lr" + "lr" * len(found.guesses), ["Label", "Rank", *arms], rows)
+def _guess(found: Findings, number: int) -> Row:
+    """Return a photo, and beside it the guesses of both frameworks."""
+    split, place = found.data.splits["test"], found.guessed[number]
+    jpeg = encode_thumbnail(split.images[place], PHOTO_PX)
+    label, name = split.files[place].split("/", 1)
+    ranked = [list(guessed[number].items()) for guessed in found.guesses.values()]
+    rows = [
+        [text for guess, share in cells for text in (guess, percent(share))]
+        for cells in zip(*ranked, strict=True)
+    ]
+    header = [text for arm in found.guesses for text in (NAMES[arm], "Probability")]
+    photo = Gallery([Picture(jpeg, label, [f"test/{label}/{name}"])], width_rem=20)
+    return Row([photo, Table("", "lr" * len(found.guesses), header, rows)])

@@ -10,7 +10,7 @@ from bench.report.figures import INK, PAPER
 from shared.data.images import encode_thumbnail
 
 GAP_PX = 3
-FONT_PX = 13
+FONT_PX = 22  # pages show most grids at about half their size
 
 
 def make_grid(
