@@ -122,6 +122,8 @@ def explained(error: OSError, path: Path) -> Exception:
         what = "no permission to write there"
     elif error.errno in (errno.ENOTDIR, errno.EEXIST):
         what = "a part of this path is a file, not a folder"
+    elif error.errno == errno.ENOTEMPTY:
+        what = "another program has put files there meanwhile"
     elif error.errno == errno.ENAMETOOLONG:
         what = "a name in this path is too long"
     else:

@@ -33,6 +33,7 @@ class RunFindings:
         explained: places of the test images that have Grad-CAM maps.
         classes: the class that each of these maps is about.
         maps: (images, h, w) by arm.
+        command: the command that carries out the edited table of candidates.
     """
 
     results: Results
@@ -41,6 +42,7 @@ class RunFindings:
     explained: list[int]
     classes: list[int]
     maps: dict[str, np.ndarray]
+    command: str
 
 
 @dataclass

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bench.judging.intervals import accuracy_interval
-from bench.report.blocks import Block, Plot, Row, Table, Text
+from bench.report.blocks import Block, Bullets, Fold, Plot, Row, Table
 from bench.report.figures import FAINT, arm_styles, render
 from bench.report.numbers import percent
 from bench.report.plots import WIDTH
@@ -138,8 +138,8 @@ def calibration(
     header = ["Arm", "Images", "Mean probability", "Accuracy", "95% interval"]
     return [
         Row([_plot_calibration(arm, found, list(bins)) for arm, found in bins.items()]),
-        Text(" ".join(_describe(arm, found) for arm, found in bins.items())),
-        Table("", "lrrrr", header, rows),
+        Bullets([_describe(arm, found) for arm, found in bins.items()]),
+        Fold("All bins", [Table("", "lrrrr", header, rows)]),
     ]
 
 

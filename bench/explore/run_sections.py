@@ -1,5 +1,7 @@
 """The sections on a finished run: the highest losses, and Grad-CAM maps."""
 
+from itertools import groupby
+
 import numpy as np
 
 from bench.explore.data_sections import NAMES
@@ -7,18 +9,15 @@ from bench.explore.findings import Findings, RunFindings
 from bench.explore.losses import NUM_WORST, Candidate
 from bench.explore.pictures import make_grid, overlay
 from bench.report.blocks import Block, Code, Fold, Gallery, Picture, Text
+from bench.report.figures import clip
 from bench.report.numbers import percent, tiny
 from bench.report.words import tested_arms
 from shared.data.dataset import ImageData
 from shared.data.images import encode_thumbnail
 from shared.metrics import max_scaled_diff, softmax
 
-THUMBNAIL_PX = 128
+THUMBNAIL_PX = 150
 MAP_PX = 170
-APPLY = (
-    "python -m bench explore --apply relabel.csv --data my-images "
-    "--destination my-images-2"
-)
 
 
 def summarise(run: RunFindings) -> str:
@@ -38,33 +37,30 @@ def highest_losses(found: Findings) -> list[Block]:
         "image means more, since the classifier has seen this label."
     )
     how = (
-        "relabel.csv beside this page lists these images. Write delete or move into "
-        "the column action, and for move the right class into the column new_class. "
+        "relabel.csv beside this page lists these images, in the lines that are named "
+        "here. Write delete or move into the column action, and for move the right "
+        "class into the column new_class. "
         "You may add lines for other images. This command carries the decisions out on "
         "a copy of the data set, and changes nothing in the data set itself:"
     )
     folds: list[Block] = []
-    for label in found.data.classes:
-        chosen = [one for one in found.run.candidates if one.label == label]
-        wrong = sum(one.predicted != label for one in chosen)
-        summary = f"{label}: {wrong} of these {len(chosen)} images get another class"
-        pictures = [_candidate(found.data, one) for one in chosen]
-        folds.append(Fold(summary, [Gallery(pictures, width_rem=8)], is_open=True))
-    return [Text(lead), *folds, Text(how), Code(APPLY)]
+    lines = enumerate(found.run.candidates, 2)  # line 1 of the table is its header
+    for label, group in groupby(lines, key=lambda numbered: numbered[1].label):
+        pictures = [_candidate(found.data, one, line) for line, one in group]
+        other = sum(picture.title != f"prediction: {label}" for picture in pictures)
+        summary = f"{label}: {other} of these {len(pictures)} images get another class"
+        folds.append(Fold(summary, [Gallery(pictures, width_rem=9)], is_open=True))
+    return [Text(lead), *folds, Text(how), Code(found.run.command)]
 
 
-def _candidate(data: ImageData, one: Candidate) -> Picture:
+def _candidate(data: ImageData, one: Candidate, line: int) -> Picture:
+    """Return an image with its loss, and its line in relabel.csv."""
     image = data.splits[one.split].images[one.index]
-    said = (
-        f"looks like {one.predicted}"
-        if one.predicted != one.label
-        else "gets its own class"
-    )
-    name = one.file.split("/", 1)[1]
+    name = clip(one.file.split("/", 1)[1])
     return Picture(
         encode_thumbnail(image, THUMBNAIL_PX),
-        said,
-        [f"{one.split}, loss {one.loss:.2f}", name],
+        f"prediction: {one.predicted}",
+        [f"{one.split}, loss {one.loss:.2f}", f"line {line}: {name}"],
     )
 
 
@@ -73,13 +69,12 @@ def explanations(found: Findings) -> list[Block]:
     run = found.run
     if not run.maps:
         return []
-    arms = ", ".join(NAMES[arm] for arm in run.maps)
+    arms = " and ".join(NAMES[arm] for arm in run.maps)
     lead = (
-        "Each picture shows a test image and, beside it, where the evidence for a "
-        f"class lies, as {arms} see it: red speaks for the class, and blue does not. "
-        "Grad-CAM (Selvaraju et al., 2017) weights the channels of the last "
+        "Each picture shows a test image, and then the same image under the map of "
+        f"{arms}. Red places speak for the class, and blue places do not. Grad-CAM (Selvaraju et al., 2017) weights the channels of the last "
         "convolution by their gradients. Its map has few places, and is enlarged here. "
-        "The class is the prediction of the first arm."
+        "The class is what the first arm predicts."
     )
     blocks: list[Block] = [Text(lead)]
     if len(run.maps) == 2:

@@ -1,6 +1,7 @@
 """Explore a data set, and a finished run if one is given, and write the pages."""
 
 import os
+import shlex
 import tempfile
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -92,7 +93,7 @@ def explore(options: Options, display: Display) -> Path:
         study = Exploration(config, display, Path(scratch), data, inputs)
         findings = _look_at_data(study, weights)
         if results:
-            findings.run = _look_at_run(study, options.run, results)
+            findings.run = _look_at_run(study, options, results)
         pairs = findings.duplicates.alike
         write_atomically(folder / DUPLICATES, duplicates.to_csv(pairs))
         if findings.run:
@@ -198,7 +199,7 @@ def _look_at_data(study: Exploration, weights: Weights) -> Findings:
     return found
 
 
-def _look_at_run(study: Exploration, folder: Path, results: Results) -> RunFindings:
+def _look_at_run(study: Exploration, options: Options, results: Results) -> RunFindings:
     """Let each trained arm predict all images, and explain some of its predictions."""
     test = study.data.splits["test"].files
     shown = [photo for photo in results.photos if photo.file in test]
@@ -209,7 +210,7 @@ def _look_at_run(study: Exploration, folder: Path, results: Results) -> RunFindi
     for name, arm in results.arms.items():
         if not (arm.test and arm.checkpoint):
             continue
-        checkpoint = (folder / arm.checkpoint).resolve()
+        checkpoint = (options.run / arm.checkpoint).resolve()
         request = ExamineCheckpoint(
             arm=name,
             config=study.config,
@@ -232,6 +233,25 @@ def _look_at_run(study: Exploration, folder: Path, results: Results) -> RunFindi
         explained=images,
         classes=classes,
         maps=maps,
+        command=_apply_command(options),
+    )
+
+
+def _apply_command(options: Options) -> str:
+    """Return the command that carries out the edited table."""
+    data = ["--data", options.data] if options.data else []
+    table = ["--apply", str(options.output / RELABEL)]
+    return shlex.join(
+        [
+            "python",
+            "-m",
+            "bench",
+            "explore",
+            *table,
+            *data,
+            "--destination",
+            "new-images",
+        ]
     )
 
 

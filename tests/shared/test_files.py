@@ -35,3 +35,13 @@ def test_file_in_the_way_is_explained(tmp_path):
     expected = pytest.raises(UserError, match="a part of this path is a file")
     with expected, new_folder(tmp_path / "file" / "new"):
         pass
+
+
+def test_files_of_another_program_stay(tmp_path):
+    folder = tmp_path / "new"
+    expected = pytest.raises(UserError, match="another program has put files there")
+    with expected, new_folder(folder):
+        folder.mkdir()
+        (folder / "file").write_text("content of another program")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert (folder / "file").read_text() == "content of another program"

@@ -79,7 +79,7 @@ def test_calibration_error_weights_bins_by_their_images():
 def test_section_says_whether_an_arm_is_too_sure(make_data):
     data = make_data()
     wrong = np.eye(2)[1 - data.splits["test"].labels] * 4
-    row, text, table = calibration({"pytorch": {"test": wrong}}, data)
+    row, bullets, fold = calibration({"pytorch": {"test": wrong}}, data)
     assert row.blocks[0].kind == "plot"
-    assert "98.2 points higher than the accuracy" in text.text
-    assert table.rows[0][:4] == ["pytorch", "6", "98.2%", "0.0%"]
+    assert "98.2 points higher than the accuracy" in bullets.items[0]
+    assert fold.blocks[0].rows[0][:4] == ["pytorch", "6", "98.2%", "0.0%"]
