@@ -72,9 +72,10 @@ def explanations(found: Findings) -> list[Block]:
     arms = " and ".join(NAMES[arm] for arm in run.maps)
     lead = (
         "Each picture shows a test image, and then the same image under the map of "
-        f"{arms}. Red places speak for the class, and blue places do not. Grad-CAM (Selvaraju et al., 2017) weights the channels of the last "
-        "convolution by their gradients. Its map has few places, and is enlarged here. "
-        "The class is what the first arm predicts."
+        f"{arms}. Red places speak for the class, and blue places do not. Grad-CAM "
+        "(Selvaraju et al., 2017) weights the channels of the last convolution by "
+        "their gradients. Its map has few places, and is enlarged here. The class is "
+        "what the first arm predicts."
     )
     blocks: list[Block] = [Text(lead)]
     if len(run.maps) == 2:
