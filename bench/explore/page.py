@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from bench.explore import data_sections, run_sections
+from bench.explore.calibration import calibration
 from bench.explore.counts import class_counts
 from bench.explore.findings import Findings
-from bench.explore.losses import calibration
 from bench.report import write_page
 from bench.report.blocks import Block, Section
 from bench.report.opening import Claim, Opening

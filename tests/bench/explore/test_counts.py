@@ -44,16 +44,16 @@ def test_equal_shares_are_no_shift(make_data):
 
 
 def test_shift_is_stated_with_its_test_and_largest_class(make_data):
-    counts = {"train": [80, 40], "validation": [20, 10], "test": [10, 20]}
-    said = describe_shift(make_data(**counts))
+    counts = {"train": [120, 80, 40], "validation": [30, 20, 12], "test": [20, 16, 24]}
+    said = describe_shift(make_data(("hat", "shirt", "shoe"), **counts))
     # Pearson's sum of (found - expected)^2 / expected, by hand.
     table = np.array(list(counts.values()))
     expected = table.sum(axis=1)[:, None] * table.sum(axis=0) / table.sum()
     statistic = float(((table - expected) ** 2 / expected).sum())
-    assert f"{statistic:.1f} with 2 degrees of freedom" in said
-    assert stats.chi2.sf(statistic, 2) < 0.05
+    assert f"{statistic:.1f} with 4 degrees of freedom" in said
+    assert stats.chi2.sf(statistic, 4) < 0.05
     assert "differ more between the splits" in said
-    assert "66.7% in train, 66.7% in validation, 33.3% in test" in said
+    assert "“shoe”: 16.7% in train, 19.4% in validation, 40.0% in test" in said
 
 
 def test_few_images_make_p_a_rough_value(make_data):

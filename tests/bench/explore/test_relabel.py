@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.explore.decisions import to_csv
 from bench.explore.losses import Candidate
-from bench.explore.relabel import relabel, to_csv
+from bench.explore.relabel import relabel
 from shared.errors import UserError
 
 HEADER = "split,file,class,predicted,loss,action,new_class"
