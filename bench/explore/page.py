@@ -80,6 +80,8 @@ def _opening(found: Findings) -> str:
 
 def _banners(found: Findings) -> list[str]:
     notices = [found.data.notice, found.weights.notice]
+    if found.data.source == "synthetic":
+        notices.insert(0, "These are drawn images, not photos.")
     if skipped := len(found.data.skipped):
         notices.append(f"{skipped} bad images are left out.")
     return [notice for notice in notices if notice]

@@ -27,9 +27,9 @@ def relabel(
     done = apply_decisions(source, destination, decisions, progress)
     left = sum(map(len, files.values())) - done[DELETE]
     return (
-        f"{destination}: {left:,} images. {done[DELETE]} were deleted, {done[MOVE]} "
-        f"moved to another class. {source} is unchanged.\nNow run python -m bench "
-        f"explore --data {destination}"
+        f"{destination}: {left:,} images. Deleted: {done[DELETE]}. Moved to another "
+        f"class: {done[MOVE]}. {source} is unchanged.\nNow run python -m bench explore "
+        f"--data {destination}"
     )
 
 

@@ -146,7 +146,7 @@ def test_decisions_are_carried_out_on_a_copy(bench, look, planted, tmp_path):
     options = ("--apply", table, "--data", planted, "--destination", copy)
     done = bench("explore", *options)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 were deleted, 1 moved" in done.stdout
+    assert "Deleted: 1. Moved to another class: 1." in done.stdout
     assert not (copy / first["split"] / first["file"]).exists()
     assert (planted / first["split"] / first["file"]).exists()
     name = Path(second["file"]).name
