@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "Export a checkpoint of either side to ONNX.",
     "convert": "Convert a trained checkpoint of one side for the other side.",
     "predict": "Classify images with an exported file, without any framework.",
+    "explore": "Look at the images and, with --run, at what a run learned from them.",
     "report": "Write the report of a stored results.json again.",
     "doctor": "Check that this machine has what the benchmark needs.",
 }

@@ -381,6 +381,63 @@ class Predict:
 
 
 @dataclass(frozen=True)
+class Explore:
+    """Look at the images and, with --run, at what a run learned from them.
+
+    With --apply, carry out an edited relabel.csv on a copy of the data set.
+    """
+
+    data: str | None = None
+    """Folder with train, validation and test, or 'synthetic'. The default is that of
+    the other commands."""
+    weights: str | None = None
+    """Weights of the pretrained network. The default is that of the other commands."""
+    run: Path | None = None
+    """Output folder of `train` or `all`: also show what its classifiers learned."""
+    output: Path | None = None
+    """Folder for the pages and tables, new or empty. The default is
+    reports/DATE-TIME-explore."""
+    apply: Path | None = None
+    """An edited relabel.csv, which is carried out on a copy of the data set."""
+    destination: Path | None = None
+    """The new folder for this copy."""
+    skip_bad_images: bool = False
+    """Leave out files that cannot be decoded."""
+
+    def execute(self, console: Console) -> int:
+        if self.apply or self.destination:
+            return self._apply(console)
+        from bench.explore.study import Options, explore
+
+        options = Options(
+            output=self.output or _dated_folder("-explore"),
+            data=self.data,
+            weights=self.weights,
+            run=self.run,
+            skip_bad_images=self.skip_bad_images,
+        )
+        with Display(console) as display:
+            page = explore(options, display)
+        console.print(f"Page: {page}", soft_wrap=True, markup=False)
+        return DONE
+
+    def _apply(self, console: Console) -> int:
+        from bench.explore.relabel import relabel
+
+        if not (self.apply and self.destination):
+            raise UserError("--apply and --destination: give both, or neither.")
+        if self.run or self.output or self.weights or self.skip_bad_images:
+            raise UserError(
+                "--apply only copies the data set: leave out --run, --output, "
+                "--weights and --skip-bad-images."
+            )
+        with Display(console) as display:
+            said = relabel(self.apply, self.data, self.destination, display.show)
+        console.print(said, soft_wrap=True, markup=False)
+        return DONE
+
+
+@dataclass(frozen=True)
 class Report:
     """Write the report of a stored results.json again."""
 
@@ -418,6 +475,7 @@ COMMANDS = (
     Export,
     Convert,
     Predict,
+    Explore,
     Report,
     Doctor,
 )
@@ -475,7 +533,11 @@ def _require_matched(command: str, settings: Settings) -> None:
 
 
 def _output(inputs: Inputs) -> Path:
-    return inputs.output or Path("reports", f"{datetime.now():%Y%m%d-%H%M%S}")
+    return inputs.output or _dated_folder()
+
+
+def _dated_folder(ending: str = "") -> Path:
+    return Path("reports", f"{datetime.now():%Y%m%d-%H%M%S}{ending}")
 
 
 def _run(options: "Options", console: Console) -> int:

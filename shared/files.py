@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
@@ -54,6 +54,35 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes the name `folder` once the block ends.
+
+    An error inside the block leaves nothing behind, not even the folders above.
+
+    Raises:
+        UserError: the folder cannot be made or the disk is full.
+    """
+    made = [parent for parent in folder.absolute().parents if not parent.exists()]
+    try:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp("", UNFINISHED, folder.parent))
+            try:
+                temporary.chmod(0o755)  # temporary folders are private
+                yield temporary
+                temporary.rename(folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        except BaseException:
+            for parent in made:  # begins with the innermost one
+                with suppress(OSError):
+                    parent.rmdir()
+            raise
+    except OSError as error:
+        raise explained(error, folder) from error
+
+
 def require_writable(folder: Path) -> None:
     """Create `folder` and prove that a file can be written in it.
 
@@ -93,6 +122,8 @@ def explained(error: OSError, path: Path) -> Exception:
         what = "no permission to write there"
     elif error.errno in (errno.ENOTDIR, errno.EEXIST):
         what = "a part of this path is a file, not a folder"
+    elif error.errno == errno.ENOTEMPTY:
+        what = "another program has put files there meanwhile"
     elif error.errno == errno.ENAMETOOLONG:
         what = "a name in this path is too long"
     else:

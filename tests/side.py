@@ -193,6 +193,16 @@ def blocks(side: Side) -> dict:
     return {f"block/{i:02}": output for i, output in enumerate(outputs)}
 
 
+def cams(side: Side) -> dict:
+    """Grad-CAM maps of one batch: for the labels, and for the class after each."""
+    model, (images, labels) = side.build(side.describe()), side.batch()
+    others = (labels + 1) % len(side.data.classes)
+    return {
+        name: side.code.cam.compute_cam(model, images, classes.tolist())
+        for name, classes in (("cam_labels", labels), ("cam_others", others))
+    }
+
+
 def gradients(side: Side) -> dict:
     """Loss and gradients of one batch with dropout: head alone, then everything.
 
@@ -498,6 +508,7 @@ def main() -> None:
         colors,
         forward,
         blocks,
+        cams,
         gradients,
         training,
         settings,

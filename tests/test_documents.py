@@ -32,6 +32,10 @@ RUN = {
     "python -m bench all --help": (),
     "python -m bench all --data my-images --output reports/mine": UNTIMED,
     "python -m bench predict photo.jpg --model reports/mine/models/pytorch.onnx": (),
+    "python -m bench explore --data my-images --run reports/mine "
+    "--output reports/look": (),
+    "python -m bench explore --apply reports/look/relabel.csv --data my-images "
+    "--destination new-images": (),
     "python -m bench convert reports/mine/models/pytorch/best.safetensors "
     "moved.weights.h5": (),
     "python -m bench all": (*UNTIMED, "--no-parity"),
@@ -55,6 +59,8 @@ RUN_ELSEWHERE = {
     f"{EXPERIMENTS}::test_a_killed_run_goes_on",
     "python -m bench differences": "bench/studies/test_differences.py::"
     "test_command_measures_some",
+    "python -m bench explore": "bench/explore/test_explore.py::"
+    "test_page_shows_a_data_set_without_a_run",
     "python -m bench timing": "bench/test_arms.py::test_timing_measures_every_phase",
     "python -m bench timing --arms pytorch,keras,keras-jax,keras-torch": "bench/"
     "test_arms.py::test_what_onnxruntime_can_join_goes_by_the_backend",

@@ -29,9 +29,10 @@ BELOW["bench.run"] = {
     "bench.onnx_runtime",
 }
 BELOW["bench.studies"] = {*BELOW["bench.run"], "bench.run"}
+BELOW["bench.explore"] = {*BELOW["bench.run"], "bench.run", "bench.report"}
 BELOW[TOP] = {
     *(*BELOW["bench.studies"], "bench.studies"),
-    *("bench.report", "bench.use", TOP),
+    *("bench.report", "bench.use", "bench.explore", TOP),
 }
 FRAMEWORKS = {"torch", "torchvision", "keras", "tensorflow", "jax"}
 SIDES = {"pytorch_impl", "keras_impl"}
@@ -131,6 +132,8 @@ PLANTED = (
     (upward_imports, "bench.studies.timing", "from bench.report import write_report"),
     (upward_imports, "bench.report.cards", "from bench.run.state import Run"),
     (upward_imports, "bench.worker.files", "    from bench.report import numbers"),
+    (upward_imports, "bench.report.plots", "from bench.explore import counts"),
+    (upward_imports, "bench.explore.page", "from bench.worker.side import Side"),
     (upward_imports, "bench.run.state", "from bench.cli import execute"),
     (circles, "shared.config", "from shared.data.dataset import prepare"),
     (circles, "bench.records", "from bench.records import Results"),

@@ -208,6 +208,19 @@ def test_every_block_of_the_backbone_agrees(sides):
         assert max_scaled_diff(keras, pytorch) <= 1e-4, name
 
 
+@pytest.mark.parametrize("name", ["cam_labels", "cam_others"])
+def test_grad_cam_maps_agree(sides, name):
+    pytorch, keras = both(sides, name)
+    assert pytorch.shape == (32, 7, 7)
+    assert pytorch.min() == 0  # ReLU cuts off what speaks against the class
+    assert max_scaled_diff(keras, pytorch) <= 1e-4
+
+
+def test_grad_cam_maps_depend_on_the_class(sides):
+    first, second = (sides["pytorch"].arrays[f"cam_{n}"] for n in ("labels", "others"))
+    assert max_scaled_diff(first, second) > 0.1
+
+
 @pytest.mark.parametrize("part", ["head", "whole"])
 def test_gradients_agree(sides, arrays, part):
     """Of the head, and of the whole network with batch norm in inference mode."""

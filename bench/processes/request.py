@@ -220,6 +220,43 @@ class TrainCells(InputsRequest):
     features: Path | None
 
 
+class AugmentImage(InputsRequest):
+    """Request to show what augmentation does to one training image.
+
+    Attributes:
+        image: its place in the training split.
+        variants: changes of the configuration, by the name of the variant.
+        copies: folder with copies of the image as files, for the plain program. It has
+            one class, and as many copies as images are drawn.
+    """
+
+    job: Literal["augment_image"] = "augment_image"
+    image: int
+    variants: dict[str, dict[str, Any]]
+    copies: Path
+
+
+class GuessImagenet(InputsRequest):
+    """Request for the ImageNet classes that the pretrained network sees in photos."""
+
+    job: Literal["guess_imagenet"] = "guess_imagenet"
+    photos: tuple[Path, ...]
+
+
+class ExamineCheckpoint(InputsRequest):
+    """Request for the logits of all images, and for Grad-CAM maps of some of them.
+
+    Attributes:
+        images: places of test images whose maps are computed.
+        classes: the class of each of these maps.
+    """
+
+    job: Literal["examine_checkpoint"] = "examine_checkpoint"
+    checkpoint: Path
+    images: tuple[int, ...]
+    classes: tuple[int, ...]
+
+
 AnyRequest = Annotated[
     Load
     | ReadPth
@@ -234,6 +271,9 @@ AnyRequest = Annotated[
     | ClimbLadder
     | ProbeDifferences
     | DoTasks
-    | TrainCells,
+    | TrainCells
+    | AugmentImage
+    | GuessImagenet
+    | ExamineCheckpoint,
     Field(discriminator="job"),
 ]

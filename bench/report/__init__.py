@@ -9,17 +9,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.records import Results
+from bench.report.blocks import Section
 from bench.report.division import anchor
 from bench.report.experiments import make_csv
 from bench.report.numbers import percent
-from bench.report.opening import make_opening
+from bench.report.opening import Opening, make_opening
 from bench.report.sections import headline, make_sections
 from bench.report.terminal import print_summary
 from bench.report.titles import DOCUMENT
 from bench.report.words import banners, title
 from shared.files import write_atomically
 
-__all__ = ["print_summary", "write_report"]
+__all__ = ["print_summary", "write_page", "write_report"]
 
 
 def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
@@ -27,22 +28,45 @@ def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
 
     A run of experiments also gets `cells.csv`, with all its trainings.
     """
+    if results.experiments:
+        write_atomically(folder / "cells.csv", make_csv(results.experiments))
+    return write_page(
+        folder,
+        "report",
+        title=title(results),
+        headline=headline(results),
+        opening=make_opening(results),
+        banners=banners(results),
+        sections=make_sections(results),
+    )
+
+
+def write_page(
+    folder: Path,
+    name: str,
+    *,
+    title: str,
+    headline: dict[str, str],
+    opening: Opening,
+    banners: list[str],
+    sections: list[Section],
+) -> tuple[Path, Path]:
+    """Write `<name>.md` and `<name>.html` into `folder` and return their paths."""
     content = {
-        "title": title(results),
-        "headline": headline(results),
-        "opening": make_opening(results),
-        "banners": banners(results),
-        "sections": make_sections(results),
+        "name": name,
+        "title": title,
+        "headline": headline,
+        "opening": opening,
+        "banners": banners,
+        "sections": sections,
         "document": _path_to_document(folder),
     }
     markdown = make_environment(finalize=escape_markdown)
     html = make_environment(autoescape=True)
-    paths = folder / "report.md", folder / "report.html"
+    paths = folder / f"{name}.md", folder / f"{name}.html"
     for path, environment in zip(paths, (markdown, html), strict=True):
-        page = environment.get_template(f"{path.name}.j2").render(content)
-        write_atomically(path, page)
-    if results.experiments:
-        write_atomically(folder / "cells.csv", make_csv(results.experiments))
+        template = environment.get_template(f"report{path.suffix}.j2")
+        write_atomically(path, template.render(content))
     return paths
 
 

@@ -69,6 +69,23 @@ class Strip(Block):
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture with its caption."""
+
+    jpeg: str  # base64
+    title: str
+    lines: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Gallery(Block):
+    """Pictures in a grid. The Markdown report has only their captions."""
+
+    pictures: Sequence[Picture]
+    width_rem: int = 14  # smallest width of a picture, in the font size of the page
+
+
+@dataclass(frozen=True)
 class Row(Block):
     """Blocks that stand side by side if the page is wide enough."""
 

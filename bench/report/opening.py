@@ -25,7 +25,7 @@ class Opening:
     """Content of a report above its first section."""
 
     claim: Claim | None
-    checks: Claim
+    checks: Claim | None
     colors: dict[str, str]  # the colour of each arm
     cards: list[Card]
 

@@ -26,6 +26,10 @@ STAGES = {
     "export": "exporting to ONNX",
     "steps": "timing steps",
     "convert": "converting and checking",
+    "augment": "augmenting an image",
+    "guess": "guessing ImageNet's classes",
+    "predict": "predicting all images",
+    "cam": "drawing Grad-CAM maps",
     "rungs": "computing the arrays of the rungs",
 }
 

@@ -17,6 +17,7 @@ from bench.processes.request import AnyRequest, Request
 from bench.worker.cells import train_cells
 from bench.worker.channel import follow_requests, open_channel
 from bench.worker.conversion import hand_over, take_over
+from bench.worker.explore import augment_image, examine_checkpoint, guess_imagenet
 from bench.worker.files import export_checkpoint, export_trained, load, probe, read_pth
 from bench.worker.heads import compute_features, train_heads
 from bench.worker.job import Worker
@@ -48,6 +49,9 @@ JOBS: dict[str, Callable[..., dict]] = {
         train_heads,
         train_cells,
         time_epoch,
+        augment_image,
+        guess_imagenet,
+        examine_checkpoint,
     )
 }
 

@@ -17,7 +17,7 @@ class Side:
     if TYPE_CHECKING:
         from pytorch_impl import weights
         from pytorch_impl.differences import switches
-        from pytorch_impl.instruments import blocks, steps
+        from pytorch_impl.instruments import blocks, cam, steps
         from pytorch_impl.matched import (
             checkpoint,
             dataset,
@@ -49,6 +49,7 @@ class Side:
         self.export = load("matched.export")
         self.steps = load("instruments.steps")
         self.blocks = load("instruments.blocks")
+        self.cam = load("instruments.cam")
         self.switches = load("differences.switches")
 
 
@@ -56,7 +57,7 @@ class PlainSide:
     """The modules of one plain program."""
 
     if TYPE_CHECKING:
-        from pytorch_impl import checkpoint, dataset, model, training
+        from pytorch_impl import checkpoint, dataset, inference, model, training
 
     def __init__(self, arm: str) -> None:
         """Import the program of an arm. Its `Side` must have been made before."""
@@ -65,3 +66,4 @@ class PlainSide:
         self.model = importlib.import_module(f"{package}.model")
         self.training = importlib.import_module(f"{package}.training")
         self.checkpoint = importlib.import_module(f"{package}.checkpoint")
+        self.inference = importlib.import_module(f"{package}.inference")

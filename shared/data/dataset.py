@@ -82,6 +82,11 @@ def prepare(
     return replace(open_cached(entry), **source)
 
 
+def find_folder(data: str | None, progress: Progress) -> Path:
+    """Return the folder with the image files that `prepare` would decode."""
+    return _find_source(data, cache_folder(), progress)["source_folder"]
+
+
 def open_cached(folder: Path) -> ImageData:
     """Map a cache entry that `prepare` made (its `folder`), without reading it.
 
