@@ -35,6 +35,7 @@ from bench.run.environment import describe_environment
 from bench.run.experiment import Experiment, Setting
 from bench.run.journal import Journal
 from bench.run.state import Options, Run, start_worker, work
+from bench.studies.estimates import store_training_s, work_of
 from shared.config import Config
 from shared.data.dataset import prepare
 from shared.data.folders import link_images
@@ -42,9 +43,6 @@ from shared.data.subsets import shorten
 from shared.metrics import max_scaled_diff
 
 FEATURES = "features, "  # in front of the names of what is no cell
-# A pass of all images through the network takes about as long as so many trainings of
-# a head on stored features.
-EPOCH_ON_IMAGES = 10.0
 SIDE_BY_SIDE = ENVIRONMENT | share_cores(len(PAIR))
 
 
@@ -67,6 +65,8 @@ def run_experiments(run: Run, journal: Journal) -> None:
         )
     finally:
         run.experiments = make_record(run, journal.parts)
+    if not options.quick:
+        keeper.store_pace()
     for cell in run.experiments.cells:
         if cell.status != "ok":
             run.miss(f"{cell.arm}, {_describe(cell)}, seed {cell.seed}: {cell.status}")
@@ -163,12 +163,7 @@ class _Keeper:
         self._seconds = dict.fromkeys(todo, 0.0)
 
     def _work(self, cell: Cell) -> float:
-        """Return how long a cell takes, as a multiple of a training on features."""
-        config = changed_config(cell, self.run.options.config)
-        passes = config.num_epochs
-        if config.features_are_cached:
-            passes -= config.epochs
-        return 1.0 + EPOCH_ON_IMAGES * passes
+        return work_of(changed_config(cell, self.run.options.config))
 
     def keep(self, arm: str, cell: Cell, part: dict) -> None:
         self.journal.keep(_part_name(arm, cell), part)
@@ -187,14 +182,22 @@ class _Keeper:
 
     def _minutes_left(self) -> float:
         """Return the time that the slower arm still needs, at its pace so far."""
-        paces = {
-            a: self._seconds[a] / done for a, done in self._work_done.items() if done
-        }
+        paces = self._paces()
         slowest = max(paces.values())
-        return (
-            max(paces.get(arm, slowest) * sum(left) for arm, left in self._left.items())
-            / 60
-        )
+        seconds = [
+            paces.get(arm, slowest) * sum(left) for arm, left in self._left.items()
+        ]
+        return max(seconds) / 60
+
+    def _paces(self) -> dict[str, float]:
+        """Return the seconds of one unit of work, by arm."""
+        done = {arm: work for arm, work in self._work_done.items() if work}
+        return {arm: self._seconds[arm] / work for arm, work in done.items()}
+
+    def store_pace(self) -> None:
+        """Keep the pace of the slower arm, for later estimates."""
+        if paces := self._paces():
+            store_training_s(max(paces.values()))
 
 
 def _store_features(

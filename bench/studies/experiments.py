@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.run.experiment import Experiment, Setting
-from bench.studies.estimates import estimate_training_s
+from bench.studies.estimates import estimate_training_s, work_of
 from shared.config import Config, make_config
 from shared.errors import UserError
 
@@ -246,9 +246,12 @@ def print_experiments(console: Console) -> None:
     """List every experiment with its settings, and the time that it takes here."""
     seconds = estimate_training_s()
     for name, one in EXPERIMENTS.items():
-        trainings = len(one.settings) * one.seeds
-        minutes = trainings * seconds / 60
-        note = f"  {trainings} trainings on each arm, about {minutes:.1f} min here"
+        work = sum(
+            work_of(make_config(**{"epochs": one.epochs, **setting.changes}))
+            for setting in one.settings.values()
+        )
+        minutes = work * one.seeds * seconds / 60
+        note = f"  {one.seeds} seeds, about {minutes:,.0f} min on this machine"
         console.print(Text(name, "bold") + Text(note, "dim"))
         console.print(f"  {one.question}", markup=False)
         console.print(f"  {', '.join(one.settings)}", style="dim", markup=False)

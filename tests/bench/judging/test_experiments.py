@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.judging.experiments import MARGIN, count_differing, judge_settings
+from bench.judging.experiments import (
+    MARGIN,
+    count_differing,
+    grows_from_rounding,
+    judge_settings,
+)
 from bench.judging.intervals import AccuracyDifference, MeanDifference, holm
 from bench.records import Accuracies, CellRecord, ExperimentRecord, SettingRecord
 
@@ -135,3 +140,24 @@ def test_images_that_tie_do_not_count_as_differing():
     second = {"predictions": [0, 2, 3, 4], "tied": [3]}
     assert count_differing(first, second) == 1
     assert count_differing(first, first) == 0
+
+
+def epochs(*losses: float) -> list[dict]:
+    return [{"train_loss": loss} for loss in losses]
+
+
+@pytest.mark.parametrize(
+    ("distances", "rounding"),
+    [
+        ([1e-16, 0, 1e-16], True),  # two equal programs
+        ([3e-12, 6e-7, 4e-2], True),  # seen at a learning rate of 0.1
+        ([1e-14, 1e-10, 1e-5], True),
+        ([1e-4, 1e-4, 1e-4], False),  # a difference from the first step on
+        ([2e-16, 1e-3, 1e-2], False),  # a difference from the second epoch on
+        ([0, 0, 1e-4], False),
+    ],
+)
+def test_a_difference_between_programs_is_no_rounding(distances, rounding):
+    first = epochs(0.9, 0.5, 0.3)
+    losses = [one["train_loss"] + d for one, d in zip(first, distances, strict=True)]
+    assert grows_from_rounding(first, epochs(*losses)) == rounding

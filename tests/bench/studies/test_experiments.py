@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from bench.processes.worker_process import ArmFailed
 from bench.records import Accuracies, CellRecord
 from bench.run.inputs import require_enough
 from bench.run.journal import JOURNAL, Journal
+from bench.run.state import Options
 from bench.studies import cells
 from bench.studies.experiments import EXPERIMENTS, choose
 from shared.config import make_config
@@ -40,11 +42,30 @@ def test_every_setting_is_a_valid_configuration(name):
 
 
 def test_cells_that_experiments_share_are_trained_once():
+    found = cells.list_cells(choose(("dropout", "schedule")), make_config())
+    assert len(found) == 5 * (4 + 3 - 1)  # they have the same base
     found = cells.list_cells(choose(("all",)), make_config())
-    settings = {name: len(one.settings) for name, one in EXPERIMENTS.items()}
-    shared = len(settings) - 1  # all of them have the same base
-    assert len(found) == 5 * (sum(settings.values()) - shared)
     assert len({cell.name for cell in found}) == len(found)
+
+
+def arms_by_seed(name: str, setting: str) -> list[tuple[str, ...]]:
+    """The arms that train a setting, for each seed."""
+    experiment = EXPERIMENTS[name]
+    one = replace(experiment, settings={setting: experiment.settings[setting]})
+    options = Options(make_config(), ("pytorch", "keras"), Path("out"))
+    return [
+        cells.arms_of(cell, options)
+        for cell in cells.list_cells({name: one}, options.config)
+    ]
+
+
+def test_which_arms_train_a_setting():
+    both = ("pytorch", "keras")
+    assert arms_by_seed("dropout", "0.5") == [both] * 5
+    assert arms_by_seed("batch-norm", "drifting") == [both, ("keras",), ("pytorch",)]
+    assert arms_by_seed("augmentation", "off") == [both] * 3
+    assert arms_by_seed("fine-tuning", "gradual at 1e-4") == [both] * 3
+    assert arms_by_seed("divisions", "plain Keras") == [("keras",)] * 3
 
 
 def test_values_of_one_s_own_are_compared_with_the_base():
@@ -118,7 +139,7 @@ def test_what_fails_is_reported_and_the_rest_goes_on(run, tmp_path, monkeypatch)
     run.options = replace(run.options, experiments=choose(("dropout",), seeds=2))
     process = FakeProcess(failing="0.5", breaking="0.8")
     monkeypatch.setattr(cells, "start_worker", lambda *_: process)
-    monkeypatch.setattr(cells, "_compute_features", lambda *_: tmp_path / "none.npz")
+    monkeypatch.setattr(cells, "_store_features", lambda *_: {})
     cells.run_experiments(run, Journal(tmp_path / JOURNAL, {}, {}))
     assert run.failures == 4
     assert any("dropout 0.8, seed 1: failed: out of memory" in t for t in run.not_run)
