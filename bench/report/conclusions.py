@@ -10,7 +10,13 @@ from bench.records import (
     ExperimentsRecord,
     SettingRecord,
 )
-from bench.report.numbers import interval_name, percent, points, with_interval
+from bench.report.numbers import (
+    interval_name,
+    p_value,
+    percent,
+    points,
+    with_interval,
+)
 
 # What the workshop says of the same experiment, and why our figures differ.
 WORKSHOP_ENTRIES = {
@@ -87,7 +93,8 @@ def _sentence(base: str, setting: SettingRecord, margin: float) -> str:
     if setting.verdict == "different":
         return f"{found}, different."
     if setting.verdict == "equal":
-        return f"{found}, equal: a difference of {reach} or more is excluded."
+        tests = f"two one-sided tests exclude a difference of {reach} or more"
+        return f"{found}, equal: {tests} (p {p_value(setting.p_equal)})."
     return f"{found}, undecided: neither 0 nor {reach} can be excluded."
 
 

@@ -71,7 +71,7 @@ def test_the_conclusion_follows_from_the_numbers():
     assert "0.5 against 0.2: -5.0 (" in said
     assert ", different." in said
     assert "0 against 0.2: +0.1 (" in said
-    assert "equal: a difference of 2 points or more is excluded" in said
+    assert "equal: two one-sided tests exclude a difference of 2 points" in said
     assert "one would choose 0 (85.1%)" in said
     assert "that of 0.5 (+15.0 points" in said
     assert said.endswith("Decided by Student's paired t, 2 settings judged together.")
