@@ -65,6 +65,7 @@ def conclude(
         *(_sentence(base, setting, record.margin) for setting in judged),
         _chosen_by_validation(experiment.settings, cells),
         _widest_gap(experiment.settings, cells),
+        *_parted(experiment.settings, record),
         _test_used(experiment, len(judged)),
     ]
 
@@ -126,6 +127,19 @@ def _widest_gap(
         f"overfitting, is that of {settings[place].name} ({points(gaps[place])} "
         "points; training accuracy is measured with dropout)."
     )
+
+
+def _parted(settings: Sequence[SettingRecord], record: ExperimentsRecord) -> list[str]:
+    """Name the settings for which the two frameworks do not predict the same."""
+    apart = [(cell.changes, cell.share) for cell in record.differing]
+    names = [s.name for s in settings if (s.changes, s.share) in apart]
+    if not names:
+        return []
+    return [
+        f"With {_join(names)} the training makes rounding errors grow until the two "
+        "frameworks predict different classes. With the other settings they predict "
+        "the same."
+    ]
 
 
 def _test_used(experiment: ExperimentRecord, count: int) -> str:

@@ -9,6 +9,7 @@ from bench.judging.experiments import MARGIN, judge_settings
 from bench.records import (
     Accuracies,
     CellRecord,
+    DifferingCell,
     ExperimentRecord,
     ExperimentsRecord,
     SettingRecord,
@@ -87,6 +88,16 @@ def test_the_conclusion_follows_from_the_numbers():
 )
 def test_the_first_sentence_says_the_most_important(shifts, words):
     assert words in text_of(make_record(shifts))
+
+
+def test_settings_that_part_by_rounding_are_named():
+    parted = DifferingCell(
+        changes={"dropout": "0.5"}, share=1.0, seed=0, images=9, by_rounding=True
+    )
+    assert "With 0.5 the training makes rounding errors grow" in text_of(
+        make_record(differing=[parted])
+    )
+    assert "rounding" not in text_of(make_record())
 
 
 def test_a_quick_run_gives_no_verdict():
