@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from bench.judging.intervals import MeanDifference
 from bench.records import CellRecord, ExperimentRecord, ExperimentsRecord, Results
-from bench.report.blocks import Block, Entries, Plot, Section, Table, Text
+from bench.report.blocks import Block, Bullets, Entries, Plot, Section, Table, Text
 from bench.report.conclusions import WORKSHOP, WORKSHOP_ENTRIES, conclude
 from bench.report.figures import ArmStyle, arm_styles, clip, render
 from bench.report.numbers import DASH, p_value, percent, short, with_interval
@@ -48,7 +48,10 @@ def make_blocks(
     cells = [record.find(one, record.seeds[name]) for one in experiment.settings]
     if any(cells):
         blocks.append(_plot(name, experiment, cells))
-    blocks.append(Text(" ".join(conclude(name, experiment, record))))
+    summary, *details = conclude(name, experiment, record)
+    blocks.append(Text(summary))
+    if details:
+        blocks.append(Bullets(details))
     blocks.append(_table(name, experiment, record))
     if name in TIMED:
         blocks.append(_times(name, experiment, record))
@@ -101,22 +104,30 @@ def _reach(cells: list[CellRecord], level: float) -> tuple[str, str]:
 
 def _table(name: str, experiment: ExperimentRecord, record: ExperimentsRecord) -> Table:
     arms = list(dict.fromkeys(cell.arm for cell in record.cells))
-    header = ["Setting", "Train", "Validation", "Gap", *(f"Test, {a}" for a in arms)]
+    header = [
+        "Setting",
+        "Verdict",
+        "Train",
+        "Validation",
+        "Gap",
+        *(f"Test, {a}" for a in arms),
+    ]
     header += ["Test, last epoch", "Best epoch"]
-    header += ["Change from the base, points", "p", "p of “equal”", "Verdict"]
+    header += ["Change from the base, points", "p", "p of “equal”"]
     rows = []
     for place, setting in enumerate(experiment.settings):
         cells = record.find(setting, record.seeds[name])
-        row = [setting.name, *_figures(cells, arms)]
+        verdict = setting.verdict or ("base" if place == 0 else DASH)
+        row = [setting.name, verdict, *_figures(cells, arms)]
         if setting.verdict:
             change = with_interval(setting.change, setting.interval)
             tests = p_value(setting.p), p_value(setting.p_equal)
-            row += [change, *(p.removeprefix("= ") for p in tests), setting.verdict]
+            row += [change, *(p.removeprefix("= ") for p in tests)]
         else:
-            row += [DASH, DASH, DASH, "base" if place == 0 else DASH]
+            row += [DASH, DASH, DASH]
         rows.append(row)
     title = "Mean and standard deviation over the seeds"
-    return Table(title, "l" + "r" * (len(header) - 2) + "l", header, rows)
+    return Table(title, "ll" + "r" * (len(header) - 2), header, rows)
 
 
 def _figures(cells: list[CellRecord], arms: Sequence[str]) -> list[str]:
