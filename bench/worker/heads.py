@@ -4,6 +4,7 @@ If a difference changes only the features, PyTorch trains the heads. The parity 
 shows that both sides train the same heads, and PyTorch needs less time.
 """
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -73,6 +74,25 @@ def compute_features(worker: Worker[DoTasks]) -> dict:
     return {"paths": paths}
 
 
+class _ImagesAlone:
+    """A loader for training, without the dropout plan's factors in its batches."""
+
+    def __init__(self, loader) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str):
+        return getattr(self._loader, name)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[tuple]:
+        # Keras's loader has a length but never ends.
+        for _, batch in zip(range(len(self)), self._loader, strict=False):
+            (images, _kept), labels = batch
+            yield images, labels
+
+
 def _features(study: Study, task: Task, name: str) -> np.ndarray:
     """Return the features of one split, (N, 1280), in the order of the split."""
     side, split = study.side, study.data.splits[name]
@@ -83,6 +103,8 @@ def _features(study: Study, task: Task, name: str) -> np.ndarray:
     with study.switched(task):
         model = study.build(description)
         loader = side.dataset.make_loader(split, description, training)
+        if training:
+            loader = _ImagesAlone(loader)
         backbone = model.backbone
         if task.folded:
             backbone = side.model.fold_batch_norm(model)

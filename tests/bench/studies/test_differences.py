@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,7 +13,13 @@ from bench.processes.arms import PAIR
 from bench.records import AblationRecord, Results, SeedScores, read_results
 from bench.report.document import BLOCK, fill_in
 from bench.report.titles import DOCUMENT, read_titles
-from bench.studies.ablations import ABLATIONS, Ablation, AblationScores, judge
+from bench.studies.ablations import (
+    ABLATIONS,
+    Ablation,
+    AblationScores,
+    Kind,
+    judge,
+)
 from bench.studies.difference_sizes import PROBES
 from bench.studies.differences import check_numbers, choose, make_runs
 from shared.errors import UserError
@@ -172,13 +179,16 @@ def test_stored_run_shows_the_drift_of_frozen_batch_norm(stored):
 
 @pytest.mark.slow
 def test_command_measures_some(bench, few_photos, real_weights, tmp_path):
+    """One entry of each kind, and two that train on both sides."""
     inputs = ("--data", few_photos, "--weights", real_weights, "--output", tmp_path)
     small = ("--epochs", 2, "--image-size-px", 96)
-    done = bench("differences", "D02", "D08", "D24", *inputs, *small)
+    numbers = ["D01", "D02", "D08", "D11", "D15", "D17", "D20", "D24", "D36", "D37"]
+    assert {ABLATIONS[number].kind for number in numbers} == {*get_args(Kind)}
+    done = bench("differences", *numbers, *inputs, *small)
     assert done.returncode == 0, done.stdout + done.stderr
     ledger = read_results(tmp_path / "results.json").ledger
-    assert list(ledger.differences) == ["D02", "D08", "D24"]
+    assert list(ledger.differences) == numbers
     for record in ledger.differences.values():
-        assert record.probe.value > 0
+        assert record.probe.value is not None
         assert [one.seed for one in record.ablation.changed] == list(SEEDS)
     assert "D24" in (tmp_path / "report.md").read_text()
