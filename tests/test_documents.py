@@ -183,7 +183,8 @@ def quoted() -> str:
 def unknown(text: str) -> set[str]:
     """Numbers in a text that are not in the documents that a command writes."""
     written = [
-        (ROOT / "docs" / n).read_text() for n in ("results.md", "differences.md")
+        (ROOT / "docs" / f"{name}.md").read_text()
+        for name in ("results", "differences", "experiments")
     ]
     return numbers(text) - numbers("".join(written))
 

@@ -11,6 +11,7 @@ from bench.report import escape_markdown, make_environment
 from bench.report.blocks import Block, Plot, Text
 from bench.report.conclusions import conclude
 from bench.report.experiments import make_blocks
+from bench.report.words import shown_by
 from shared.files import write_atomically
 
 FOLDERS = ("experiments-2-cores",)
@@ -31,6 +32,7 @@ def write_experiments(samples: Path, folder: Path) -> None:
     )
     page = template.render(
         reports=reports,
+        shown_by=shown_by,
         summaries=summaries,
         margin=f"{100 * MARGIN:g}",
         document="differences.md",

@@ -245,7 +245,7 @@ def _experiments(record: ExperimentsRecord) -> str:
         said += (
             f" In {growing} pairs the training makes rounding errors grow: both arms "
             "agree in the first epoch, and part step by step until they predict "
-            "different classes. No two machines would agree there either."
+            "different classes."
         )
     return said
 

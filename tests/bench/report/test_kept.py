@@ -38,7 +38,7 @@ def kept_names() -> list[str]:
 def test_page_of_the_experiments_is_what_the_command_writes(written):
     page = (written / "experiments.md").read_text()
     assert page == (kept.DOCS / "experiments.md").read_text()
-    assert page.count("every training") == page.count("\n## ") == len(kept_names())
+    assert page.count("every training") == len(kept_names())
 
 
 def same_picture(one: str, other: str) -> bool:
