@@ -190,12 +190,12 @@ def test_a_killed_run_goes_on(bench, few_photos, real_weights, cache, tmp_path):
         stderr=subprocess.DEVNULL,
     )
     journal = output / "journal.jsonl"
-    while process.poll() is None and count_lines(journal) < 4:
+    while process.poll() is None and count_lines(journal) < 5:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = journal.read_text()
-    finished = count_lines(journal) - 1
+    finished = count_lines(journal) - 2  # besides the inputs and the features
     assert 3 <= finished < 16
     resume = [*command, "--output", output, "--resume"]
     refused = bench(*resume, *inputs, "--quick")
