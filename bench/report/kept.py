@@ -53,8 +53,6 @@ NOTES = {
     "75e8610bfa": "At that commit, each ratio was judged alone. All training steps of "
     "this report are on whole images, and start-up times were taken while another "
     "process ran too.",
-    "2cb4f2854a": "At that commit, each entry was judged alone, and dropout had no "
-    "plan yet.",
 }
 
 
