@@ -53,7 +53,7 @@ RANGES = {
     "D32": (5, 6),
     "D33": (8, 8),
     "D34": (0.05, 60),
-    "D36": (0.1, 30),
+    "D36": (10, 200),
     "D37": (0.5, 50),
 }
 TIMED = "D35"  # any ratio of times is possible somewhere
