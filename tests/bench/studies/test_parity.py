@@ -308,12 +308,18 @@ def test_block_with_the_defect_is_named(ladder, defect, block):
     assert found.first_failed == f"backbone features/{block}"
 
 
+# The ladder trains neither with SGD nor with class weights. tests/test_pair.py trains
+# with both: test_every_setting_trains_alike.
+NOT_ON_THE_LADDER = {"D36", "D37"}
+
+
 @pytest.mark.parametrize("arm", PAIR)
 def test_every_switch_of_a_side_is_planted(arm):
     source = (ROOT / f"{arm}_impl" / "differences" / "switches.py").read_text()
     switches = re.findall(r'^    "(D\d\d)": _', source, re.MULTILINE)
     assert switches
-    assert {switch for side, switch in DEFECTS if side == arm} >= set(switches)
+    planted = {switch for side, switch in DEFECTS if side == arm}
+    assert planted >= set(switches) - NOT_ON_THE_LADDER
 
 
 def test_parity_needs_both_arms(bench, few_photos, tmp_path):
