@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -9,10 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from bench.judging.comparison import compare_arms
-from bench.processes.arms import PAIR
+from bench.processes.arms import FLOAT64_ARMS, PAIR
 from bench.processes.request import ExportCheckpoint, ExportTrained, Probe, Train
 from bench.processes.worker_process import ArmFailed, WorkerProcess, together_by_name
-from bench.records import ArmRecord, ComparisonRecord, DifferingImage, Results
+from bench.records import (
+    ArmRecord,
+    ComparisonRecord,
+    DifferingImage,
+    ParityRecord,
+    Results,
+)
 from bench.run.display import Display
 from bench.run.inputs import (
     check_weights_choice,
@@ -25,15 +32,20 @@ from bench.run.journal import JOURNAL, Journal, read_parts
 from bench.run.onnx_check import ACROSS, check_onnx, compare_graphs
 from bench.run.output import claim_output
 from bench.run.record import write_record
-from bench.run.state import Options, Run, ask, start_worker, work
-from bench.studies.cells import describe_inputs, make_record, run_experiments
+from bench.run.state import Options, Run, ask, start_worker, switches_of, work
+from bench.studies.cells import (
+    describe_inputs,
+    leave_out_failed,
+    make_record,
+    run_experiments,
+)
 from bench.studies.control import run_control
 from bench.studies.differences import keep_ledger
 from bench.studies.parity import (
     Processes,
     climb,
+    climb_training,
     ladder_arms,
-    switches_of,
     write_parity,
 )
 from bench.studies.scaling import measure_scaling
@@ -68,9 +80,8 @@ def run_benchmark(options: Options, display: Display) -> Results:
     ):
         run = _prepare(options, display, Path(scratch))
         if options.resume:
-            run.earlier_parts = read_parts(
-                options.output / JOURNAL, describe_inputs(run)
-            )
+            parts = read_parts(options.output / JOURNAL, describe_inputs(run))
+            run.earlier_parts = leave_out_failed(parts)
             run.experiments = make_record(run, run.earlier_parts)
             claim.keep = run.has_results
         claim.begin(lambda: write_record(run), *([JOURNAL] if claim.keep else []))
@@ -135,7 +146,7 @@ def _do_everything(run: Run) -> None:
             if run.options.train:
                 _train_all(run, processes)
             if run.options.climb:
-                _climb(run, processes)
+                _climb(run, processes, climb)
     if run.options.timing == "control":
         run_control(run)
     elif run.options.timing == "scaling":
@@ -164,14 +175,22 @@ def _train_all(run: Run, processes: Processes) -> None:
         _compare_arms(run)
     else:
         run.not_run.append("comparison: it needs two arms that ran")
+    exact = set(FLOAT64_ARMS) <= set(run.finished)
+    on_features = run.comparison and run.comparison.features_max_scaled_diff is not None
+    if exact and on_features and not run.options.climb:
+        _climb(run, processes, climb_training)
 
 
-def _climb(run: Run, processes: Processes) -> None:
+def _climb(
+    run: Run,
+    processes: Processes,
+    climb_rungs: Callable[[Run, Processes], ParityRecord],
+) -> None:
     if not ladder_arms(run).keys() >= set(PAIR):
         run.not_run.append("parity ladder: it needs pytorch and a Keras arm")
         return
     try:
-        run.parity = climb(run, processes)
+        run.parity = climb_rungs(run, processes)
     except ArmFailed as reason:
         run.miss(f"parity ladder: {reason}")
         return

@@ -346,6 +346,7 @@ class ParityRecord(Record):
     schema_version: Literal[2] = SCHEMA_VERSION
     arms: tuple[str, str] = ("pytorch", "keras")
     rungs: list[RungRecord]
+    whole: bool = True  # False: only the rungs of the training
 
     @property
     def first_failed(self) -> RungRecord | None:

@@ -130,7 +130,7 @@ PARTS = (
     ("float64", parity.take_gradients),
     ("float64", parity.take_one_step),
     ("float64", parity.fine_tune),
-    ("float32", train_all_epochs),
+    ("float64", train_all_epochs),
     ("float64", parity.train_with_schedule),
 )
 LAST_PARTS = {
@@ -166,8 +166,8 @@ class Planter:
         for precision in ("float32", "float64"):
             climber = self._climber(precision)
             found = parity.climb(climber, exact_rungs=precision == "float64")
+            found |= train_all_epochs(climber)
             if precision == "float32":
-                found |= train_all_epochs(climber)
                 found |= export_trained(climber)
             self._store("none", precision, found)
 

@@ -81,6 +81,17 @@ class Train(InputsRequest):
     models: Path
 
 
+class TrainExactly(InputsRequest):
+    """Request to train the head on stored features.
+
+    Attributes:
+        features: folder with the features that an arm has stored.
+    """
+
+    job: Literal["train_exactly"] = "train_exactly"
+    features: Path
+
+
 class ExportTrained(Request):
     """Request to export the best classifier that this arm has trained."""
 
@@ -262,6 +273,7 @@ AnyRequest = Annotated[
     | ReadPth
     | Probe
     | Train
+    | TrainExactly
     | ExportTrained
     | ExportCheckpoint
     | HandOver

@@ -27,9 +27,10 @@ def parity(results: Results) -> list[Block]:
             "The ladder compares Keras's arrays with PyTorch's, from equal pixels to "
             "equal classifiers, including dropout. A rung that is judged by norm "
             "compares whole arrays. A rung in float64 shows that the difference in "
-            "float32 is rounding alone. If float32 itself changes the arrays of one "
-            "side by more than a tenth of the limit, the limit is ten times this "
-            "change."
+            "float32 is rounding alone. In float32 even one program may train two "
+            "heads if its features move by rounding. If float32 itself changes the "
+            "arrays of one side by more than a tenth of the limit, the limit is ten "
+            "times this change."
         ),
         *([Text(backend)] if len(judged) < len(rungs) else []),
         Fold(

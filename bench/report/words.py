@@ -211,12 +211,17 @@ def ladder_result(results: Results) -> str:
             f" {without} more rungs need float64, which this Keras backend does not "
             "support."
         )
-    own = {"augment": True, "cache_features": False, "precision": "bfloat16"}
-    others = [name for name, value in own.items() if config.get(name) == value]
+    usual = {
+        "augment": False,
+        "cache_features": True,
+        "precision": "float32",
+        "fine_tuning": "off",
+    }
+    others = [name for name, value in usual.items() if config.get(name, value) != value]
     if others:
         said += (
-            " The ladder trains on features, in float32 and without augmentation, "
-            f"whatever this run has for {', '.join(others)}."
+            " The ladder trains a head on features and without augmentation, whatever "
+            f"this run has for {', '.join(others)}."
         )
     return said
 

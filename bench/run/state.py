@@ -139,6 +139,12 @@ class Run:
         self.failures += 1
 
 
+def switches_of(run: Run, arm: str) -> tuple[str, ...]:
+    """Return the differences to leave in for one arm, such as "D02"."""
+    pairs = [switch.split(":") for switch in run.options.switches]
+    return tuple(difference for side, difference in pairs if side == arm)
+
+
 def start_worker(run: Run, environment: Environment | None = None) -> WorkerProcess:
     """Start a process for jobs of this run.
 

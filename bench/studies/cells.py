@@ -143,6 +143,18 @@ def _part_name(arm: str, cell: Cell) -> str:
     return f"{arm} {cell.name}"
 
 
+def leave_out_failed(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of an earlier run without the trainings that failed.
+
+    A run that goes on tries them again.
+    """
+    return {
+        name: part
+        for name, part in parts.items()
+        if name.startswith(FEATURES) or part["record"]["status"] == "ok"
+    }
+
+
 def _describe(cell: CellRecord) -> str:
     changes = [f"{name} {value}" for name, value in cell.changes.items()]
     if cell.share < 1:
@@ -171,8 +183,9 @@ class _Keeper:
         self._done += 1
         work = self._work(cell)
         self._left[arm].remove(work)
-        self._work_done[arm] += work
-        self._seconds[arm] += record.seconds
+        if record.status == "ok":
+            self._work_done[arm] += work
+            self._seconds[arm] += record.seconds
         result = f"test {record.best.test:.3f}" if record.best else record.status
         self.run.display.say(
             f"{self._done} of {self._total}, {self._minutes_left():.0f} min left; "
@@ -183,7 +196,7 @@ class _Keeper:
     def _minutes_left(self) -> float:
         """Return the time that the slower arm still needs, at its pace so far."""
         paces = self._paces()
-        slowest = max(paces.values())
+        slowest = max(paces.values(), default=0.0)  # none if all have failed
         seconds = [
             paces.get(arm, slowest) * sum(left) for arm, left in self._left.items()
         ]

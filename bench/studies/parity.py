@@ -1,6 +1,6 @@
 """Climb the parity ladder, from equal pixels to equal classifiers."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,17 @@ import numpy as np
 from bench.onnx_runtime import OnnxClassifier
 from bench.processes.agreed import NUM_FEW, NUM_IMAGES, places_of_few
 from bench.processes.arms import BACKENDS, FLOAT64_ARMS, PAIR, SUFFIXES, side_of
-from bench.processes.request import ClimbLadder, ExportTrained, Request, Train
+from bench.processes.request import (
+    ClimbLadder,
+    ExportTrained,
+    Request,
+    Train,
+    TrainExactly,
+)
 from bench.processes.worker_process import WorkerProcess, together_by_name
 from bench.records import ParityRecord, RungRecord
 from bench.run.onnx_check import ONNX_BATCH, ONNX_LOGITS
-from bench.run.state import Run, ask
+from bench.run.state import Run, ask, switches_of
 from bench.studies.conversion import Conversion, give, take
 from shared.config import Config
 from shared.errors import UserError
@@ -110,13 +116,30 @@ def _checkpoints(sides: Sides) -> Iterator[Pair]:
 
 
 def _graphs(sides: Sides) -> Iterator[Pair]:
-    """Pair onnxruntime's logits with the framework's, and the two graphs' logits."""
+    """Pair onnxruntime's logits with the logits of the framework."""
     for arm in PAIR:
         found = sides[arm]
         yield f"{arm}'s graph", found.get("ONNX logits"), found.get("trained logits")
-    yield from _across("ONNX logits")(sides)
 
 
+def _epochs(name: str) -> Rung:
+    return Rung(name, "{last}", _across(f"{name}/"), 1e-6, by_norm=True, exact=True)
+
+
+# Both sides train in float64, and on the same features; see `train_exactly`.
+TRAINING_RUNGS = (
+    *map(_epochs, ("one epoch", "half the epochs", "all epochs")),
+    Rung(
+        "epoch losses",
+        "training, validation",
+        _across("epoch losses"),
+        1e-6,
+        exact=True,
+    ),
+    Rung(
+        "validation predictions", "each image and epoch", _predictions, 0.0, exact=True
+    ),
+)
 RUNGS = (
     Rung("pixels", "{images} images", _across("pixels"), 0.0),
     Rung("normalised input", "{images} images", _across("normalised input"), 1e-6),
@@ -168,16 +191,12 @@ RUNGS = (
         exact=True,
         updates=True,
     ),
-    Rung("one epoch", "{last}", _across("one epoch/"), 1e-4, by_norm=True),
-    Rung("half the epochs", "{last}", _across("half the epochs/"), 1e-4, by_norm=True),
-    Rung("all epochs", "{last}", _across("all epochs/"), 1e-4, by_norm=True),
-    Rung("epoch losses", "training, validation", _across("epoch losses"), 1e-5),
-    Rung("validation predictions", "each image and epoch", _predictions, 0.0),
+    *TRAINING_RUNGS,
     Rung(
         "batch-norm buffers", "before, after a training pass on images", _buffers, 0.0
     ),
     Rung("checkpoint", "saved by one, loaded by the other", _checkpoints, 1e-5),
-    Rung("ONNX", "each graph, and across", _graphs, 1e-4),
+    Rung("ONNX", "each graph", _graphs, 1e-4),
 )
 
 
@@ -194,12 +213,14 @@ class Climbed:
 
     Attributes:
         arrays: arrays of the rungs by precision.
+        features: folder with the features that the head was trained on.
         checkpoint: checkpoint of the trained classifier.
         given: file with the arrays and results of the checkpoint. It is None if the
             checkpoint cannot be used, and the rung then fails.
     """
 
     arrays: dict[str, Arrays]
+    features: Path
     checkpoint: Path
     given: Path | None
 
@@ -222,6 +243,10 @@ def climb(run: Run, processes: Processes) -> ParityRecord:
     for side, found in climbed.items():
         for precision, arrays in found.arrays.items():
             sides[precision][side] = arrays
+    if set(arms.values()) <= set(FLOAT64_ARMS):
+        trained = train_exactly(run, processes, climbed["pytorch"].features)
+        for side, arrays in trained.items():
+            sides["float64"][side] |= arrays
     crossed = together_by_name(
         {
             giver: partial(_take_over, run, arms[taker], processes, climbed[giver])
@@ -238,9 +263,50 @@ def climb(run: Run, processes: Processes) -> ParityRecord:
     return record.model_copy(update={"arms": tuple(arms.values())})
 
 
+def climb_training(run: Run, processes: Processes) -> ParityRecord:
+    """Let both sides of a run that has trained compute the rungs of the training."""
+    trained = train_exactly(run, processes, run.scratch / "pytorch")
+    sides = {"float32": {}, "float64": trained}
+    for arm in PAIR:
+        sides["float32"][arm] = dict(np.load(run.scratch / arm / "epochs.npz"))
+    return compare(sides, run.options.config.learning_rate, TRAINING_RUNGS)
+
+
+def train_exactly(run: Run, processes: Processes, features: Path) -> Sides:
+    """Train the head of both sides in float64 and on the same features.
+
+    In float32 the two sides' features differ by rounding. Now and then this moves the
+    input of a ReLU across zero on one side only. If its unit was rarely active before,
+    Adam divides the new gradient by almost nothing, and takes steps as large as the
+    weights. So even one program gives two results if its features move by a millionth.
+
+    Args:
+        features: folder with the features of PyTorch, in float32.
+    """
+    config = ladder_config(run.options.config)
+
+    def train(arm: str) -> Arrays:
+        request = TrainExactly(
+            arm=arm,
+            config=config.model_copy(update={"precision": "float64"}),
+            scratch=run.scratch / f"{arm}-exactly",
+            inputs=run.inputs,
+            switches=switches_of(run, arm),
+            features=features,
+        )
+        return dict(np.load(ask(run, processes[arm], request)["path"]))
+
+    return together_by_name({arm: partial(train, arm) for arm in PAIR})
+
+
 def ladder_config(config: Config) -> Config:
-    """Return the ladder's settings: training on features, float32, no augmentation."""
-    changes = {"augment": False, "cache_features": True, "precision": "float32"}
+    """Return the ladder's settings: a head on features, float32, no augmentation."""
+    changes = {
+        "augment": False,
+        "cache_features": True,
+        "precision": "float32",
+        "fine_tuning": "off",
+    }
     return config.model_copy(update=changes)
 
 
@@ -273,7 +339,7 @@ def _climb_side(run: Run, arm: str, processes: Processes) -> Climbed:
         given = give(checkpoint, run.data.folder, scratch, job)
     except UserError as reason:  # the rung fails, as it has no arrays
         run.display.say(str(reason), "red")
-    return Climbed(arrays, checkpoint, given)
+    return Climbed(arrays, scratch_of_training, checkpoint, given)
 
 
 def _trained(
@@ -322,13 +388,9 @@ def _ask_for(run: Run, process: WorkerProcess, request: Request) -> dict:
     )
 
 
-def switches_of(run: Run, arm: str) -> tuple[str, ...]:
-    """Return the differences to leave in for one arm, such as "D02"."""
-    pairs = [switch.split(":") for switch in run.options.switches]
-    return tuple(difference for side, difference in pairs if side == arm)
-
-
-def compare(sides: dict[str, Sides], learning_rate: float) -> ParityRecord:
+def compare(
+    sides: dict[str, Sides], learning_rate: float, rungs: Sequence[Rung] = RUNGS
+) -> ParityRecord:
     """Compare the arrays of both sides, rung by rung.
 
     Rungs that need float64 are judged only if both sides have it.
@@ -338,14 +400,14 @@ def compare(sides: dict[str, Sides], learning_rate: float) -> ParityRecord:
             there is a third entry `start` with the buffers before training.
         learning_rate: the size of an update.
     """
-    rungs = []
-    for rung in RUNGS:
+    records = []
+    for rung in rungs:
         judged = sides[rung.precision].keys() >= set(PAIR)
         found = _compare_rung(
             rung, sides if judged else _all_float32(sides), learning_rate
         )
-        rungs.append(found if judged else found.model_copy(update=NOT_JUDGED))
-    return ParityRecord(rungs=rungs)
+        records.append(found if judged else found.model_copy(update=NOT_JUDGED))
+    return ParityRecord(rungs=records, whole=len(rungs) == len(RUNGS))
 
 
 def _all_float32(sides: dict[str, Sides]) -> dict[str, Sides]:

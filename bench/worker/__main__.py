@@ -24,7 +24,7 @@ from bench.worker.job import Worker
 from bench.worker.parity import climb_ladder
 from bench.worker.probes import probe_alone, probe_differences
 from bench.worker.timing import time_briefly, time_cold, time_epoch, time_steady
-from bench.worker.training import train
+from bench.worker.training import train, train_exactly
 from shared.errors import UserError
 from shared.files import write_atomically
 
@@ -32,6 +32,7 @@ JOBS: dict[str, Callable[..., dict]] = {
     job.__name__: job
     for job in (
         train,
+        train_exactly,
         export_trained,
         export_checkpoint,
         hand_over,

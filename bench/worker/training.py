@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.processes.request import Train
+from bench.processes.request import Train, TrainExactly
 from bench.records import ArmRecord
 from bench.worker.channel import emit, on_batch
 from bench.worker.job import Worker
@@ -66,6 +66,26 @@ def train(worker: Worker[Train]) -> dict:
         one_pass=worker.one_pass.record(),
     )
     return {"arm": record.model_dump(), "threads": side.device.num_threads()}
+
+
+def train_exactly(worker: Worker[TrainExactly]) -> dict:
+    """Train the head on the stored features, and store what the ladder compares."""
+    data = open_cached(worker.request.inputs.data)
+    description, arrays = worker.describe(data)
+    model = worker.program.build_model(arrays, description)
+    loaders = [
+        worker.side.dataset.make_feature_loader(
+            np.load(worker.request.features / f"{name}-features.npy").astype("float64"),
+            data.splits[name].labels,
+            description,
+            name == "train",
+        )
+        for name in ("train", "validation")
+    ]
+    log = EpochLog(worker.side, model, worker.config.epochs, len(loaders[0]))
+    with worker.stage("epochs in float64"):
+        worker.side.training.train(model, *loaders, description, None, log)
+    return {"path": worker.store("epochs", log.arrays)}
 
 
 def _make_loaders(

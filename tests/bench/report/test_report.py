@@ -660,8 +660,24 @@ def test_what_fails_stands_first(results, tmp_path):
     assert re.search(r"<details open>\n<summary>The parity ladder fails first", html)
 
 
+@pytest.mark.parametrize(("passed", "state"), [(True, "proven"), (None, "open")])
+def test_float64_shows_that_rounding_parts_predictions(results, passed, state):
+    proven(results).comparison.top1_agreement = 366 / 372
+    rungs = results.parity.rungs
+    rung = next(one for one in rungs if one.name == "validation predictions")
+    rung.precision, rung.passed = "float64", passed
+    claim = make_claim(results)
+    assert claim.state == state
+    assert "6 of 372 predictions differ" in claim.text
+    assert ("in float64 both predict alike" in claim.text) == bool(passed)
+
+
 def without_parity(results: Results) -> None:
     results.parity = None
+
+
+def with_training_alone(results: Results) -> None:
+    results.parity.whole = False
 
 
 def without_second_arm(results: Results) -> None:
@@ -687,6 +703,7 @@ def in_plain_division(results: Results) -> None:
     ("change", "said"),
     [
         (without_parity, "since the parity ladder was not run. 0 of 372"),
+        (with_training_alone, "only the training was compared.*agree in float64"),
         (without_second_arm, "since keras did not run. All 22 rungs"),
         (with_rung_that_needs_float64, "proven: .*all 21 rungs .* that can be judged"),
         (with_third_arm_that_differs, "1 of 372 .* between pytorch and keras-jax"),

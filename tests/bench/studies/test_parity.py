@@ -163,11 +163,11 @@ def test_a_tie_may_turn_around_and_a_clear_prediction_may_not():
         logits = np.zeros((6, 5))
         logits[:, 0], logits[:, 1] = 3, 3 - margin
         logits[1:, 0] = 5
-        arrays["float32"][arm][name] = logits
+        arrays["float64"][arm][name] = logits
     assert first_failed(compare(arrays, RATE)) is None
-    arrays["float32"]["keras"][name][0, 1] += 0.01
+    arrays["float64"]["keras"][name][0, 1] += 0.01
     assert first_failed(compare(arrays, RATE)) is None  # a tie on one side is a tie
-    arrays["float32"]["pytorch"][name][0, 1] -= 0.01
+    arrays["float64"]["pytorch"][name][0, 1] -= 0.01
     assert first_failed(compare(arrays, RATE)) == "validation predictions"
 
 
