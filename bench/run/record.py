@@ -6,7 +6,7 @@ import sys
 import uuid
 
 from bench.judging.checks import make_checks
-from bench.processes.worker_process import environment_of
+from bench.processes.worker_process import FOR_EXPERIMENTS, environment_of
 from bench.records import (
     DataRecord,
     Results,
@@ -34,7 +34,7 @@ def write_record(run: Run) -> Results:
             seconds=now() - run.start,
             seed=options.config.seed,
         ),
-        environment=describe_environment(run.threads, environment_of(options.config)),
+        environment=describe_environment(run.threads, _variables(options)),
         data=DataRecord(
             name=data.name,
             source=data.source,
@@ -76,6 +76,11 @@ def write_record(run: Run) -> Results:
     )
     write_results(results, options.output / "results.json")
     return results
+
+
+def _variables(options: Options) -> dict[str, str | None]:
+    """Return the environment variables of the workers."""
+    return FOR_EXPERIMENTS if options.experiments else environment_of(options.config)
 
 
 def _command(options: Options) -> str:

@@ -18,9 +18,8 @@ from bench.processes.agreed import is_on_features
 from bench.processes.arms import PAIR
 from bench.processes.request import Cell, DoTasks, Inputs, Task, TrainCells
 from bench.processes.worker_process import (
-    ENVIRONMENT,
+    FOR_EXPERIMENTS,
     ArmFailed,
-    share_cores,
     stopping,
     together,
 )
@@ -43,7 +42,6 @@ from shared.data.subsets import shorten
 from shared.metrics import max_scaled_diff
 
 FEATURES = "features, "  # in front of the names of what is no cell
-SIDE_BY_SIDE = ENVIRONMENT | share_cores(len(PAIR))
 
 
 def run_experiments(run: Run, journal: Journal) -> None:
@@ -292,7 +290,7 @@ def _train_group(
             features=features,
         )
         try:
-            with start_worker(run, SIDE_BY_SIDE) as process:
+            with start_worker(run, FOR_EXPERIMENTS) as process:
                 process.do(request, on_event, run.options.time_limit_s)
         except ArmFailed as reason:
             if stopping.is_set():
@@ -319,7 +317,7 @@ def _compute_features(run: Run, arm: str, inputs: Inputs) -> Path:
         inputs=inputs,
         tasks=[Task(name=Path(inputs.data).name)],
     )
-    (path,) = work(run, request, SIDE_BY_SIDE)["paths"].values()
+    (path,) = work(run, request, FOR_EXPERIMENTS)["paths"].values()
     return Path(path)
 
 

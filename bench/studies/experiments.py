@@ -37,6 +37,7 @@ STRONG = {
     "color_jitter": 0.3,
 }
 RECIPE = {
+    "epochs": 2,  # for the head alone, which is trained on in fine-tuning
     "augment": True,
     "crop_scale_min": 0.7,
     "fine_tuning": "all",
