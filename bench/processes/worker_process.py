@@ -104,8 +104,8 @@ def share_cores(workers: int) -> dict[str, str]:
     return dict.fromkeys(names, threads)
 
 
-# PyTorch computes with oneDNN everywhere, TensorFlow by default only on some processors.
-# On others, oneDNN makes a training step on images take about half of the time.
+# PyTorch computes with oneDNN everywhere, TensorFlow by default only on some
+# processors. On others, oneDNN makes a step on images take about half of the time.
 ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")}
 # Experiments compare settings and not the times of the arms, which work at once.
 FOR_EXPERIMENTS = ENVIRONMENT | ONEDNN | share_cores(2)
