@@ -18,9 +18,11 @@ from bench.worker import parity
 from bench.worker.side import Side
 from shared.config import make_config
 from shared.data.dataset import Split, open_cached
+from shared.data.subsets import pick
 from shared.model.checkpoints import Description
 from shared.model.weights import Arrays, initial_head, read_weights
 
+NUM_LEFT_OUT = 3  # images of the first class
 SETTINGS = {"image_size_px": 96, "epochs": 3}
 
 
@@ -67,6 +69,7 @@ DEFECTS = {
     ("pytorch", "D17"): "loss",
     ("pytorch", "D20"): "backbone features",
     ("pytorch", "D29"): "AdamW, cosine schedule",
+    ("pytorch", "D37"): "SGD, class weights",
     ("pytorch", "double gradient"): "head gradients",
     ("keras", "nearest"): "pixels",
     ("keras", "D02"): "backbone features",
@@ -81,6 +84,7 @@ DEFECTS = {
     ("keras", "D23"): "one fine-tuning step",
     ("keras", "D26"): "augmented batch",
     ("keras", "D27"): "whole-network gradients",
+    ("keras", "D36"): "SGD, class weights",
     ("keras", "repeated epoch"): "half the epochs",
 }
 
@@ -95,7 +99,7 @@ class Climber(parity.Climber):
 def train_all_epochs(climber: Climber) -> Arrays:
     """What a run keeps of its training on features for the ladder."""
     side, description, model = climber.side, climber.description, climber.build()
-    loaders = [
+    loaders = tuple(
         side.dataset.make_feature_loader(
             side.inference.compute_features(
                 model.backbone, side.dataset.make_loader(split, description)
@@ -106,10 +110,8 @@ def train_all_epochs(climber: Climber) -> Arrays:
             (climber.splits["train"], True),
             (climber.splits["validation"], False),
         )
-    ]
-    log = parity.EpochLog(side, model, description.config.epochs, len(loaders[0]))
-    side.training.train(model, *loaders, description, climber.folder, log)
-    return log.arrays
+    )
+    return parity.log_training(side, model, loaders, description, climber.folder)
 
 
 def export_trained(climber: Climber) -> Arrays:
@@ -148,6 +150,7 @@ LAST_PARTS = {
     "half the epochs": 7,
     "AdamW, cosine schedule": 8,
     "epoch losses": 8,
+    "SGD, class weights": 8,
 }
 
 
@@ -200,7 +203,11 @@ class Planter:
             config=config, classes=classes, mean=weights.mean, std=weights.std
         )
         climber = Climber(self.side, arrays, description, self.data.splits)
-        climber.splits, climber.folder = self.data.splits, self.folder
+        train = self.data.splits["train"]
+        # Class weights are all 1 if every class has the same number of images.
+        unequal = pick(train, np.arange(NUM_LEFT_OUT, len(train.labels)))
+        climber.splits = self.data.splits | {"train": unequal}
+        climber.folder = self.folder
         return climber
 
     def _store(self, defect: str, precision: str, arrays: Arrays) -> None:

@@ -30,7 +30,7 @@ from shared.model.weights import Arrays
 
 BACKBONE, NETWORK = "backbone features", "whole-network gradients"
 STEP, FINE_TUNING = "one optimizer step", "one fine-tuning step"
-SCHEDULE = "AdamW, cosine schedule"
+SCHEDULE, OTHER = "AdamW, cosine schedule", "SGD, class weights"
 # The allowed ratio of a difference in float32 to the rounding of one side alone.
 TIMES_ROUNDING = 10
 NOT_JUDGED = dict.fromkeys(
@@ -139,6 +139,7 @@ TRAINING_RUNGS = (
     Rung(
         "validation predictions", "each image and epoch", _predictions, 0.0, exact=True
     ),
+    Rung(OTHER, "the head after it", _across(OTHER), 1e-6, by_norm=True, exact=True),
 )
 RUNGS = (
     Rung("pixels", "{images} images", _across("pixels"), 0.0),
@@ -466,11 +467,11 @@ def _compare_rung(
         max_scaled_diff=_largest(one.worst for one in found),
         relative_distance=_largest(one.norm for one in found),
         measure="relative_distance" if rung.by_norm else "max_scaled_diff",
-        tolerance=max(found, key=_share_of_limit).limit,
+        tolerance=max(found, key=_share_of_limit).limit if found else rung.tolerance,
         allows_rounding=rung.rounds,
-        in_float32=_largest(rounded) if rounded else None,  # a side may have no arrays
+        in_float32=_largest(rounded),
         first_failed=failed[0] if failed else None,
-        passed=not failed,
+        passed=bool(found) and not failed,  # the sides may have no arrays
     )
 
 
@@ -498,7 +499,7 @@ def _rounding(name: str, sides: dict[str, Sides], measure: Callable) -> float:
 
 
 def _largest(values: Iterable[float]) -> float | None:
-    largest = max(values)
+    largest = max(values, default=np.inf)
     return largest if np.isfinite(largest) else None
 
 

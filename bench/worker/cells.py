@@ -13,6 +13,7 @@ from bench.worker.channel import emit
 from bench.worker.heads import SPLITS, Study
 from bench.worker.job import Worker
 from bench.worker.programs import PlainProgram
+from bench.worker.side import Side
 from shared.clock import now
 from shared.data.subsets import choose_share, pick
 from shared.errors import UserError
@@ -75,30 +76,38 @@ def _train_cell(
     loaders = images
     if config.features_are_cached:
         loaders = _feature_loaders(study, cell, features, description)
-    best: dict[str, Arrays] = {}
-    accuracies: list[float] = []
-
-    def on_epoch(record: EpochRecord, _logits: np.ndarray) -> None:
-        if record.validation_accuracy > max(accuracies, default=-1.0):
-            best["arrays"] = side.weights.read_arrays(model)
-        accuracies.append(record.validation_accuracy)
-        if not on_features:
-            emit("epoch", **record.model_dump())
-
+    best = _BestEpoch(side, model, announces=not on_features)
     history = side.training.train(
         model,
         loaders["train"],
         loaders["validation"],
         description,
         folder=None,  # the arrays of the best epoch stay in memory
-        on_epoch=on_epoch,
+        on_epoch=best,
         image_loaders=(images["train"], images["validation"]) if images else None,
     )
     network, test = (model.head if on_features else model), (images or loaders)["test"]
     last_logits = side.inference.predict_logits(network, test)
-    side.weights.load_arrays(model, best["arrays"])
+    side.weights.load_arrays(model, best.arrays)
     best_logits = side.inference.predict_logits(network, test)
     return _part(study, cell, history, (best_logits, last_logits), start)
+
+
+class _BestEpoch:
+    """Keeps the arrays of the epoch with the highest validation accuracy."""
+
+    def __init__(self, side: Side, model, announces: bool) -> None:
+        """Prepare for a training; `announces` tells the runner about each epoch."""
+        self.arrays: Arrays = {}
+        self._side, self._model, self._announces = side, model, announces
+        self._highest = -1.0
+
+    def __call__(self, record: EpochRecord, _logits: np.ndarray) -> None:
+        if record.validation_accuracy > self._highest:
+            self._highest = record.validation_accuracy
+            self.arrays = self._side.weights.read_arrays(self._model)
+        if self._announces:
+            emit("epoch", **record.model_dump())
 
 
 def _part(

@@ -1,5 +1,7 @@
 """Compute the arrays of one side for the rungs of the parity ladder."""
 
+from pathlib import Path
+
 import numpy as np
 
 from bench.processes.agreed import NUM_FEW, NUM_IMAGES, places_of_few
@@ -14,6 +16,13 @@ from shared.model.checkpoints import Description
 from shared.model.weights import Arrays
 
 DECAY = 0.01  # weight decay of the rung for AdamW
+OTHERWISE = {
+    "optimizer": "sgd",
+    "schedule": "one-cycle",
+    "class_weights": True,
+    "label_smoothing": 0.1,
+    "epochs": 2,
+}  # the settings of the rung for SGD and class weights
 LARGE_EPSILON = 1e-4  # Adam's epsilon if some gradients are only rounding errors
 
 
@@ -224,6 +233,28 @@ class EpochLog:
             if record.epoch == last:
                 rung_and_epoch = f"{rung}/head at {epoch}"
                 self.arrays |= name_head(self._side, self._model, rung_and_epoch)
+
+
+def log_training(
+    side: Side, model, loaders: tuple, description: Description, folder: Path | None
+) -> Arrays:
+    """Train a head as described, then another one with all that this leaves out.
+
+    Args:
+        loaders: of features, for training and for validation.
+        folder: for the checkpoints of the first training; None to keep none.
+
+    Returns:
+        What `EpochLog` keeps of the first training, and the second head.
+    """
+    start = side.weights.read_arrays(model)
+    log = EpochLog(side, model, description.config.epochs, len(loaders[0]))
+    side.training.train(model, *loaders, description, folder, log)
+    side.weights.load_arrays(model, start)
+    config = description.config.model_copy(update=OTHERWISE)
+    changed = description.model_copy(update={"config": config})
+    side.training.train(model, *loaders, changed, None, lambda *_: None)
+    return log.arrays | name_head(side, model, "SGD, class weights")
 
 
 def climb_ladder(worker: Worker[ClimbLadder]) -> dict:

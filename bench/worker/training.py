@@ -8,7 +8,7 @@ from bench.processes.request import Train, TrainExactly
 from bench.records import ArmRecord
 from bench.worker.channel import emit, on_batch
 from bench.worker.job import Worker
-from bench.worker.parity import EpochLog
+from bench.worker.parity import EpochLog, log_training
 from shared.data.dataset import ImageData, Split, open_cached
 from shared.data.images import encode_thumbnail
 from shared.metrics import EpochRecord, Mistake, ScoreRecord, score, softmax
@@ -73,7 +73,7 @@ def train_exactly(worker: Worker[TrainExactly]) -> dict:
     data = open_cached(worker.request.inputs.data)
     description, arrays = worker.describe(data)
     model = worker.program.build_model(arrays, description)
-    loaders = [
+    loaders = tuple(
         worker.side.dataset.make_feature_loader(
             np.load(worker.request.features / f"{name}-features.npy").astype("float64"),
             data.splits[name].labels,
@@ -81,11 +81,10 @@ def train_exactly(worker: Worker[TrainExactly]) -> dict:
             name == "train",
         )
         for name in ("train", "validation")
-    ]
-    log = EpochLog(worker.side, model, worker.config.epochs, len(loaders[0]))
+    )
     with worker.stage("epochs in float64"):
-        worker.side.training.train(model, *loaders, description, None, log)
-    return {"path": worker.store("epochs", log.arrays)}
+        found = log_training(worker.side, model, loaders, description, folder=None)
+    return {"path": worker.store("epochs", found)}
 
 
 def _make_loaders(

@@ -47,6 +47,7 @@ NAMES = {
     "all epochs": "all epochs/head at epoch 3, step 6/head.inner.weight",
     "epoch losses": "epoch losses/epoch 2, step 4",
     "validation predictions": "validation logits/epoch 1, step 2",
+    "SGD, class weights": "SGD, class weights/head.inner.weight",
     "batch-norm buffers": "buffers/features.0.1.running_mean",
     "checkpoint": "crossed logits",
     "ONNX": "ONNX logits",
@@ -225,6 +226,13 @@ def test_a_missing_array_fails_every_kind_of_rung(rung, arm):
     assert failed == [(rung.name, rung.precision)]
 
 
+def test_a_rung_without_arrays_on_either_side_fails():
+    arrays = sides()
+    for arm in PAIR:
+        del arrays["float64"][arm][NAMES["SGD, class weights"]]
+    assert first_failed(compare(arrays, RATE)) == "SGD, class weights"
+
+
 def test_first_diverging_block_is_named():
     arrays = sides()
     for block in ("07", "08"):
@@ -308,18 +316,13 @@ def test_block_with_the_defect_is_named(ladder, defect, block):
     assert found.first_failed == f"backbone features/{block}"
 
 
-# The ladder trains neither with SGD nor with class weights. tests/test_pair.py trains
-# with both: test_every_setting_trains_alike.
-NOT_ON_THE_LADDER = {"D36", "D37"}
-
-
 @pytest.mark.parametrize("arm", PAIR)
 def test_every_switch_of_a_side_is_planted(arm):
     source = (ROOT / f"{arm}_impl" / "differences" / "switches.py").read_text()
     switches = re.findall(r'^    "(D\d\d)": _', source, re.MULTILINE)
     assert switches
     planted = {switch for side, switch in DEFECTS if side == arm}
-    assert planted >= set(switches) - NOT_ON_THE_LADDER
+    assert planted >= set(switches)
 
 
 def test_parity_needs_both_arms(bench, few_photos, tmp_path):
