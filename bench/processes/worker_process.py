@@ -104,11 +104,15 @@ def share_cores(workers: int) -> dict[str, str]:
     return dict.fromkeys(names, threads)
 
 
-# PyTorch computes with oneDNN everywhere, TensorFlow by default only on some
-# processors. On others, oneDNN makes a step on images take about half of the time.
-ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")}
-# Experiments compare settings and not the times of the arms, which work at once.
-FOR_EXPERIMENTS = ENVIRONMENT | ONEDNN | share_cores(2)
+def environment_for_experiments(arms: int) -> Environment:
+    """Return the environment variables of so many workers that train at once.
+
+    They compare settings and not the times of the arms. PyTorch computes with oneDNN
+    everywhere, TensorFlow by default only on some processors. On others, oneDNN makes a
+    step on images take about half of the time.
+    """
+    onednn = {"TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1")}
+    return ENVIRONMENT | onednn | share_cores(arms)
 
 
 class WorkerProcess:

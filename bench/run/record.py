@@ -6,7 +6,7 @@ import sys
 import uuid
 
 from bench.judging.checks import make_checks
-from bench.processes.worker_process import FOR_EXPERIMENTS, environment_of
+from bench.processes.worker_process import environment_for_experiments, environment_of
 from bench.records import (
     DataRecord,
     Results,
@@ -80,7 +80,9 @@ def write_record(run: Run) -> Results:
 
 def _variables(options: Options) -> dict[str, str | None]:
     """Return the environment variables of the workers."""
-    return FOR_EXPERIMENTS if options.experiments else environment_of(options.config)
+    if options.experiments:
+        return environment_for_experiments(len(options.arms))
+    return environment_of(options.config)
 
 
 def _command(options: Options) -> str:

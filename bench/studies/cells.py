@@ -18,8 +18,9 @@ from bench.processes.agreed import is_on_features
 from bench.processes.arms import PAIR
 from bench.processes.request import Cell, DoTasks, Inputs, Task, TrainCells
 from bench.processes.worker_process import (
-    FOR_EXPERIMENTS,
     ArmFailed,
+    Environment,
+    environment_for_experiments,
     stopping,
     together,
 )
@@ -290,7 +291,7 @@ def _train_group(
             features=features,
         )
         try:
-            with start_worker(run, FOR_EXPERIMENTS) as process:
+            with start_worker(run, _environment(run)) as process:
                 process.do(request, on_event, run.options.time_limit_s)
         except ArmFailed as reason:
             if stopping.is_set():
@@ -317,8 +318,12 @@ def _compute_features(run: Run, arm: str, inputs: Inputs) -> Path:
         inputs=inputs,
         tasks=[Task(name=Path(inputs.data).name)],
     )
-    (path,) = work(run, request, FOR_EXPERIMENTS)["paths"].values()
+    (path,) = work(run, request, _environment(run))["paths"].values()
     return Path(path)
+
+
+def _environment(run: Run) -> Environment:
+    return environment_for_experiments(len(run.options.arms))
 
 
 def make_record(run: Run, parts: Mapping[str, Any]) -> ExperimentsRecord:

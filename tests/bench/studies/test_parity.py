@@ -185,7 +185,8 @@ def test_without_float64_its_rungs_are_not_judged():
     assert first_failed(compare(arrays, RATE)) == "logits"
     for rung in unjudged:
         assert rung_cells(rung)[-1] == "not judged"
-        assert "in float32" in rung_cells(rung)[3]
+        if rung.name != "validation predictions":  # classes have no size
+            assert "in float32" in rung_cells(rung)[3]
 
 
 @pytest.mark.parametrize("arm", PAIR)
