@@ -25,6 +25,10 @@ def _values_of(name: str, *values: object) -> dict[str, Setting]:
     return {_text(value): Setting({name: value}) for value in values}
 
 
+def _fine_tuning(name: str, rate: float) -> dict[str, object]:
+    return {"fine_tuning": name, "fine_tuning_epochs": 3, "fine_tuning_rate": rate}
+
+
 def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
@@ -40,8 +44,9 @@ RECIPE = {
     "epochs": 2,  # for the head alone, which is trained on in fine-tuning
     "augment": True,
     "crop_scale_min": 0.7,
+    "color_jitter": 0.2,
     "fine_tuning": "all",
-    "fine_tuning_epochs": 8,
+    "fine_tuning_epochs": 10,
     "fine_tuning_rate": 5e-4,
     "schedule": "one-cycle",
     "weight_decay": 0.01,
@@ -120,22 +125,16 @@ EXPERIMENTS = {
             "on, as in the workshop": Setting({"augment": True}),
             "strong, with colours": Setting(STRONG),
         },
-        epochs=15,
+        epochs=8,
         seeds=3,
     ),
     "fine-tuning": Experiment(
         "How much does it help to train the backbone too, once the head is trained?",
         {
             "head only": Setting(),
-            "everything at 1e-5": Setting(
-                {"fine_tuning": "all", "fine_tuning_rate": 1e-5}
-            ),
-            "everything at 1e-4": Setting(
-                {"fine_tuning": "all", "fine_tuning_rate": 1e-4}
-            ),
-            "gradual at 1e-4": Setting(
-                {"fine_tuning": "gradual", "fine_tuning_rate": 1e-4}
-            ),
+            "everything at 1e-5": Setting(_fine_tuning("all", 1e-5)),
+            "everything at 1e-4": Setting(_fine_tuning("all", 1e-4)),
+            "gradual at 1e-4": Setting(_fine_tuning("gradual", 1e-4)),
         },
         seeds=3,
     ),
