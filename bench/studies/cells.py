@@ -71,7 +71,7 @@ def run_experiments(run: Run, journal: Journal) -> None:
             run.miss(f"{cell.arm}, {_describe(cell)}, seed {cell.seed}: {cell.status}")
 
 
-def arms_of(cell: Cell, options: Options) -> tuple[str, ...]:
+def arms_of(cell: Cell, arms: tuple[str, ...], config: Config) -> tuple[str, ...]:
     """Return the arms that train a cell.
 
     Both train it if it takes stored features, or if they may part. Otherwise they would
@@ -79,11 +79,20 @@ def arms_of(cell: Cell, options: Options) -> tuple[str, ...]:
     but one.
     """
     if cell.arm:
-        return (cell.arm,) if cell.arm in options.arms else ()
-    cached = is_on_features(changed_config(cell, options.config))
+        return (cell.arm,) if cell.arm in arms else ()
+    cached = is_on_features(changed_config(cell, config))
     if cached or may_part(cell) or cell.seed == 0:
-        return options.arms
-    return (options.arms[cell.seed % len(options.arms)],)
+        return arms
+    return (arms[cell.seed % len(arms)],)
+
+
+def work_of_busiest(experiment: Experiment) -> float:
+    """Return the work of an experiment on the arm that has the most of it."""
+    config, work = Config(), dict.fromkeys(PAIR, 0.0)
+    for cell in list_cells({"": experiment}, config):
+        for arm in arms_of(cell, PAIR, config):
+            work[arm] += work_of(changed_config(cell, config))
+    return max(work.values())
 
 
 def may_part(cell: Cell) -> bool:
@@ -109,7 +118,8 @@ def _unfinished(
     return [
         cell
         for cell in cells
-        if arm in arms_of(cell, options) and _part_name(arm, cell) not in journal.parts
+        if arm in arms_of(cell, options.arms, options.config)
+        and _part_name(arm, cell) not in journal.parts
     ]
 
 
@@ -330,7 +340,11 @@ def make_record(run: Run, parts: Mapping[str, Any]) -> ExperimentsRecord:
     """Return the record of the finished cells, with the verdicts."""
     options = run.options
     cells = list_cells(options.experiments, options.config)
-    names = [_part_name(arm, cell) for cell in cells for arm in arms_of(cell, options)]
+    names = [
+        _part_name(arm, cell)
+        for cell in cells
+        for arm in arms_of(cell, options.arms, options.config)
+    ]
     pairs = list(_pairs(parts, cells, options.config))
     record = ExperimentsRecord(
         quick=options.quick,

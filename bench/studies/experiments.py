@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.run.experiment import Experiment, Setting
-from bench.studies.estimates import estimate_training_s, work_of
+from bench.studies.cells import work_of_busiest
+from bench.studies.estimates import estimate_training_s
 from shared.config import Config, make_config
 from shared.errors import UserError
 
@@ -246,11 +247,7 @@ def print_experiments(console: Console) -> None:
     """List every experiment with its settings, and the time that it takes here."""
     seconds = estimate_training_s()
     for name, one in EXPERIMENTS.items():
-        work = sum(
-            work_of(make_config(**{"epochs": one.epochs, **setting.changes}))
-            for setting in one.settings.values()
-        )
-        minutes = work * one.seeds * seconds / 60
+        minutes = work_of_busiest(one) * seconds / 60
         note = f"  {one.seeds} seeds, about {minutes:,.0f} min on this machine"
         console.print(Text(name, "bold") + Text(note, "dim"))
         console.print(f"  {one.question}", markup=False)

@@ -9,16 +9,16 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+from bench.processes.arms import PAIR
 from bench.processes.worker_process import ArmFailed
 from bench.records import Accuracies, CellRecord
 from bench.run.inputs import require_enough
 from bench.run.journal import JOURNAL, Journal
-from bench.run.state import Options
 from bench.studies import cells
+from bench.studies.estimates import EPOCH_ON_IMAGES
 from bench.studies.experiments import EXPERIMENTS, choose
 from shared.config import make_config
 from shared.data.dataset import prepare
@@ -52,10 +52,9 @@ def arms_by_seed(name: str, setting: str) -> list[tuple[str, ...]]:
     """The arms that train a setting, for each seed."""
     experiment = EXPERIMENTS[name]
     one = replace(experiment, settings={setting: experiment.settings[setting]})
-    options = Options(make_config(), ("pytorch", "keras"), Path("out"))
     return [
-        cells.arms_of(cell, options)
-        for cell in cells.list_cells({name: one}, options.config)
+        cells.arms_of(cell, PAIR, make_config())
+        for cell in cells.list_cells({name: one}, make_config())
     ]
 
 
@@ -66,6 +65,13 @@ def test_which_arms_train_a_setting():
     assert arms_by_seed("augmentation", "off") == [both] * 3
     assert arms_by_seed("fine-tuning", "gradual at 1e-4") == [both] * 3
     assert arms_by_seed("divisions", "plain Keras") == [("keras",)] * 3
+
+
+def test_the_work_of_the_busiest_arm_counts():
+    two_settings_of_five_seeds = EXPERIMENTS["class-weights"]
+    assert cells.work_of_busiest(two_settings_of_five_seeds) == 10
+    frozen, drifting = 3, 2 * (1 + EPOCH_ON_IMAGES * 3)  # on features; shared out
+    assert cells.work_of_busiest(EXPERIMENTS["batch-norm"]) == frozen + drifting
 
 
 def test_values_of_one_s_own_are_compared_with_the_base():
