@@ -19,6 +19,8 @@ COMMANDS = {
     "accuracy.",
     "experiments": "Train with several settings over several seeds, and say what it "
     "shows.",
+    "pairs": "Show a step of the two plain programs, one beside the other, and what "
+    "differs.",
     "prepare": "Find, check and decode the images, and fetch the weights.",
     "train": "Train, evaluate and export each arm, without timing.",
     "export": "Export a checkpoint of either side to ONNX.",

@@ -267,6 +267,31 @@ class Experiments:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Show a step of the two plain programs, one beside the other, and what differs.
+
+    Without a topic, it lists the topics.
+    """
+
+    topic: Positional[tuple[str, ...]]
+    """A topic such as freezing, a name of either framework such as BatchNormalization
+    or zero_grad, or an entry of docs/differences.md such as D01."""
+    matched: bool = False
+    """Show what the matched programs change there."""
+
+    def execute(self, console: Console) -> int:
+        from bench.lesson.pairs import print_matched, print_topic, print_topics
+        from bench.lesson.topics import find_topic
+
+        if not self.topic:
+            print_topics(console)
+            return DONE
+        topic = find_topic(" ".join(self.topic))
+        (print_matched if self.matched else print_topic)(topic, console)
+        return DONE
+
+
+@dataclass(frozen=True)
 class Prepare:
     """Find, check and decode the images, and fetch the weights."""
 
@@ -470,6 +495,7 @@ COMMANDS = (
     Scaling,
     Differences,
     Experiments,
+    Pairs,
     Prepare,
     Train,
     Export,

@@ -44,6 +44,10 @@ RUN = {
     "python -m bench differences D01 D07": (*QUICK, "--image-size-px", "96"),
     "python -m bench scaling": (*QUICK, "--arms", "pytorch"),
     "python -m bench experiments": (),
+    "python -m bench pairs": (),
+    "python -m bench pairs freezing": (),
+    "python -m bench pairs BatchNormalization": (),
+    "python -m bench pairs loss --matched": (),
     "python -m bench experiments dropout --values 0.1,0.3": ("--quick",),
 }
 # Run by other tests, since a whole one takes longer than all of the above.

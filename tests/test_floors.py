@@ -30,9 +30,10 @@ BELOW["bench.run"] = {
 }
 BELOW["bench.studies"] = {*BELOW["bench.run"], "bench.run"}
 BELOW["bench.explore"] = {*BELOW["bench.run"], "bench.run", "bench.report"}
+BELOW["bench.lesson"] = {*BELOW["bench.report"], "bench.report"}
 BELOW[TOP] = {
     *(*BELOW["bench.studies"], "bench.studies"),
-    *("bench.report", "bench.use", "bench.explore", TOP),
+    *("bench.report", "bench.use", "bench.explore", "bench.lesson", TOP),
 }
 FRAMEWORKS = {"torch", "torchvision", "keras", "tensorflow", "jax"}
 SIDES = {"pytorch_impl", "keras_impl"}

@@ -27,6 +27,31 @@ def read_entry(title: str) -> list[Block]:
     return [_block(part) for part in text.strip().split("\n\n") if part]
 
 
+def read_note(number: str) -> tuple[str, str]:
+    """Return what an entry says first, and its last measured effect, as plain text.
+
+    Each is "" where there is none.
+    """
+    title = read_titles(read_document()).get(number, "")
+    _, _, text = read_document().partition(f"\n## {number} {title}\n")
+    explained, _, measured = text.partition("\n## ")[0].partition("<!-- measured -->")
+    paragraphs = [
+        part for part in explained.strip().split("\n\n") if not part.startswith("|")
+    ]
+    effects = re.findall(r"(?m)^- (.+)$", measured)
+    return _plain((paragraphs or [""])[0]), _plain((effects or [""])[-1])
+
+
+def _plain(text: str) -> str:
+    """Keep only the text of links and of code."""
+    return _unlinked(text).replace("`", "")
+
+
+def _unlinked(text: str) -> str:
+    """Put a paragraph on one line, and keep only the text of its links."""
+    return re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", " ".join(text.split()))
+
+
 def _block(part: str) -> Block:
     """Turn a part of an entry into a table or a paragraph."""
     if not part.startswith("|"):
@@ -38,5 +63,5 @@ def _block(part: str) -> Block:
 
 def _inline(text: str) -> Markup:
     """Mark code as such, and keep only the text of links."""
-    text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", " ".join(text.split()))
+    text = _unlinked(text)
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

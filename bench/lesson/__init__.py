@@ -1,0 +1,1 @@
+"""Show the two plain programs beside each other, topic by topic."""
