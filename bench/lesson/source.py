@@ -10,6 +10,7 @@ from pathlib import Path
 SIDES = {"pytorch": "PyTorch", "keras": "Keras"}
 ROOT = Path(__file__).parents[2]
 Definition = ast.FunctionDef | ast.ClassDef
+Line = tuple[int | None, str]
 
 
 @dataclass(frozen=True)
@@ -17,17 +18,32 @@ class Code:
     """Some lines of a program.
 
     Attributes:
-        place: file and first line, such as "keras_impl/model.py:50".
-        text: the lines, without the indentation that they share.
+        file: such as "keras_impl/model.py".
+        lines: number in the file and text, without the indentation that all share. A
+            line without a number stands for lines that are left out.
     """
 
-    place: str
-    text: str
+    file: str
+    lines: list[Line]
+
+    @property
+    def place(self) -> str:
+        """Return file and first line, such as "keras_impl/model.py:50"."""
+        return f"{self.file}:{self.lines[0][0]}"
+
+    @property
+    def text(self) -> str:
+        return "\n".join(text for _, text in self.lines)
 
     @property
     def entries(self) -> list[str]:
         """Return the entries of the ledger that comments name, such as "D01"."""
-        return list(dict.fromkeys(re.findall(r"\[(D\d\d)\]", self.text)))
+        return find_entries(self.text)
+
+
+def find_entries(text: str) -> list[str]:
+    """Return the entries of the ledger that marks such as [D01] name."""
+    return list(dict.fromkeys(re.findall(r"\[(D\d\d)\]", text)))
 
 
 def read_code(side: str, reference: str, matched: bool = False) -> Code:
@@ -50,13 +66,11 @@ def read_code(side: str, reference: str, matched: bool = False) -> Code:
     node = _find(tree, path, f"{file} has no {'.'.join(path)}")
     whole = lines[_first_line(node) - 1 : node.end_lineno]
     wanted = words.split(", ") if words else []
-    if missing := [word for word in wanted if word not in "\n".join(whole)]:
+    text = "".join(line for _, line in whole)
+    if missing := [word for word in wanted if word not in text]:
         raise LookupError(f"{file}: {'.'.join(path)} has no {missing[0]!r}")
-    if wanted:
-        chosen = list(_excerpt(node, lines, wanted))
-    else:
-        chosen = _without_arguments(whole)
-    return Code(f"{file}:{_first_line(node)}", _dedent(chosen))
+    chosen = _excerpt(node, lines, wanted) if wanted else _without_arguments(whole)
+    return Code(file, _dedent(list(chosen)))
 
 
 def has_matched(side: str, reference: str) -> bool:
@@ -93,12 +107,12 @@ def _without_strings(text: str) -> str:
 
 
 @cache
-def _parse(file: str) -> tuple[list[str], ast.Module]:
+def _parse(file: str) -> tuple[list[Line], ast.Module]:
     path = ROOT / file
     if not path.is_file():
         raise LookupError(f"there is no {file}")
     text = path.read_text()
-    return text.splitlines(), ast.parse(text)
+    return list(enumerate(text.splitlines(), 1)), ast.parse(text)
 
 
 def _find(tree: ast.Module, path: list[str], problem: str) -> Definition:
@@ -119,39 +133,40 @@ def _first_line(node: Definition) -> int:
     return min([node.lineno, *decorators])
 
 
-def _excerpt(node: Definition, lines: list[str], words: list[str]) -> Iterator[str]:
+def _excerpt(node: Definition, lines: list[Line], words: list[str]) -> Iterator[Line]:
     """Give the name of a definition, and the statements that contain one of the words.
 
     Arguments that take several lines are left out too.
     """
     first, last = node.lineno, _with_comments(node.body[0], lines) - 1
     yield from lines[_first_line(node) - 1 : first - 1]
-    if last > first:
-        yield lines[first - 1].partition("(")[0] + "(...):"
-    else:
-        yield lines[first - 1]
+    _, text = lines[first - 1]
+    yield first, text.partition("(")[0] + "(...):" if last > first else text
     yield from _choose(node.body, lines, words)
 
 
-def _choose(body: list[ast.stmt], lines: list[str], words: list[str]) -> Iterator[str]:
+def _choose(
+    body: list[ast.stmt], lines: list[Line], words: list[str]
+) -> Iterator[Line]:
     """Give the statements that contain one of the words, and "..." for the others."""
 
     def contains(first: int, last: int) -> bool:
-        return any(word in "\n".join(lines[first - 1 : last]) for word in words)
+        text = "\n".join(line for _, line in lines[first - 1 : last])
+        return any(word in text for word in words)
 
     left_out = False
     for node in body:
         first = _with_comments(node, lines)
         if _is_docstring(node) or not contains(first, node.end_lineno):
             if not (left_out or _is_docstring(node)):
-                yield " " * node.col_offset + "..."
+                yield None, " " * node.col_offset + "..."
                 left_out = True
             continue
         left_out = False
         inner = getattr(node, "body", [])
         header = _with_comments(inner[0], lines) - 1 if inner else node.end_lineno
         if isinstance(node, Definition) and not contains(first, header):
-            yield from ["", *_excerpt(node, lines, words)]
+            yield from [(None, ""), *_excerpt(node, lines, words)]
             continue
         yield from lines[first - 1 : header]
         if inner and contains(first, header):
@@ -164,26 +179,28 @@ def _choose(body: list[ast.stmt], lines: list[str], words: list[str]) -> Iterato
             yield from _choose(other, lines, words)
 
 
-def _without_arguments(lines: list[str]) -> list[str]:
+def _without_arguments(lines: list[Line]) -> Iterator[Line]:
     """Leave out what docstrings say of arguments; the programs' files have it."""
-    text = "\n".join(lines)
-    return re.sub(
-        r'\n *\n +(?:Args|Returns|Raises):\n[^"]*?\n( +""")', r"\n\1", text
-    ).splitlines()
+    skips = False
+    for (number, text), (_, below) in zip(lines, [*lines[1:], (None, "")], strict=True):
+        skips = skips and not text.endswith('"""')
+        skips = skips or below.strip() in ("Args:", "Returns:", "Raises:")
+        if not skips:
+            yield number, text
 
 
 def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _with_comments(node: ast.stmt, lines: list[str]) -> int:
+def _with_comments(node: ast.stmt, lines: list[Line]) -> int:
     """Return the number of the first line of the comments above a statement."""
     first = node.lineno
-    while lines[first - 2].lstrip().startswith("#"):
+    while lines[first - 2][1].lstrip().startswith("#"):
         first -= 1
     return first
 
 
-def _dedent(lines: list[str]) -> str:
-    indents = [len(line) - len(line.lstrip()) for line in lines if line.strip()]
-    return "\n".join(line[min(indents) :] for line in lines)
+def _dedent(lines: list[Line]) -> list[Line]:
+    indents = [len(text) - len(text.lstrip()) for _, text in lines if text.strip()]
+    return [(number, text[min(indents) :]) for number, text in lines]
