@@ -292,6 +292,22 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class Site:
+    """Build the lesson as a site of static pages, which needs no network."""
+
+    folder: Positional[Path] = Path("docs/site")
+    """The folder to write, new or of an earlier site."""
+
+    def execute(self, console: Console) -> int:
+        from bench.lesson.site import build_site
+
+        count = build_site(self.folder)
+        page = self.folder / "index.html"
+        console.print(f"{count} pages: {page}", soft_wrap=True, markup=False)
+        return DONE
+
+
+@dataclass(frozen=True)
 class Prepare:
     """Find, check and decode the images, and fetch the weights."""
 
@@ -496,6 +512,7 @@ COMMANDS = (
     Differences,
     Experiments,
     Pairs,
+    Site,
     Prepare,
     Train,
     Export,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.ledger import anchor
 from bench.records import read_results
-from bench.report.division import anchor
 from bench.run.environment import describe_environment
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +44,7 @@ RUN = {
     "python -m bench differences D01 D07": (*QUICK, "--image-size-px", "96"),
     "python -m bench scaling": (*QUICK, "--arms", "pytorch"),
     "python -m bench experiments": (),
+    "python -m bench site": (),
     "python -m bench pairs": (),
     "python -m bench pairs freezing": (),
     "python -m bench pairs BatchNormalization": (),

@@ -13,11 +13,12 @@ TOP = "bench"  # the files at the root of bench/ that are not named below
 BELOW = {
     "shared": set(),
     "bench.records": {"shared"},
+    "bench.ledger": set(),
     "bench.onnx_metadata": {"shared"},
     "bench.onnx_runtime": {"shared", "bench.records", "bench.onnx_metadata"},
 }
 BELOW["bench.judging"] = {"shared", "bench.records"}
-BELOW["bench.report"] = {*BELOW["bench.judging"], "bench.judging"}
+BELOW["bench.report"] = {*BELOW["bench.judging"], "bench.judging", "bench.ledger"}
 BELOW["bench.processes"] = {*BELOW["bench.judging"], "bench.judging"}
 BELOW["bench.worker"] = {
     *("shared", "bench.records", "bench.processes"),
@@ -30,7 +31,7 @@ BELOW["bench.run"] = {
 }
 BELOW["bench.studies"] = {*BELOW["bench.run"], "bench.run"}
 BELOW["bench.explore"] = {*BELOW["bench.run"], "bench.run", "bench.report"}
-BELOW["bench.lesson"] = {*BELOW["bench.report"], "bench.report"}
+BELOW["bench.lesson"] = {"shared", "bench.ledger"}
 BELOW[TOP] = {
     *(*BELOW["bench.studies"], "bench.studies"),
     *("bench.report", "bench.use", "bench.explore", "bench.lesson", TOP),

@@ -8,9 +8,9 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from bench.ledger import read_document, read_note, read_titles
 from bench.lesson.source import SIDES, Code
 from bench.lesson.topics import TOPICS, Topic
-from bench.report.titles import read_document, read_note, read_titles
 
 SIDE_BY_SIDE = 130  # columns; with fewer, one program stands above the other
 

@@ -73,6 +73,24 @@ def read_code(side: str, reference: str, matched: bool = False) -> Code:
     return Code(file, _dedent(list(chosen)))
 
 
+def read_file(file: str) -> Code:
+    """Return a whole file, such as "keras_impl/model.py"."""
+    return Code(file, _parse(file)[0])
+
+
+def find_line(codes: list[Code], name: str) -> tuple[str, int]:
+    """Return the file and the number of the first line that uses a name.
+
+    Raises:
+        LookupError: no line does.
+    """
+    for code in codes:
+        for number, text in code.lines:
+            if number and re.search(rf"\b{name}\b", text.partition("#")[0]):
+                return code.file, number
+    raise LookupError(f"no line uses {name}")
+
+
 def has_matched(side: str, reference: str) -> bool:
     """Return whether the matched program has what a reference names."""
     try:

@@ -4,7 +4,14 @@ import difflib
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from bench.lesson.source import SIDES, Code, has_matched, list_names, read_code
+from bench.lesson.source import (
+    SIDES,
+    Code,
+    find_line,
+    has_matched,
+    list_names,
+    read_code,
+)
 from shared.errors import UserError
 
 
@@ -270,6 +277,40 @@ TOPICS = (
         (),
     ),
 )
+
+
+@dataclass(frozen=True)
+class Counterpart:
+    """A row of the quick reference.
+
+    Attributes:
+        keras, pytorch: names; what has the place of one in the other framework.
+        places: file and line of the first use, by side.
+    """
+
+    keras: str
+    pytorch: str
+    topic: Topic
+    places: dict[str, tuple[str, int]]
+
+
+def list_counterparts() -> list[Counterpart]:
+    """Return the rows of the quick reference, in the order of the topics."""
+    return [
+        Counterpart(
+            keras,
+            pytorch,
+            topic,
+            {
+                "keras": find_line(topic.codes("keras"), keras),
+                "pytorch": find_line(
+                    topic.codes("pytorch"), pytorch.partition(", ")[0]
+                ),
+            },
+        )
+        for topic in TOPICS
+        for keras, pytorch in topic.counterparts.items()
+    ]
 
 
 def find_topic(text: str) -> Topic:

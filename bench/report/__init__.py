@@ -8,15 +8,14 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.ledger import DOCUMENT, anchor
 from bench.records import Results
 from bench.report.blocks import Section
-from bench.report.division import anchor
 from bench.report.experiments import make_csv
 from bench.report.numbers import percent
 from bench.report.opening import Opening, make_opening
 from bench.report.sections import headline, make_sections
 from bench.report.terminal import print_summary
-from bench.report.titles import DOCUMENT
 from bench.report.words import banners, title
 from shared.files import write_atomically
 

@@ -1,7 +1,5 @@
 """Texts with which a report of the plain division explains the division."""
 
-import re
-
 from bench.records import Results
 
 # Entries of docs/differences.md; a test compares the titles.
@@ -43,11 +41,6 @@ def differences(results: Results) -> list[str]:
         + (WITH_DROPOUT if config["dropout"] else ())
         + (ON_A_GPU if on_gpu else ())
     )
-
-
-def anchor(title: str) -> str:
-    """Return GitHub's anchor of a heading, such as d01-frozen-batch-norm."""
-    return re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
 
 
 def by_design(results: Results) -> list[str]:

@@ -3,11 +3,10 @@
 import re
 from pathlib import Path
 
+from bench.ledger import DOCUMENT, anchor, read_titles
 from bench.records import AblationRecord, DifferenceRecord, Results
-from bench.report.division import anchor
 from bench.report.ledger import ledger_cells
 from bench.report.numbers import with_interval
-from bench.report.titles import DOCUMENT, read_titles
 from shared.errors import UserError
 from shared.files import write_atomically
 

@@ -2,11 +2,11 @@
 
 from matplotlib.figure import Figure
 
+from bench.ledger import read_document, read_titles
 from bench.records import AblationRecord, DifferenceRecord, Results
 from bench.report.blocks import Block, Plot, Table, Text
 from bench.report.figures import COLORS, FAINT, INK, render
 from bench.report.numbers import DASH, with_interval
-from bench.report.titles import read_document, read_titles
 
 HEADER = ["", "Difference", "Measured", "Left in", "Validation", "Test", "Verdict"]
 

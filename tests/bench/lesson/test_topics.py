@@ -2,9 +2,9 @@
 
 import pytest
 
+from bench.ledger import read_document, read_titles
 from bench.lesson.source import SIDES, has_matched, list_public
 from bench.lesson.topics import TOPICS, find_topic
-from bench.report.titles import read_document, read_titles
 from shared.errors import UserError
 
 

@@ -6,6 +6,7 @@ import io
 import pytest
 
 from bench.judging.experiments import MARGIN, judge_settings
+from bench.ledger import read_document, read_titles
 from bench.records import (
     Accuracies,
     CellRecord,
@@ -17,7 +18,6 @@ from bench.records import (
 from bench.report.conclusions import WORKSHOP_ENTRIES, conclude
 from bench.report.experiments import _natural_order, make_csv
 from bench.report.experiments import make_blocks as make
-from bench.report.titles import read_document, read_titles
 
 BASE = [0.87, 0.88, 0.86, 0.87, 0.88]
 SHIFTS = {"0.2": 0.0, "0": 0.001, "0.5": -0.05}

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from bench.judging.checks import make_checks
 from bench.judging.intervals import NO_DIFFERENCE
+from bench.ledger import anchor
 from bench.records import (
     Answer,
     ArmRecord,
@@ -36,7 +37,7 @@ from bench.records import (
 )
 from bench.report import print_summary, write_report
 from bench.report.cards import make_cards
-from bench.report.division import anchor, differences
+from bench.report.division import differences
 from bench.report.numbers import fixed, percent, points, short, tiny
 from bench.report.opening import make_claim
 from bench.report.speedups import _whole
@@ -389,7 +390,7 @@ def test_html_holds_the_entries_themselves(results, tmp_path):
 def test_titles_stand_alone_where_the_documents_are_missing(
     results, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("bench.report.titles.DOCUMENT", tmp_path / "missing.md")
+    monkeypatch.setattr("bench.ledger.DOCUMENT", tmp_path / "missing.md")
     monkeypatch.setattr("bench.report.DOCUMENT", tmp_path / "missing.md")
     ledger = read_results(ROOT / "reports/samples/differences-2-cores/results.json")
     for record in (plain(results), ledger):

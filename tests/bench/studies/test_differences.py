@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from bench.judging.intervals import MeanDifference
+from bench.ledger import DOCUMENT, read_titles
 from bench.processes.agreed import SEEDS
 from bench.processes.arms import PAIR
 from bench.records import AblationRecord, Results, SeedScores, read_results
 from bench.report.document import BLOCK, fill_in
-from bench.report.titles import DOCUMENT, read_titles
 from bench.studies.ablations import (
     ABLATIONS,
     Ablation,

@@ -1,0 +1,198 @@
+"""The pages of the site, and how they behave in a browser."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bench.ledger import read_document, read_titles
+from bench.lesson.align import align
+from bench.lesson.documents import find_place
+from bench.lesson.site import build_site
+from bench.lesson.source import Code
+from bench.lesson.topics import TOPICS
+
+PHONE = {"width": 360, "height": 700}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    build_site(folder)
+    return folder
+
+
+class Links(HTMLParser):
+    """Collects where a page leads to, and which places it has."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.places: list[str] = []
+        self.ids: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.places += [found[name] for name in ("href", "src") if found.get(name)]
+        self.ids += [found["id"]] if "id" in found else []
+
+
+def test_every_link_leads_somewhere(site):
+    pages = {path: Links(path.read_text()) for path in site.rglob("*.html")}
+    for path, page in pages.items():
+        if path.name != "report.html":  # a report is copied as it is
+            assert len(page.ids) == len(set(page.ids)), path
+        for place in page.places:
+            if re.match(r"https?:|data:", place):
+                continue
+            file, _, fragment = unquote(place).partition("#")
+            target = (path.parent / file).resolve() if file else path
+            assert target.is_file(), f"{path}: {place}"
+            if fragment and target in pages:
+                assert fragment in pages[target].ids, f"{path}: {place}"
+
+
+def test_search_knows_every_topic_and_every_difference(site):
+    text = (site / "search.js").read_text()
+    for title in [topic.title for topic in TOPICS]:
+        assert f'"title": "{title}"' in text
+    for entry, title in read_titles(read_document()).items():
+        assert f'"title": "{entry} {title}"' in text
+
+
+def test_a_topic_links_the_marks_in_its_code(site):
+    page = (site / "topics" / "freezing.html").read_text()
+    link = r'<a href="\.\./differences\.html#d01-frozen-batch-norm" title="[^"]+'
+    assert re.search(rf"{link}accuracy changes by[^\"]+\">\[D01\]</a>", page)
+
+
+def test_ledger_shows_the_probes_of_both_sides(site):
+    page = (site / "differences.html").read_text()
+    assert (
+        page.count("<summary>The probe of D") == len(read_titles(read_document())) - 2
+    )
+    assert "frozen_batch_norm" in page
+
+
+def code(*lines: str) -> Code:
+    return Code("model.py", list(enumerate(lines, 1)))
+
+
+def test_equal_lines_stand_beside_each_other():
+    left = code("def f():", "a = zeros(", ")", "b = 1", "return a")
+    right = code("def f():", "a = np.zeros(", "3", ")", "return a")
+    groups = [(one.is_same, one.spans) for one in align(left, right)]
+    assert groups == [
+        (True, ((0, 1), (0, 1))),
+        (False, ((1, 4), (1, 4))),  # a bracket alone is no common line
+        (True, ((4, 5), (4, 5))),
+    ]
+    assert [one.spans for one in align(None, right)] == [((0, 0), (0, 5))]
+
+
+@pytest.mark.parametrize(
+    ("href", "place"),
+    [
+        ("https://example.org/x.md", "https://example.org/x.md"),
+        ("#d01-frozen-batch-norm", "#d01-frozen-batch-norm"),
+        ("differences.md#contents", "differences.html#contents"),
+        ("pictures/scaling.svg", "pictures/scaling.svg"),
+        ("../reports/samples/a/report.md", "reports/a/report.html"),
+        ("../pytorch_impl/model.py", "code/pytorch_impl/model.py.html"),
+        ("../README.md#run", "index.html"),
+        ("../shared/dropout.py", ""),
+    ],
+)
+def test_links_of_documents_lead_to_pages(href, place):
+    assert find_place(href) == place
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if not path and not os.environ.get("CI"):
+        pytest.skip("needs chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, site) -> Iterator[Page]:
+    """The first page; a test fails if any page of it has an error."""
+    errors: list[str] = []
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.on("pageerror", lambda error: errors.append(f"{error}"))
+    page.on("console", lambda said: errors.append(said.text))
+    page.on("requestfailed", lambda request: errors.append(request.url))
+    page.goto((site / "index.html").as_uri())
+    yield page
+    context.close()
+    assert errors == []
+
+
+def test_search_is_used_from_the_keyboard(page):
+    page.keyboard.press("/")
+    page.keyboard.type("BatchNormalization")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/topics/freezing.html")
+    page.keyboard.press("/")
+    page.keyboard.type("qwerty")
+    assert page.locator("#found").inner_text() == "Nothing found."
+    page.keyboard.press("Escape")
+    assert page.locator("#found").is_hidden()
+
+
+@pytest.mark.parametrize(
+    ("question", "place"),
+    [
+        ("from_logits", "differences.html#d13"),
+        ("zero_grad", "topics/training-loop.html"),
+        ("weight decay", "differences.html#d09"),
+        ("resume", "topics/checkpoint.html"),
+    ],
+)
+def test_search_finds(page, question, place):
+    page.fill("#search", question)
+    places = page.locator("#found a").evaluate_all("links => links.map(a => a.href)")
+    assert any(place in one for one in places[:5]), places
+
+
+def test_code_is_copied(page):
+    page.click("text=ONNX export")
+    page.click(".copy >> nth=1")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("def export_onnx(model: keras.Model")
+    assert copied.endswith('print(f"Exported: {path}")')
+
+
+def test_first_key_leads_past_the_head(page):
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_readable_on_a_phone(page, site, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(PHONE)
+    for name in ("index", "topics/loss", "names", "differences", "experiments"):
+        page.goto((site / f"{name}.html").as_uri())
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= PHONE["width"], name
+    ink, paper = page.evaluate(
+        "['color', 'backgroundColor'].map("
+        "name => parseInt(getComputedStyle(document.body)[name].match(/\\d+/)))"
+    )
+    assert (ink > paper) == (scheme == "dark"), (ink, paper)
