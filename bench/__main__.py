@@ -22,6 +22,8 @@ COMMANDS = {
     "pairs": "Show a step of the two plain programs, one beside the other, and what "
     "differs.",
     "site": "Build the lesson as a site of static pages, which needs no network.",
+    "check": "Find the traps of the ledger in your own training code, which is only "
+    "read.",
     "prepare": "Find, check and decode the images, and fetch the weights.",
     "train": "Train, evaluate and export each arm, without timing.",
     "export": "Export a checkpoint of either side to ONNX.",

@@ -308,6 +308,35 @@ class Site:
 
 
 @dataclass(frozen=True)
+class Check:
+    """Find the traps of the ledger in your own training code, which is only read.
+
+    `# bench: ignore D01` at the end of a line silences an entry there.
+    """
+
+    path: Positional[Path]
+    """A Python file, a notebook, or a folder with some."""
+    format: Literal["text", "github"] = "text"
+    """github: warnings that GitHub shows beside the lines of a pull request."""
+
+    def execute(self, console: Console) -> int:
+        from bench.lesson.check.findings import (
+            check_file,
+            list_files,
+            print_for_github,
+            print_traps,
+        )
+
+        files = list_files(self.path)
+        traps = [trap for file in files for trap in check_file(file)]
+        if self.format == "github":
+            print_for_github(traps, console)
+        else:
+            print_traps(traps, len(files), console)
+        return CHECK_FAILED if traps else DONE
+
+
+@dataclass(frozen=True)
 class Prepare:
     """Find, check and decode the images, and fetch the weights."""
 
@@ -513,6 +542,7 @@ COMMANDS = (
     Experiments,
     Pairs,
     Site,
+    Check,
     Prepare,
     Train,
     Export,

@@ -45,6 +45,7 @@ RUN = {
     "python -m bench scaling": (*QUICK, "--arms", "pytorch"),
     "python -m bench experiments": (),
     "python -m bench site": (),
+    "python -m bench check my-code": (),
     "python -m bench pairs": (),
     "python -m bench pairs freezing": (),
     "python -m bench pairs BatchNormalization": (),
@@ -125,6 +126,7 @@ def user(few_photos, real_weights, cache, tmp_path_factory) -> Callable:
     folder = tmp_path_factory.mktemp("user")
     (folder / "my-images").symlink_to(few_photos)
     shutil.copy(next((few_photos / "test" / "hat").iterdir()), folder / "photo.jpg")
+    (folder / "my-code").symlink_to(ROOT / "keras_impl" / "matched")
     own = {
         "PYTHONPATH": str(ROOT),
         "BENCH_CACHE": str(cache),
