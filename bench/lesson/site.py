@@ -146,6 +146,6 @@ def _entry_of_topic(topic: Topic) -> dict[str, str]:
     comments = re.findall(r"# (.+)", "\n".join(code.text for code in codes))
     return {
         "title": topic.title,
-        "text": " ".join([topic.says, *comments, *names]),
+        "text": " ".join([topic.says, topic.also, *comments, *names]),
         "place": f"topics/{topic.name}.html",
     }

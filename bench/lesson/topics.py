@@ -28,6 +28,7 @@ class Topic:
         matched: further code that one or both of the matched programs have.
         counterparts: a name of Keras, and the names that have its place in PyTorch,
             with commas between them.
+        also: what people look for here although the programs do not use it.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Topic:
     entries: tuple[str, ...]
     matched: tuple[str, ...] = ()
     counterparts: dict[str, str] = field(default_factory=dict)
+    also: str = ""
 
     @property
     def name(self) -> str:
@@ -97,6 +99,8 @@ TOPICS = (
             "shuffle": "shuffle",
             "batch_size": "DataLoader",
         },
+        also="flow_from_directory, ImageDataGenerator, image_folder, tf.data, "
+        "from_tensor_slices, fit_generator",
     ),
     Topic(
         "Dataset and loader",
@@ -106,6 +110,8 @@ TOPICS = (
         ("D24", "D31", "D34"),
         ("dataset.ImageDataset",),
         {"PyDataset": "Dataset", "workers": "num_workers", "load_img": "Image"},
+        also="Sequence, generator, TensorDataset, from_generator, collate_fn, "
+        "IterableDataset, prefetch, cache",
     ),
     Topic(
         "Preprocessing",
@@ -115,6 +121,8 @@ TOPICS = (
         ("D04", "D06", "D24", "D25"),
         ("dataset.normalise",),
         {"Rescaling": "Normalize", "Pipeline": "Compose"},
+        also="preprocess_input, ToTensor, CenterCrop, Resize, channels_last, "
+        "channels_first, permute, data_format, NCHW, NHWC",
     ),
     Topic(
         "Pretrained backbone",
@@ -123,6 +131,9 @@ TOPICS = (
         ("model.load_pretrained", *WEIGHTS),
         ("D02", "D03", "D05", "D23"),
         counterparts={"MobileNetV2": "mobilenet_v2", "assign": "copy_"},
+        also="include_top, keras.applications, torchvision.models, "
+        "get_weights, set_weights, save_weights, load_weights, Conv2D, "
+        "Conv2d, DepthwiseConv2D, kernel, padding, same, convert weights",
     ),
     Topic(
         "Freezing",
@@ -132,6 +143,8 @@ TOPICS = (
         ("D01", "D27"),
         ("model.set_backbone_trainable", "model._BatchNorm"),
         {"trainable": "requires_grad_, eval", "BatchNormalization": "BatchNorm2d"},
+        also="freeze, momentum, epsilon, running_mean, running_var, "
+        "moving_mean, moving_variance, training",
     ),
     Topic(
         "Head",
@@ -140,6 +153,8 @@ TOPICS = (
         ("model.build_model: head",),
         ("D07",),
         counterparts={"Dense": "Linear", "Sequential": "Sequential"},
+        also="Flatten, GlobalAveragePooling2D, AdaptiveAvgPool2d, "
+        "kernel_initializer, glorot, kaiming, xavier, summary",
     ),
     Topic(
         "Dropout",
@@ -148,6 +163,7 @@ TOPICS = (
         ("model.build_model: Dropout",),
         ("D17",),
         counterparts={"Dropout": "Dropout"},
+        also="SpatialDropout2D, Dropout2d",
     ),
     Topic(
         "Augmentation",
@@ -161,6 +177,8 @@ TOPICS = (
             "RandomZoom": "RandomResizedCrop",
             "RandomFlip": "RandomHorizontalFlip",
         },
+        also="ColorJitter, RandomContrast, RandomBrightness, RandomCrop, "
+        "RandomTranslation",
     ),
     Topic(
         "Loss",
@@ -173,6 +191,9 @@ TOPICS = (
             "SparseCategoricalCrossentropy": "cross_entropy",
             "from_logits": "cross_entropy",
         },
+        also="CrossEntropyLoss, NLLLoss, BCEWithLogitsLoss, BCELoss, "
+        "CategoricalCrossentropy, BinaryCrossentropy, to_categorical, "
+        "one_hot, label_smoothing, class_weight, reduction",
     ),
     Topic(
         "Optimizer",
@@ -182,6 +203,7 @@ TOPICS = (
         ("D08", "D09", "D28"),
         ("optimizer.make_optimizer", "optimizer._make_update_rule", "optimizer._Adam"),
         {"Adam": "Adam", "optimizer": "optimizer", "learning_rate": "lr"},
+        also="AdamW, SGD, RMSprop, weight_decay, momentum, clipnorm, clip_grad_norm_",
     ),
     Topic(
         "Training loop",
@@ -191,6 +213,8 @@ TOPICS = (
         ("D10", "D16", "D34"),
         ("training._train_phase", "training.update"),
         {"fit": "zero_grad, backward, step", "metrics": "num_correct"},
+        also="GradientTape, train_step, train_on_batch, CSVLogger, tqdm, "
+        "History, History.history",
     ),
     Topic(
         "Validation",
@@ -199,6 +223,7 @@ TOPICS = (
         ("training.evaluate", "training.train: validation_data"),
         ("D10",),
         counterparts={"evaluate": "inference_mode", "validation_data": "evaluate"},
+        also="no_grad, eval, validation_split, Accuracy, torchmetrics",
     ),
     Topic(
         "Checkpoint",
@@ -208,6 +233,8 @@ TOPICS = (
         ("D15", "D33"),
         ("checkpoint.save_checkpoint", "checkpoint.load_optimizer_state"),
         {"ModelCheckpoint": "save", "load_model": "load_state_dict"},
+        also="EarlyStopping, state_dict, torch.load, save_weights_only, "
+        "save_best_only, pickle, h5",
     ),
     Topic(
         "Schedule",
@@ -217,6 +244,8 @@ TOPICS = (
         ("D29", "D36"),
         ("optimizer._make_schedule",),
         {"CosineDecay": "CosineAnnealingLR"},
+        also="ReduceLROnPlateau, LearningRateScheduler, StepLR, "
+        "ExponentialDecay, OneCycleLR, warmup, lr_scheduler",
     ),
     Topic(
         "Fine-tuning",
@@ -226,6 +255,7 @@ TOPICS = (
         ("D01",),
         ("model.set_backbone_trainable", "training._train_phase"),
         {"get_layer": "modules", "layers": "modules"},
+        also="unfreeze, freeze, differential learning rates, param_groups",
     ),
     Topic(
         "Prediction",
@@ -239,6 +269,8 @@ TOPICS = (
             "softmax": "softmax",
             "convert_to_numpy": "numpy",
         },
+        also="predict_on_batch, predict_classes, argmax, decode_predictions, "
+        "unsqueeze, expand_dims",
     ),
     Topic(
         "ONNX export",
@@ -251,6 +283,8 @@ TOPICS = (
             "InputSpec": "dynamic_shapes",
             "opset_version": "opset_version",
         },
+        also="onnxruntime, dynamic_axes, tf2onnx, TorchScript, SavedModel, "
+        "dynamic batch",
     ),
     Topic(
         "Device and precision",
@@ -260,6 +294,8 @@ TOPICS = (
         ("D16", "D19", "D21", "D22", "D30", "D35"),
         ("device.set_up",),
         {"list_physical_devices": "is_available"},
+        also="cuda, cpu, to, GPU, memory_growth, autocast, mixed_precision, "
+        "GradScaler, jit_compile, torch.compile, XLA, TF32",
     ),
     Topic(
         "Seeds",
@@ -268,6 +304,8 @@ TOPICS = (
         ("__main__.main: seed",),
         ("D07", "D14", "D17"),
         counterparts={"set_random_seed": "manual_seed"},
+        also="random_state, seed, deterministic, reproducible, "
+        "reproducibility, Generator",
     ),
     Topic(
         "The whole program",
@@ -331,7 +369,7 @@ def find_topic(text: str) -> Topic:
         if text.upper() in topic.entries:
             return topic
     wanted = text.rpartition(".")[2].removesuffix("()").lower()
-    for names_of in (_counterparts, _names):
+    for names_of in (_counterparts, _names, _also):
         for topic in TOPICS:
             if wanted in {name.lower() for name in names_of(topic)}:
                 return topic
@@ -345,6 +383,10 @@ def _counterparts(topic: Topic) -> set[str]:
 
 def _names(topic: Topic) -> set[str]:
     return set().union(*(topic.names(side) for side in SIDES))
+
+
+def _also(topic: Topic) -> set[str]:
+    return {name.rpartition(".")[2] for name in topic.also.split(", ")}
 
 
 def _unknown(text: str) -> UserError:

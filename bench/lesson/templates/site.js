@@ -3,26 +3,44 @@ const root = document.documentElement.dataset.root;
 const input = document.getElementById("search");
 const list = document.getElementById("found");
 
-// Every word has to occur. A word in a title counts more than one in a text.
-function score(page, words) {
-  let sum = 0;
+function split(text) {
+  return text.toLowerCase().split(/[^\w]+/).filter((word) => word.length > 1);
+}
+
+const INDEX = PAGES.map((page) => ({
+  page,
+  title: split(page.title),
+  text: split(page.text),
+}));
+
+// A word of a question also finds longer words that begin with it, and its singular.
+function count(words, word) {
+  const stem = word.length > 4 ? word.replace(/s$/, "") : word;
+  return words.filter((one) => (stem.length > 3 ? one.startsWith(stem) : one === stem)).length;
+}
+
+// The usual measure of search engines, BM25, without its correction for repetition: a
+// rare word counts more than a common one, a word in a title more than one in a text,
+// and a short page more than a long one.
+function rank(words) {
+  const points = INDEX.map(() => 0);
   for (const word of words) {
-    const title = page.title.toLowerCase();
-    const text = page.text.toLowerCase();
-    if (!title.includes(word) && !text.includes(word)) return 0;
-    sum += title.includes(word) ? 10 : 1;
-    if (title.split(/\W+/).includes(word)) sum += 5;
-    if (text.split(/\W+/).includes(word)) sum += 1;
+    const hits = INDEX.map(({ title, text }) => [count(title, word), count(text, word)]);
+    const pages = hits.filter(([title, text]) => title || text).length;
+    const weight = Math.log(INDEX.length / Math.max(pages, 1));
+    hits.forEach(([title, text], i) => {
+      const share = text / (text + 0.5 + INDEX[i].text.length / 400);
+      points[i] += weight * ((title ? 1 : 0) + share);
+    });
   }
-  return sum;
+  return points;
 }
 
 function find(query) {
-  const words = query.toLowerCase().split(/[^\w-]+/).filter((word) => word.length > 1);
-  if (!words.length) return [];
-  const found = PAGES.map((page) => [score(page, words), page])
-    .filter(([points]) => points)
-    .sort(([a, one], [b, other]) => b - a || one.text.length - other.text.length)
+  const points = rank(split(query));
+  const found = INDEX.map(({ page }, i) => [points[i], page])
+    .filter(([points]) => points > 0.5)
+    .sort(([a], [b]) => b - a)
     .map(([, page]) => page);
   const places = found.map((page) => page.place);
   return found.filter((page, i) => places.indexOf(page.place) === i).slice(0, 12);

@@ -154,19 +154,34 @@ def test_search_is_used_from_the_keyboard(page):
     assert page.locator("#found").is_hidden()
 
 
-@pytest.mark.parametrize(
-    ("question", "place"),
-    [
-        ("from_logits", "differences.html#d13"),
-        ("zero_grad", "topics/training-loop.html"),
-        ("weight decay", "differences.html#d09"),
-        ("resume", "topics/checkpoint.html"),
-    ],
-)
-def test_search_finds(page, question, place):
+# As people ask them in public, in other words.
+QUESTIONS = {
+    "zero_grad": "topics/training-loop.html",
+    "why is my PyTorch validation accuracy lower than in Keras with the same frozen "
+    "backbone?": "differences.html#d01",
+    "Keras Adam and PyTorch Adam give different results": "differences.html#d08",
+    "how do I convert Keras convolution weights to PyTorch": "differences.html#d05",
+    "PyTorch equivalent of ReduceLROnPlateau callback": "topics/schedule.html",
+    "PyTorch equivalent of flow_from_directory": "topics/load-images.html",
+    "do I need softmax with CrossEntropyLoss": "topics/loss.html",
+    "difference between model.eval() and torch.no_grad()": "topics/validation.html",
+    "categorical_crossentropy gives another loss than CrossEntropyLoss": "topics/loss",
+    "PyTorch equivalent of EarlyStopping and ModelCheckpoint": "topics/checkpoint.html",
+    "export Keras model to ONNX with dynamic batch size": "topics/onnx-export.html",
+    "batch norm momentum 0.99 in Keras and 0.1 in PyTorch": "differences.html#d02",
+    "padding same with stride 2 in PyTorch": "differences.html#d03",
+    "weight decay AdamW Keras PyTorch": "differences.html#d28",
+    "default initialization of Linear and Dense": "differences.html#d07",
+    "TensorFlow takes all GPU memory": "differences.html#d19",
+    "how to resume training with the state of the optimizer": "differences.html#d33",
+}
+
+
+@pytest.mark.parametrize(("question", "place"), QUESTIONS.items())
+def test_search_answers(page, question, place):
     page.fill("#search", question)
     places = page.locator("#found a").evaluate_all("links => links.map(a => a.href)")
-    assert any(place in one for one in places[:5]), places
+    assert any(place in one for one in places[:4]), places
 
 
 def test_code_is_copied(page):

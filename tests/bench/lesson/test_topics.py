@@ -59,6 +59,9 @@ def test_every_difference_belongs_to_a_topic():
         ("from_logits", "loss"),
         ("eval", "freezing"),
         ("CosineAnnealingLR", "schedule"),
+        ("nn.CrossEntropyLoss", "loss"),
+        ("tf.GradientTape", "training-loop"),
+        ("EarlyStopping", "checkpoint"),
     ],
 )
 def test_a_name_leads_to_its_topic(text, name):
