@@ -297,11 +297,18 @@ class Site:
 
     folder: Positional[Path] = Path("docs/site")
     """The folder to write, new or of an earlier site."""
+    photo: Path | None = None
+    """Photo that a page follows through both programs. The default is a drawn one."""
+    weights: str | None = None
+    """Weights of the pretrained network. The default is that of the other commands."""
 
     def execute(self, console: Console) -> int:
         from bench.lesson.site import build_site
+        from bench.lesson.walk import follow_image
 
-        count = build_site(self.folder)
+        with Display(console) as display:
+            steps = follow_image(self.photo, self.weights, display)
+        count = build_site(self.folder, steps)
         page = self.folder / "index.html"
         console.print(f"{count} pages: {page}", soft_wrap=True, markup=False)
         return DONE

@@ -44,7 +44,6 @@ RUN = {
     "python -m bench differences D01 D07": (*QUICK, "--image-size-px", "96"),
     "python -m bench scaling": (*QUICK, "--arms", "pytorch"),
     "python -m bench experiments": (),
-    "python -m bench site": (),
     "python -m bench check my-code": (),
     "python -m bench pairs": (),
     "python -m bench pairs freezing": (),
@@ -55,6 +54,8 @@ RUN = {
 # Run by other tests, since a whole one takes longer than all of the above.
 EXPERIMENTS = "bench/studies/test_experiments.py"
 RUN_ELSEWHERE = {
+    "python -m bench site": "bench/lesson/test_site.py::"
+    "test_every_link_leads_somewhere",
     "python -m bench experiments learning-rate dropout": f"{EXPERIMENTS}::"
     "test_quick_run_of_every_experiment",
     "python -m bench experiments all --quick": f"{EXPERIMENTS}::"

@@ -29,9 +29,9 @@ BELOW["bench.run"] = {
     *(*BELOW["bench.processes"], "bench.processes"),
     "bench.onnx_runtime",
 }
+BELOW["bench.lesson"] = {*BELOW["bench.run"], "bench.run", "bench.ledger"}
 BELOW["bench.studies"] = {*BELOW["bench.run"], "bench.run"}
 BELOW["bench.explore"] = {*BELOW["bench.run"], "bench.run", "bench.report"}
-BELOW["bench.lesson"] = {"shared", "bench.ledger"}
 BELOW[TOP] = {
     *(*BELOW["bench.studies"], "bench.studies"),
     *("bench.report", "bench.use", "bench.explore", "bench.lesson", TOP),

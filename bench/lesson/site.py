@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pygments.formatters import HtmlFormatter
@@ -18,6 +19,7 @@ from bench.lesson.highlight import highlight_lines
 from bench.lesson.probes import find_probes
 from bench.lesson.source import ROOT, SIDES, Code, read_file
 from bench.lesson.topics import TOPICS, Topic, list_counterparts
+from bench.lesson.walk import SAYS, Step
 from shared.files import write_atomically
 
 DOCUMENTS = ("differences", "experiments", "results", "method", "running")
@@ -27,13 +29,18 @@ TEMPLATES = [ROOT / "bench" / name / "templates" for name in ("lesson", "report"
 REPORTS = ROOT / "reports" / "samples"
 
 
-def build_site(folder: Path) -> int:
-    """Write all pages into a folder, and return their number."""
+def build_site(folder: Path, steps: list[Step]) -> int:
+    """Write all pages into a folder, and return their number.
+
+    Args:
+        steps: what both programs make of one image.
+    """
     titles = read_titles(read_document())
     environment = _make_environment(titles)
     pages: dict[str, tuple[str, dict[str, Any]]] = {
         "index.html": ("index", {"reports": _list_reports()}),
         "names.html": ("names", {"rows": list_counterparts()}),
+        "image.html": ("image", {"steps": steps}),
     }
     for before, topic, after in zip(
         (None, *TOPICS), TOPICS, (*TOPICS[1:], None), strict=False
@@ -69,6 +76,7 @@ def _make_environment(titles: dict[str, str]) -> Environment:
         "topics": TOPICS,
         "sides": SIDES,
         "align": align,
+        "norm": lambda values: float(np.linalg.norm(values.astype(np.float64))),
         "titles": titles,
         "read_note": read_note,
         "highlight": highlight_lines,
@@ -125,6 +133,14 @@ def _copy_files(folder: Path, environment: Environment) -> None:
 def _make_index(documents: dict[str, Page]) -> list[dict[str, str]]:
     """Return what the search finds: titles with their texts and their places."""
     found = [_entry_of_topic(topic) for topic in TOPICS]
+    says = " ".join(f"{name}. {text}" for name, text in SAYS.items())
+    found.append(
+        {
+            "title": "One image through both programs",
+            "text": f"shape layout dtype range of each step. {says}",
+            "place": "image.html",
+        }
+    )
     for row in list_counterparts():
         found.append(
             {

@@ -254,6 +254,15 @@ class GuessImagenet(InputsRequest):
     photos: tuple[Path, ...]
 
 
+class FollowImage(Request):
+    """Request for what each step of the plain program makes of a photo."""
+
+    job: Literal["follow_image"] = "follow_image"
+    photo: Path
+    weights: Path
+    num_classes: int
+
+
 class ExamineCheckpoint(InputsRequest):
     """Request for the logits of all images, and for Grad-CAM maps of some of them.
 
@@ -286,6 +295,7 @@ AnyRequest = Annotated[
     | TrainCells
     | AugmentImage
     | GuessImagenet
+    | FollowImage
     | ExamineCheckpoint,
     Field(discriminator="job"),
 ]

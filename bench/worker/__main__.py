@@ -25,6 +25,7 @@ from bench.worker.parity import climb_ladder
 from bench.worker.probes import probe_alone, probe_differences
 from bench.worker.timing import time_briefly, time_cold, time_epoch, time_steady
 from bench.worker.training import train, train_exactly
+from bench.worker.walk import follow_image
 from shared.errors import UserError
 from shared.files import write_atomically
 
@@ -53,6 +54,7 @@ JOBS: dict[str, Callable[..., dict]] = {
         augment_image,
         guess_imagenet,
         examine_checkpoint,
+        follow_image,
     )
 }
 

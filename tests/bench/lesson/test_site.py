@@ -11,20 +11,19 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bench.cli import execute
 from bench.ledger import read_document, read_titles
-from bench.lesson.align import align
-from bench.lesson.documents import find_place
-from bench.lesson.site import build_site
-from bench.lesson.source import Code
 from bench.lesson.topics import TOPICS
 
+pytestmark = pytest.mark.slow  # all of them take what the command has written
 PHONE = {"width": 360, "height": 700}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
+def site(real_weights, tmp_path_factory) -> Path:
+    """What the command writes; both frameworks follow one image for it."""
     folder = tmp_path_factory.mktemp("site")
-    build_site(folder)
+    assert execute("site", [f"{folder}", "--weights", f"{real_weights}"]) == 0
     return folder
 
 
@@ -58,6 +57,17 @@ def test_every_link_leads_somewhere(site):
                 assert fragment in pages[target].ids, f"{path}: {place}"
 
 
+def test_one_image_goes_through_both_programs(site):
+    """Nothing differs up to the first convolution, whose padding differs. [D03]"""
+    page = (site / "image.html").read_text()
+    found = re.findall(r"Difference: (\S+)<", page)
+    assert found[:4] == ["none"] * 4
+    assert all(float(one) > 0.01 for one in found[4:])
+    for shape in ("1 × 3 × 224 × 224", "1 × 224 × 224 × 3"):
+        assert page.count(f"<td>{shape}</td>") == 1
+    assert page.count("<img ") == 3 * 2 + 8 * 2
+
+
 def test_search_knows_every_topic_and_every_difference(site):
     text = (site / "search.js").read_text()
     for title in [topic.title for topic in TOPICS]:
@@ -78,39 +88,6 @@ def test_ledger_shows_the_probes_of_both_sides(site):
         page.count("<summary>The probe of D") == len(read_titles(read_document())) - 2
     )
     assert "frozen_batch_norm" in page
-
-
-def code(*lines: str) -> Code:
-    return Code("model.py", list(enumerate(lines, 1)))
-
-
-def test_equal_lines_stand_beside_each_other():
-    left = code("def f():", "a = zeros(", ")", "b = 1", "return a")
-    right = code("def f():", "a = np.zeros(", "3", ")", "return a")
-    groups = [(one.is_same, one.spans) for one in align(left, right)]
-    assert groups == [
-        (True, ((0, 1), (0, 1))),
-        (False, ((1, 4), (1, 4))),  # a bracket alone is no common line
-        (True, ((4, 5), (4, 5))),
-    ]
-    assert [one.spans for one in align(None, right)] == [((0, 0), (0, 5))]
-
-
-@pytest.mark.parametrize(
-    ("href", "place"),
-    [
-        ("https://example.org/x.md", "https://example.org/x.md"),
-        ("#d01-frozen-batch-norm", "#d01-frozen-batch-norm"),
-        ("differences.md#contents", "differences.html#contents"),
-        ("pictures/scaling.svg", "pictures/scaling.svg"),
-        ("../reports/samples/a/report.md", "reports/a/report.html"),
-        ("../pytorch_impl/model.py", "code/pytorch_impl/model.py.html"),
-        ("../README.md#run", "index.html"),
-        ("../shared/dropout.py", ""),
-    ],
-)
-def test_links_of_documents_lead_to_pages(href, place):
-    assert find_place(href) == place
 
 
 @pytest.fixture(scope="module")
