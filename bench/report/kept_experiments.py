@@ -14,7 +14,7 @@ from bench.report.experiments import make_blocks
 from bench.report.words import shown_by
 from shared.files import write_atomically
 
-FOLDERS = ("experiments-2-cores", "batch-norm-2-cores")
+FOLDERS = ("experiments-2-cores", "batch-norm-2-cores", "divisions-2-cores")
 
 
 def write_experiments(samples: Path, folder: Path) -> None:
