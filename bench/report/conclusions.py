@@ -70,7 +70,9 @@ def conclude(
     ]
 
 
-def _summary(base: str, judged: Sequence[SettingRecord]) -> str:
+def _summary(base: str, settings: Sequence[SettingRecord]) -> str:
+    """Sum up the settings that are compared with the base, and with no other one."""
+    judged = [setting for setting in settings if not setting.against]
     better = [s.name for s in judged if s.verdict == "different" and s.change > 0]
     worse = [s.name for s in judged if s.verdict == "different" and s.change < 0]
     if better:
@@ -89,7 +91,9 @@ def _summary(base: str, judged: Sequence[SettingRecord]) -> str:
 def _sentence(base: str, setting: SettingRecord, margin: float) -> str:
     change = with_interval(setting.change, setting.interval)
     interval = interval_name(setting.confidence)
-    found = f"{setting.name} against {base}: {change} points, {interval}"
+    # A comparison with another setting than the base has it in its name.
+    compared = setting.name if setting.against else f"{setting.name} against {base}"
+    found = f"{compared}: {change} points, {interval}"
     reach = f"{100 * margin:g} points"
     if setting.verdict == "different":
         return f"{found}, different."

@@ -63,6 +63,15 @@ def text_of(record: ExperimentsRecord) -> str:
     return " ".join(conclude("dropout", record.experiments["dropout"], record))
 
 
+def test_a_comparison_with_another_setting_is_not_one_with_the_base():
+    record = make_record()
+    setting = record.experiments["dropout"].settings[-1]
+    setting.name, setting.against = "0.5 against 0", "0"
+    said = text_of(record)
+    assert said.startswith("No difference in test accuracy from 0.2 is shown for any")
+    assert "0.5 against 0: -5.0 (" in said
+
+
 def test_the_conclusion_follows_from_the_numbers():
     said = text_of(make_record())
     assert said.startswith(
