@@ -105,6 +105,9 @@ def install_with_uv(folder: Path, lock: str) -> bool:
     variables = {n: v for n, v in variables.items() if n not in os.environ}
     command = [python, "-m", "uv", "pip", *HASHED, lock]
     command += ["--python", python]
+    if os.environ.get("PYTHONDONTWRITEBYTECODE"):  # as in many containers
+        # Otherwise every process would compile the frameworks anew.
+        command += ["--compile-bytecode"]
     if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
         command += ["--no-index"]
     if not run(*command, **variables):

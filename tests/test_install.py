@@ -24,13 +24,14 @@ seen = {"arguments": sys.argv[1:], "variables": dict(os.environ)}
 pathlib.Path(os.environ["SEEN"]).write_text(json.dumps(seen))
 sys.exit(int(os.environ.get("UV_FAILS", "0")))
 """
+OTHERS = "SSL_CERT_FILE", "PYTHONDONTWRITEBYTECODE"
 
 
 @pytest.fixture
 def pip_alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """No settings of pip or uv but those that a test makes."""
     for name in list(os.environ):
-        if name.startswith(("PIP_", "UV_")) or name == "SSL_CERT_FILE":
+        if name.startswith(("PIP_", "UV_")) or name in OTHERS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     return monkeypatch
@@ -118,6 +119,14 @@ def test_uv_gets_the_lock_and_pips_settings(project, pip_alone, lock):
     assert seen["variables"]["UV_FIND_LINKS"] == str(project / "packages")
     assert seen["variables"]["UV_INDEX"] == "https://own/simple"
     assert seen["variables"]["UV_CACHE_DIR"] == ".venv/uv-cache"
+
+
+def test_packages_are_compiled_where_python_would_not_keep_it(project, pip_alone):
+    pip_alone.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert install(project).returncode == 0
+    seen = json.loads((project / "seen.json").read_text())
+    assert seen["arguments"][-1] == "--no-index"
+    assert "--compile-bytecode" in seen["arguments"]
 
 
 @pytest.mark.parametrize(
