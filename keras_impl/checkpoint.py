@@ -37,4 +37,5 @@ def load_checkpoint(folder: Path, name: str) -> keras.Model:
         name: "best" or "last".
     """
     # A .keras file also describes the model; PyTorch's state dict holds only tensors.
+    # [D41] It refuses files that hold Python functions.
     return keras.models.load_model(folder / f"{name}.keras")

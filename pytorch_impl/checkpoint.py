@@ -42,7 +42,7 @@ def load_checkpoint(folder: Path, name: str) -> Classifier:
     Args:
         name: "best" or "last".
     """
-    # weights_only: a file from a stranger cannot run code.
+    # [D41] weights_only: a file from a stranger cannot run code.
     state = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)
     # A state dict holds only tensors, so we build the model; .keras files describe it.
     model = Classifier(mobilenet_v2(), **state["settings"])

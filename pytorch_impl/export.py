@@ -17,7 +17,9 @@ def export_onnx(model: Classifier, path: Path) -> None:
     called `logits`.
     """
     model.cpu().eval()  # [D20] PyTorch exports the mode that the model is in
-    example = torch.zeros(2, 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX)  # 2: a 1 would stay fixed
+    # [D42] The sizes of the example are fixed, but for those that are named as free; a
+    # size of 1 would be fixed even then. Keras: None in a shape is any size.
+    example = torch.zeros(2, 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
     torch.onnx.export(
         model,
         (example,),

@@ -90,7 +90,7 @@ def _train_epoch(
     loss_sum, num_correct = 0.0, 0
     for images, labels in _show_progress(loader):
         images, labels = images.to(device), labels.to(device)
-        optimizer.zero_grad()  # else backward() adds to the gradients of the last step
+        optimizer.zero_grad()  # [D40] else backward() adds to the last gradients
         logits = model(images)  # (N, classes)
         # [D13] cross_entropy takes logits, the network's output before softmax. Keras's
         # loss takes them if it is told so.

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import onnx
 from PIL import Image
 
 from shared.clock import now
@@ -92,6 +93,12 @@ def seconds_of_a_call(call: Callable[[], object]) -> float:
         call()
         seconds.append(now() - start)
     return float(np.median(seconds[1:]))
+
+
+def batch_size(path: Path) -> int:
+    """Return the size of the batches that an ONNX file takes, 0 for any size."""
+    (graph_input,) = onnx.load(path).graph.input
+    return graph_input.type.tensor_type.shape.dim[0].dim_value
 
 
 def slow_batches() -> Iterator[int]:

@@ -70,6 +70,7 @@ DEFECTS = {
     ("pytorch", "D20"): "backbone features",
     ("pytorch", "D29"): "AdamW, cosine schedule",
     ("pytorch", "D37"): "SGD, class weights",
+    ("pytorch", "D40"): "AdamW, cosine schedule",
     ("pytorch", "double gradient"): "head gradients",
     ("keras", "nearest"): "pixels",
     ("keras", "D02"): "backbone features",

@@ -170,7 +170,7 @@ TOPICS = (
         "Each epoch sees the training images rotated, zoomed and flipped anew.",
         ("augmentation.make_augmentation",),
         ("augmentation.make_augmentation",),
-        ("D11", "D12", "D26"),
+        ("D11", "D12", "D26", "D38"),
         ("augmentation.augment",),
         {
             "RandomRotation": "RandomRotation",
@@ -185,7 +185,7 @@ TOPICS = (
         "Cross entropy compares the logits with the index of the right class.",
         ("training._train_epoch: loss",),
         ("training.train: loss",),
-        ("D10", "D13", "D37"),
+        ("D10", "D13", "D37", "D39"),
         ("training.update", "training.compile_network", "training.make_loss"),
         {
             "SparseCategoricalCrossentropy": "cross_entropy",
@@ -210,7 +210,7 @@ TOPICS = (
         "Every batch gives a loss, its gradients and a step.",
         ("training.train", "training._train_epoch"),
         ("training.train", "training._Report"),
-        ("D10", "D16", "D34"),
+        ("D10", "D16", "D34", "D40"),
         ("training._train_phase", "training.update"),
         {"fit": "zero_grad, backward, step", "metrics": "num_correct"},
         also="GradientTape, train_step, train_on_batch, CSVLogger, tqdm, "
@@ -230,7 +230,7 @@ TOPICS = (
         "The best model is kept, and the newest one, from which a training goes on.",
         (*CHECKPOINT, "training._resume"),
         (*CHECKPOINT, "training.train: resume"),
-        ("D15", "D33"),
+        ("D15", "D33", "D41"),
         ("checkpoint.save_checkpoint", "checkpoint.load_optimizer_state"),
         {"ModelCheckpoint": "save", "load_model": "load_state_dict"},
         also="EarlyStopping, state_dict, torch.load, save_weights_only, "
@@ -277,7 +277,7 @@ TOPICS = (
         "One file that runs without the framework, for batches of any size.",
         ("export.export_onnx",),
         ("export.export_onnx",),
-        ("D20",),
+        ("D20", "D42"),
         counterparts={
             "export": "export",
             "InputSpec": "dynamic_shapes",

@@ -94,7 +94,7 @@ ABLATIONS = {
         "keras",
         "head",
         "a momentum of steps instead of gradients, under a cosine schedule",
-        base={"optimizer": "sgd", "learning_rate": 0.1, "schedule": "cosine"},
+        base={"optimizer": "sgd", "learning_rate": 0.01, "schedule": "cosine"},
     ),
     "D37": Ablation(
         "pytorch",
@@ -102,6 +102,7 @@ ABLATIONS = {
         "a loss divided by the class weights instead of the number of images",
         base={"class_weights": True},
     ),
+    "D40": Ablation("pytorch", "head", "zero_grad() forgotten"),
 }
 
 

@@ -251,4 +251,25 @@ PROBES: dict[str, Probe] = {
     "D37": Probe(
         "loss of a batch of 16 images with weights for the classes", "%", _off("loss")
     ),
+    "D38": Probe(
+        "images made brighter by 0.2, mean pixel difference", "of 255", _pixels
+    ),
+    "D39": Probe(
+        "loss of a batch of 16 images with weights for the classes and labels that are "
+        "smoothed by 0.1",
+        "%",
+        _off("loss"),
+    ),
+    "D40": Probe("head after 300 steps without zero_grad()", "%", _head),
+    "D41": Probe(
+        "files that run code of theirs while they are read, PyTorch's with "
+        "weights_only=False and Keras's",
+        "files",
+        _gap(lambda side: float(side["has_run"])),
+    ),
+    "D42": Probe(
+        "size of the batches that the usual export fixes in PyTorch and not in Keras",
+        "images",
+        _gap(lambda side: side["size"]),
+    ),
 }

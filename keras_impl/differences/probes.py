@@ -5,6 +5,7 @@ back where this machine cannot show the difference.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -28,6 +29,7 @@ from shared.sample import (
     HELD_UP_S,
     NUM_EPOCHS,
     Sample,
+    batch_size,
     longest_wait,
     seconds_of_a_call,
     slow_batches,
@@ -308,7 +310,7 @@ def depthwise(sample: Sample) -> Arrays:
 def momentum(sample: Sample) -> Arrays:
     """[D36] Head after 300 steps of SGD with momentum under a cosine schedule."""
     num_steps = NUM_EPOCHS * -(-len(sample.labels) // BATCH_SIZE)
-    rate = keras.optimizers.schedules.CosineDecay(0.1, num_steps)
+    rate = keras.optimizers.schedules.CosineDecay(0.01, num_steps)
     return _train_head(sample, keras.optimizers.SGD(rate, momentum=0.9))
 
 
@@ -321,6 +323,53 @@ def class_weighting(sample: Sample) -> Arrays:
     features = _features(sample)[: len(few)]
     done = head.fit(features, few, batch_size=len(few), class_weight=weights, verbose=0)
     return {"loss": np.array(done.history["loss"][0])}
+
+
+def brightness(sample: Sample) -> Arrays:
+    """[D38] Images made brighter by 0.2."""
+    brighten = layers.RandomBrightness((0.2, 0.2))
+    images = brighten(sample.images.astype(np.float32), training=True)
+    wrapped = brighten(sample.images, training=True)  # bytes: 250 + 51 becomes 45
+    return {"images": np.array(images), "wrapped": np.array(wrapped)}
+
+
+def smoothed_weighting(sample: Sample) -> Arrays:
+    """[D39] Mean loss of a batch with weights for its classes and smoothed labels."""
+    labels, num_classes = sample.labels, len(sample.description.classes)
+    weights = dict(enumerate(balance_classes(labels, num_classes).tolist()))
+    head, few = _head(sample), labels[: BATCH_SIZE // 2]
+    # Only the loss for labels that are vectors can smooth them.
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    head.compile(keras.optimizers.SGD(0.0), loss, jit_compile=False)
+    data = _features(sample)[: len(few)], keras.utils.to_categorical(few, num_classes)
+    done = head.fit(*data, batch_size=len(few), class_weight=weights, verbose=0)
+    return {"loss": np.array(done.history["loss"][0])}
+
+
+def kept_gradients(sample: Sample) -> Arrays:
+    """[D40] The head after many steps; fit() makes the gradients of each step anew."""
+    # keras.optimizers.Adam with the formula of PyTorch [D08]
+    return _train_head(sample, _Adam(name="adam", epsilon=1e-8))
+
+
+def prepared_file(sample: Sample) -> Arrays:
+    """[D41] Whether reading a checkpoint from a stranger runs code of that file."""
+    path, trace = sample.folder / "prepared.keras", sample.folder / "trace"
+    name = str(trace)  # a saved function may hold text, but no Path
+    touch = layers.Lambda(lambda inputs: open(name, "w").close() or inputs)
+    keras.Sequential([keras.Input((1,)), touch]).save(path)
+    trace.unlink()  # building the model has run the function
+    with suppress(ValueError):  # it refuses to read the function
+        keras.models.load_model(path)  # safe_mode=True
+    return {"has_run": np.array(trace.exists())}
+
+
+def batch_of_export(sample: Sample) -> Arrays:
+    """[D42] Size of the batches that an exported head takes, 0 for any."""
+    head, path = _head(sample), sample.folder / "head.onnx"
+    head(_features(sample)[:2])  # the shape of a batch is not kept
+    head.export(path, format="onnx", verbose=False)
+    return {"size": np.array(batch_size(path))}
 
 
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
@@ -359,6 +408,11 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D35": depthwise,
     "D36": momentum,
     "D37": class_weighting,
+    "D38": brightness,
+    "D39": smoothed_weighting,
+    "D40": kept_gradients,
+    "D41": prepared_file,
+    "D42": batch_of_export,
 }
 
 

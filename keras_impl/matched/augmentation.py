@@ -47,8 +47,9 @@ def _to_pixels(matrices: np.ndarray, height: int, width: int) -> np.ndarray:
 def _change_colors(
     images: np.ndarray, config: Config, epoch: int, indices: Sequence[int]
 ):
-    """Change brightness, contrast and saturation, (N, H, W, 3), as torchvision does.
+    """[D38] Change brightness, contrast and saturation of images, (N, H, W, 3).
 
+    The formulas are those of torchvision. Those of Keras are others:
     keras.layers.RandomBrightness adds to the pixels, RandomContrast takes the mean of
     each channel, and RandomSaturation scales the S of HSV.
     """

@@ -27,6 +27,7 @@ from shared.sample import (
     BATCH_SIZE,
     NUM_EPOCHS,
     Sample,
+    batch_size,
     longest_wait,
     seconds_of_a_call,
     slow_batches,
@@ -280,7 +281,7 @@ def depthwise(sample: Sample) -> Arrays:
 
 def momentum(sample: Sample) -> Arrays:
     """[D36] Head after 300 steps of SGD with momentum under a cosine schedule."""
-    return _train_head(sample, torch.optim.SGD, cosine=True, lr=0.1, momentum=0.9)
+    return _train_head(sample, torch.optim.SGD, cosine=True, lr=0.01, momentum=0.9)
 
 
 def class_weighting(sample: Sample) -> Arrays:
@@ -291,6 +292,57 @@ def class_weighting(sample: Sample) -> Arrays:
     with torch.no_grad():
         logits = _head(sample)(_features(sample)[: len(few)])
     return {"loss": F.cross_entropy(logits, few, weight=weight).numpy()}
+
+
+def brightness(sample: Sample) -> Arrays:
+    """[D38] Images made brighter by 0.2."""
+    brighten = v2.ColorJitter(brightness=(1.2, 1.2))
+    return {"images": _channels_last(brighten(_pixels(sample)))}
+
+
+def smoothed_weighting(sample: Sample) -> Arrays:
+    """[D39] Mean loss of a batch with weights for its classes and smoothed labels."""
+    labels, num_classes = sample.labels, len(sample.description.classes)
+    weight = torch.from_numpy(balance_classes(labels, num_classes))
+    few = torch.from_numpy(labels[: BATCH_SIZE // 2])
+    with torch.no_grad():
+        logits = _head(sample)(_features(sample)[: len(few)])
+    loss = F.cross_entropy(
+        logits, few, weight, label_smoothing=0.1, reduction="sum"
+    )  # a sum, since the mean would divide by the weights [D37]
+    return {"loss": loss.numpy() / len(few)}
+
+
+def kept_gradients(sample: Sample) -> Arrays:
+    """[D40] The head after many steps of a loop that has no zero_grad()."""
+    head, labels = _head(sample), torch.from_numpy(sample.labels)
+    optimizer = torch.optim.Adam(head.parameters(), eps=1e-8)
+    batches = _features(sample).split(BATCH_SIZE), labels.split(BATCH_SIZE)
+    for _ in range(NUM_EPOCHS):
+        for features, few in zip(*batches, strict=True):
+            F.cross_entropy(head(features), few).backward()
+            optimizer.step()
+    return _arrays_of(head)
+
+
+def prepared_file(sample: Sample) -> Arrays:
+    """[D41] Whether reading a checkpoint from a stranger runs code of that file."""
+    path, trace = sample.folder / "prepared.pt", sample.folder / "trace"
+
+    class Prepared:
+        def __reduce__(self) -> tuple:
+            return Path.touch, (trace,)  # pickle calls this while it reads
+
+    torch.save({"weights": Prepared()}, path)
+    torch.load(path, weights_only=False)  # the default before PyTorch 2.6
+    return {"has_run": np.array(trace.exists())}
+
+
+def batch_of_export(sample: Sample) -> Arrays:
+    """[D42] Size of the batches that an exported head takes, 0 for any."""
+    path = sample.folder / "head.onnx"
+    torch.onnx.export(_head(sample), (_features(sample)[:2],), path, verbose=False)
+    return {"size": np.array(batch_size(path))}
 
 
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
@@ -329,6 +381,11 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D35": depthwise,
     "D36": momentum,
     "D37": class_weighting,
+    "D38": brightness,
+    "D39": smoothed_weighting,
+    "D40": kept_gradients,
+    "D41": prepared_file,
+    "D42": batch_of_export,
 }
 
 
@@ -402,6 +459,10 @@ def _train_head(
             _step(head, optimizer, *batch)
             if cosine:
                 schedule.step()
+    return _arrays_of(head)
+
+
+def _arrays_of(head: nn.Module) -> Arrays:
     return {f"head.{n}": array.numpy() for n, array in head.state_dict().items()}
 
 

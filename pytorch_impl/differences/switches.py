@@ -134,6 +134,11 @@ def _divide_by_the_weights() -> AbstractContextManager:
     )
 
 
+def _forget_zero_grad() -> AbstractContextManager:
+    """[D40] Gradients of all steps add up, since the loop never calls zero_grad()."""
+    return replaced(torch.optim.Optimizer, "zero_grad", lambda _optimizer: None)
+
+
 SWITCHES = {
     "D01": _let_batch_norm_drift,
     "D04": _swap_axes,
@@ -146,6 +151,7 @@ SWITCHES = {
     "D20": _forget_eval,
     "D29": _forget_scheduler_step,
     "D37": _divide_by_the_weights,
+    "D40": _forget_zero_grad,
 }
 
 

@@ -42,9 +42,10 @@ def augment(
 def _change_colors(
     images: torch.Tensor, config: Config, epoch: int, indices: Sequence[int]
 ) -> torch.Tensor:
-    """Change brightness, contrast and saturation, (N, 3, H, W), as torchvision does.
+    """[D38] Change brightness, contrast and saturation of images, (N, 3, H, W).
 
-    v2.functional takes one factor for a whole batch; here each image has its own.
+    The formulas are those of torchvision, but v2.functional takes one factor for a
+    whole batch. Here each image has factors of its own.
     """
     factors = np.stack([plan_colors(config, epoch, index) for index in indices])
     factors = torch.from_numpy(factors).to(images)[..., None, None, None]

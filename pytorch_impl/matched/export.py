@@ -21,7 +21,7 @@ def export_onnx(model: Classifier, path: Path, description: Description) -> None
     model.eval()  # [D20] PyTorch exports the mode it is in; Keras exports inference
     size = description.config.image_size_px
     device = next(model.parameters()).device
-    # The exporter takes sizes 0 and 1 of an example as fixed, so the batch is two.
+    # [D42] The exporter takes sizes 0 and 1 of an example as fixed, hence two images.
     example = torch.zeros(2, 3, size, size, device=device)
     program = torch.onnx.export(
         model,

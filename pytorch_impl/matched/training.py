@@ -158,7 +158,7 @@ def update(
         label_smoothing: share of each label that is spread over all classes.
     """
     device = next(network.parameters()).device
-    optimizer.zero_grad()
+    optimizer.zero_grad()  # [D40]
     parts = [inputs] if isinstance(inputs, torch.Tensor) else inputs
     logits = network(*(part.to(device, non_blocking=True) for part in parts))
     logits = logits.to(torch.get_default_dtype())
@@ -168,6 +168,8 @@ def update(
     if class_weights is None:
         loss = cross_entropy(label_smoothing=label_smoothing)
     else:
+        # [D39] Weighted afterwards: cross_entropy(weight=...) would weight the smoothed
+        # share of every class.
         losses = cross_entropy(label_smoothing=label_smoothing, reduction="none")
         weights = torch.from_numpy(class_weights).to(logits)[labels]
         loss = _average(losses, weights)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bench.lesson.check.program import (
     Finding,
+    Function,
     Program,
     keyword,
     last_name,
@@ -257,6 +258,59 @@ def forgotten_step(program: Program) -> Iterator[Finding]:
             )
 
 
+def missing_zero_grad(program: Program) -> Iterator[Finding]:
+    """[D40] Nothing takes the gradients of the last step away."""
+    if program.has_call("zero_grad") or not program.has_call("step"):
+        return
+    if re.search(r"\.grad = None|Accelerator|Lightning", ast.unparse(program.tree)):
+        return
+    repeated = ast.For | ast.While | Function
+    loops = [node for node in ast.walk(program.tree) if isinstance(node, repeated)]
+    for loop in loops:
+        for call in program.calls("backward", inside=loop):
+            yield Finding(
+                call.lineno,
+                "D40",
+                "backward() adds to the gradients of the steps before, since nothing "
+                "takes them away",
+                f"optimizer.zero_grad()\n{program.lines[call.lineno - 1].strip()}",
+            )
+
+
+def unsafe_load(program: Program) -> Iterator[Finding]:
+    """[D41] A checkpoint may run code while it is read."""
+    for call in program.calls("load"):
+        if owner(call) != "torch":
+            continue
+        value = keyword(call, "weights_only")
+        if value is None or ast.unparse(value) == "False":
+            yield Finding(
+                call.lineno,
+                "D41",
+                "a file from a stranger can run code while it is read, without "
+                "weights_only before PyTorch 2.6, and with weights_only=False always",
+                with_argument(call, "weights_only", "True"),
+            )
+
+
+def fixed_batch(program: Program) -> Iterator[Finding]:
+    """[D42] An exported file takes batches of one size only."""
+    for call in program.calls("export"):
+        given = {one.arg for one in call.keywords}  # None: **options
+        if owner(call) != "torch.onnx" or given & {
+            "dynamic_shapes",
+            "dynamic_axes",
+            None,
+        }:
+            continue
+        yield Finding(
+            call.lineno,
+            "D42",
+            "the exported file takes only batches of the size of the example",
+            with_argument(call, "dynamic_shapes", "({0: torch.export.Dim('batch')},)"),
+        )
+
+
 RULES = (
     frozen_batch_norm,
     swapped_axes,
@@ -267,4 +321,7 @@ RULES = (
     rotation_in_turns,
     unshuffled_training,
     forgotten_step,
+    missing_zero_grad,
+    unsafe_load,
+    fixed_batch,
 )

@@ -95,6 +95,15 @@ PYTORCH = {
     "D29": [
         ("rates = lr_scheduler.StepLR(optimizer, step_size=7)\noptimizer.step()", 1)
     ],
+    "D40": [
+        (FROZEN.replace("optimizer.zero_grad()", "pass").replace("False", "True"), 14),
+        ("def step(x, y):\n    rule(net(x), y).backward()\n    optimizer.step()", 2),
+    ],
+    "D41": [
+        ('state = torch.load("best.pt")', 1),
+        ('state = torch.load("best.pt", weights_only=False)', 1),
+    ],
+    "D42": [('torch.onnx.export(net, (images,), "net.onnx")', 1)],
 }
 HEAD = "model = keras.Sequential([backbone, layers.Dense(10)])\n"
 KERAS = {
@@ -145,6 +154,13 @@ RIGHT = {
     "degrees": "import torchvision\nt = v2.RandomRotation(10)\n",
     "shuffled": "import torch\nl = DataLoader(train_data, 32, shuffle=True)\n"
     "m = DataLoader(test_data, 32)\nn = DataLoader(train_data, sampler=s)\n",
+    "set to none": "import torch\nfor x, y in data:\n    rule(net(x), y).backward()\n"
+    "    optimizer.step()\n    for p in net.parameters():\n        p.grad = None\n",
+    "one gradient": "import torch\nfor x in images:\n    net(x).max().backward()\n",
+    "tensors alone": 'import torch\ns = torch.load("best.pt", weights_only=True)\n'
+    't = np.load("features.npy")\n',
+    "any batch": "import torch\n"
+    'torch.onnx.export(net, (x,), "net.onnx", dynamic_axes={"input": {0: "n"}})\n',
     "passed on": "import torch\nrates = StepLR(optimizer, 7)\n"
     "fit(net, optimizer, rates)\n",
     "two-dimensional": "import torch\ny = x @ weights.T\nz = a.transpose(0, 1)\n",

@@ -53,8 +53,13 @@ RANGES = {
     "D32": (5, 6),
     "D33": (8, 8),
     "D34": (0.05, 60),
-    "D36": (10, 200),
+    "D36": (0.01, 20),
     "D37": (0.5, 50),
+    "D38": (10, 40),
+    "D39": (0.05, 20),
+    "D40": (10, 1000),
+    "D41": (1, 1),
+    "D42": (2, 2),
 }
 TIMED = "D35"  # any ratio of times is possible somewhere
 NOT_PROBED = {"D30", "D31"}  # they change time alone
@@ -179,6 +184,16 @@ def test_accurate_decoding_gives_the_same_pixels(probed):
     for name in photos:
         accurate = probed["keras"][name.replace("D18/", "D18/accurate/")]
         np.testing.assert_array_equal(accurate, probed["pytorch"][name])
+
+
+@pytest.mark.slow
+def test_brightness_of_bytes_wraps_around(probed):
+    """[D38]"""
+    right, wrapped = (probed["keras"][f"D38/{name}"] for name in ("images", "wrapped"))
+    assert wrapped.dtype == np.uint8
+    assert right.max() == 255
+    np.testing.assert_array_equal(wrapped[right < 255], right[right < 255])
+    assert wrapped[right == 255].mean() < 100
 
 
 @pytest.mark.slow
