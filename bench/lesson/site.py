@@ -22,7 +22,10 @@ from bench.lesson.topics import TOPICS, Topic, list_counterparts
 from bench.lesson.walk import SAYS, Step
 from shared.files import write_atomically
 
-DOCUMENTS = ("differences", "experiments", "results", "method", "running")
+DOCUMENTS = (
+    *("run", "read", "teach", "own-images", "use"),
+    *("differences", "experiments", "results", "method"),
+)
 STYLES = {"light": "default", "dark": "github-dark"}  # of Pygments
 # The pages take the colours of the reports.
 TEMPLATES = [ROOT / "bench" / name / "templates" for name in ("lesson", "report")]
