@@ -3,16 +3,22 @@
 import csv
 import io
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.judging.intervals import MeanDifference
-from bench.records import CellRecord, ExperimentRecord, ExperimentsRecord, Results
+from bench.records import (
+    CellRecord,
+    ExperimentRecord,
+    ExperimentsRecord,
+    Results,
+)
 from bench.report.blocks import Block, Bullets, Entries, Plot, Section, Table, Text
 from bench.report.conclusions import WORKSHOP, WORKSHOP_ENTRIES, conclude
-from bench.report.figures import ArmStyle, arm_styles, clip, render
+from bench.report.figures import INK, ArmStyle, arm_styles, clip, render
 from bench.report.numbers import DASH, p_value, percent, short, with_interval
 from bench.report.titles import read_entry
 
@@ -47,7 +53,7 @@ def make_blocks(
     blocks: list[Block] = [Text(experiment.question)]
     cells = [record.find(one, record.seeds[name]) for one in experiment.settings]
     if any(cells):
-        blocks.append(_plot(name, experiment, cells))
+        blocks.append(_plot(name, experiment, record))
     summary, *details = conclude(name, experiment, record)
     blocks.append(Text(summary))
     if details:
@@ -157,66 +163,83 @@ def _spread(shares: list[float]) -> str:
     return f"{percent(float(np.mean(shares)))} ± {100 * np.std(shares, ddof=1):.1f}"
 
 
-def _plot(
-    name: str, experiment: ExperimentRecord, cells: list[list[CellRecord]]
-) -> Plot:
-    arms = list(dict.fromkeys(cell.arm for own in cells for cell in own))
-    styles = arm_styles(arms)
-    names = [setting.name for setting in experiment.settings]
-    order = _natural_order(names)
-
-    def draw(figure: Figure) -> None:
-        axes = figure.add_subplot(ylabel="test accuracy, %")
-        for number, arm in enumerate(arms):
-            shift = 0.12 * (number - (len(arms) - 1) / 2)
-            values = [
-                [100 * cell.best.test for cell in cells[place] if cell.arm == arm]
-                for place in order
-            ]
-            _draw_arm(axes, arm, values, shift, styles[arm])
-        axes.set_xticks(range(len(names)), [clip(names[place]) for place in order])
-        axes.set_xlim(-0.5, len(names) - 0.5)
-        low, high = axes.get_ylim()
-        axes.set_ylim(max(low, 0), min(high, 100))
-        axes.grid(axis="y")
-        figure.legend(loc="outside upper center", ncols=len(arms))
-
+def _plot(name: str, experiment: ExperimentRecord, record: ExperimentsRecord) -> Plot:
+    # What is compared with another setting than the first one is shown already.
+    shown = [setting for setting in experiment.settings if not setting.against]
+    cells = {
+        setting.name: record.find(setting, record.seeds[name])
+        for setting in sorted(shown, key=lambda one: _natural_order(one.name))
+    }
     caption = (
         "Test accuracy at the epoch with the highest validation accuracy. A large mark "
         "is the mean over the seeds, with its 95% interval. Small dots are the single "
         "seeds."
     )
-    size = (max(4.6, 1.2 * len(names)), 3.2)
+    draw = partial(_draw, cells=cells)
+    size = (max(4.6, 1.2 * len(cells)), 3.2)
     return Plot(render(draw, f"experiment-{name}", caption, size), caption)
 
 
-def _natural_order(names: list[str]) -> list[int]:
-    """Return the places of the settings, numbers from small to large and then words."""
-
-    def key(place: int) -> tuple:
-        try:
-            return 0, float(names[place]), place
-        except ValueError:
-            return 1, 0.0, place
-
-    return sorted(range(len(names)), key=key)
+def _natural_order(name: str) -> tuple[int, float]:
+    """Rank names that are numbers from small to large, before all others."""
+    try:
+        return 0, float(name)
+    except ValueError:
+        return 1, 0.0
 
 
-def _draw_arm(
-    axes: Axes, arm: str, values: list[list[float]], shift: float, style: ArmStyle
+def _draw(figure: Figure, cells: dict[str, list[CellRecord]]) -> None:
+    axes = figure.add_subplot(ylabel="test accuracy, %")
+    arms = list(dict.fromkeys(cell.arm for own in cells.values() for cell in own))
+    shared_out = any(map(_is_shared_out, cells.values()))
+    for number, (arm, style) in enumerate(arm_styles(arms).items()):
+        shift = 0.12 * (number - (len(arms) - 1) / 2)
+        values = [
+            [100 * cell.best.test for cell in own if cell.arm == arm]
+            for own in cells.values()
+        ]
+        _draw_seeds(axes, values, shift, style.color, arm if shared_out else None)
+        if not shared_out:
+            _draw_means(axes, values, shift, style, arm)
+    if shared_out:  # an arm has too few seeds for an interval of its own
+        values = [*map(_by_seed, cells.values())]
+        _draw_means(axes, values, 0.0, ArmStyle(INK, "o", 1.5, 6), "both arms")
+    axes.set_xticks(range(len(cells)), [*map(clip, cells)])
+    axes.set_xlim(-0.5, len(cells) - 0.5)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0), min(high, 100))
+    axes.grid(axis="y")
+    figure.legend(loc="outside upper center", ncols=len(arms) + shared_out)
+
+
+def _by_seed(cells: list[CellRecord]) -> list[float]:
+    """Return the test accuracy of each seed in percent, as a mean over its arms."""
+    return [
+        float(np.mean([100 * cell.best.test for cell in cells if cell.seed == seed]))
+        for seed in sorted({cell.seed for cell in cells})
+    ]
+
+
+def _draw_seeds(
+    axes: Axes, values: list[list[float]], shift: float, color: str, label: str | None
 ) -> None:
-    label: str | None = arm
+    points = [(place + shift, y) for place, found in enumerate(values) for y in found]
+    x, y = zip(*points, strict=True)
+    axes.plot(x, y, ".", color=color, alpha=0.5, markersize=5, label=label)
+
+
+def _draw_means(
+    axes: Axes, values: list[list[float]], shift: float, style: ArmStyle, label: str
+) -> None:
+    means = {
+        place + shift: np.mean(found) for place, found in enumerate(values) if found
+    }
     for place, found in enumerate(values):
-        if not found:
-            continue
-        x, color = place + shift, style.color
-        axes.plot([x] * len(found), found, ".", color=color, alpha=0.4, markersize=4)
-        mean = float(np.mean(found))
         if len(found) > 1:
             low, high = MeanDifference(np.array(found)).interval(0.95)
-            axes.vlines(x, low, high, color=color, linewidth=1.5)
-        axes.plot(x, mean, style.marker, color=color, markersize=6, label=label)
-        label = None
+            axes.vlines(place + shift, low, high, color=style.color, linewidth=1.5)
+    x, y = [*means], [*means.values()]
+    axes.plot(x, y, style.marker, color=style.color, markersize=6, label=label)
 
 
 def make_csv(record: ExperimentsRecord) -> str:
