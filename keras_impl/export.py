@@ -15,7 +15,6 @@ def export_onnx(model: keras.Model, path: Path) -> None:
     Its input is called `input` and takes normalised images. Its output, the logits, is
     called `Identity:0`, a name that tf2onnx gives.
     """
-    # [D20] Keras exports inference mode; PyTorch exports the mode that the model is in.
     # [D42] None is any size; PyTorch fixes the sizes of its example.
     shape = (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX, 3)
     model.export(

@@ -16,9 +16,9 @@ def export_onnx(model: Classifier, path: Path) -> None:
     Its input is called `input` and takes normalised images. Its output, the logits, is
     called `logits`.
     """
-    model.cpu().eval()  # [D20] PyTorch exports the mode that the model is in
-    # [D42] The sizes of the example are fixed, but for those that are named as free; a
-    # size of 1 would be fixed even then. Keras: None in a shape is any size.
+    model.cpu().eval()  # [D20] else the file has dropout that drops units
+    # [D42] The sizes of the example are fixed, but for those that are declared as free;
+    # torch 2.9 fixes a size of 1 even then. Keras: None in a shape is any size.
     example = torch.zeros(2, 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
     torch.onnx.export(
         model,

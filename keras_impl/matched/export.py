@@ -19,7 +19,6 @@ def export_onnx(model: Classifier, path: Path, description: Description) -> None
     Class names, scaling, image size and layout go into the file's metadata.
     """
     size = description.config.image_size_px
-    # [D20] Keras traces with training=False; PyTorch exports the mode it is in.
     signature = [keras.InputSpec("float32", (None, size, size, 3), name="input")]
     with atomic_path(path) as temporary:
         model.export(

@@ -115,7 +115,7 @@ def _draw_own_masks() -> AbstractContextManager:
 
 
 def _forget_eval() -> AbstractContextManager:
-    """[D20] No eval() before predicting or exporting: dropout and batch norm run on."""
+    """[D20] No eval() before predicting: dropout and batch norm run on."""
     return replaced(nn.Module, "eval", lambda module: module)
 
 

@@ -18,10 +18,10 @@ def export_onnx(model: Classifier, path: Path, description: Description) -> None
 
     Class names, scaling, image size and layout go into the file's metadata.
     """
-    model.eval()  # [D20] PyTorch exports the mode it is in; Keras exports inference
+    model.eval()  # [D20] else the file has dropout that drops
     size = description.config.image_size_px
     device = next(model.parameters()).device
-    # [D42] The exporter takes sizes 0 and 1 of an example as fixed, hence two images.
+    # [D42] torch 2.9 takes sizes 0 and 1 of an example as fixed, hence two images.
     example = torch.zeros(2, 3, size, size, device=device)
     program = torch.onnx.export(
         model,

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +186,28 @@ def test_accurate_decoding_gives_the_same_pixels(probed):
     for name in photos:
         accurate = probed["keras"][name.replace("D18/", "D18/accurate/")]
         np.testing.assert_array_equal(accurate, probed["pytorch"][name])
+
+
+EXPORT = """
+import sys, onnxruntime, torch
+from torch import nn
+
+images = 3 * torch.randn(8, 3) + 1
+norm, dropout = nn.BatchNorm1d(3), nn.Dropout(0.5)
+for network in (norm, dropout):
+    torch.onnx.export(network.train(), (images,), sys.argv[1], verbose=False)
+    session = onnxruntime.InferenceSession(sys.argv[1])
+    (exported,) = session.run(None, {"input": images.numpy()})
+    print(torch.allclose(torch.from_numpy(exported), network.eval()(images)))
+"""
+
+
+@pytest.mark.slow
+def test_an_export_from_training_mode_drops_units(tmp_path):
+    """[D20] Its batch norm is in inference mode, its dropout is not."""
+    command = [sys.executable, "-c", EXPORT, f"{tmp_path / 'network.onnx'}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-2:] == ["True", "False"]
 
 
 @pytest.mark.slow
