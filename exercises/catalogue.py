@@ -163,7 +163,7 @@ EXERCISES = (
         "keras",
         ("D13", "D14"),
         (
-            "Does the model give probabilities or logits, and which does the loss take?",
+            "Does the model give logits or probabilities? And what does the loss take?",
             "Compare each line of the loop with the arguments of compile() and fit(), "
             "and look at the defaults of those that you did not give.",
             "from_logits=True in the loss, SGD(0.1) as the optimizer, and batch_size=4 "

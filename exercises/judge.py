@@ -26,11 +26,10 @@ def judge(name: str, file: Path) -> str | None:
         What is off, in words; None if the answer solves the exercise.
     """
     exercise = find_exercise(name)
-    check = import_module(f"exercises.{exercise.name}.check").check
     try:
         answer = _load(file)
         _require_functions(answer, exercise.start.read_text())
-        check(answer)
+        import_module(f"exercises.{exercise.name}.check").check(answer)
     except NotYet as finding:
         return f"{finding}"
     except BaseException as error:  # SystemExit too: whoever leaves early has no answer

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from bench.ledger import read_document, read_titles
@@ -19,11 +18,10 @@ def print_exercises(console: Console) -> None:
     directions = {"pytorch": "From Keras to PyTorch", "keras": "From PyTorch to Keras"}
     for framework, direction in directions.items():
         console.print(Text(direction, "bold"))
-        table = Table.grid(padding=(0, 2))
         for exercise in EXERCISES:
             if exercise.framework == framework:
-                table.add_row(f"  {exercise.name}", exercise.title)
-        console.print(table)
+                line = f"  {exercise.name:13}{exercise.title}"
+                console.print(line, markup=False, soft_wrap=True)
     console.print(
         "`python -m bench exercise NAME` writes the starting file, and says how to go "
         "on.",

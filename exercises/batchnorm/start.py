@@ -1,4 +1,4 @@
-"""Make a batch norm of Keras that works like nn.BatchNorm2d(8) of PyTorch.
+"""Make a batch norm that works like nn.BatchNorm2d(8).
 
 It has to normalise as PyTorch's does in evaluation mode, and to move its running mean
 as PyTorch's does in training mode. Mend `make_batch_norm`.

@@ -1,4 +1,4 @@
-"""Mend an export that returns normally and whose file is invalid.
+"""Mend an export that returns normally and is invalid.
 
 The file has to be complete in itself, to take batches of any size, and to compute what
 the model computes in evaluation mode. In Keras, `model.export()` sees to all of this.

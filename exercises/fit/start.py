@@ -1,4 +1,4 @@
-"""Write this loop of PyTorch with compile() and fit().
+"""Write this training loop with compile() and fit().
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for _ in range(epochs):

@@ -1,4 +1,4 @@
-"""Write this training with compile() and fit() as a loop of PyTorch.
+"""Write this compile() and fit() as a training loop.
 
     model.compile(
         optimizer=keras.optimizers.SGD(0.1),

@@ -1,7 +1,7 @@
-"""Find why the loss of an epoch is not the one that Keras's evaluate() reports.
+"""Find why the loss of an epoch is off.
 
-The model, the images and the batches are the same. Mend `evaluate`, so that it returns
-what Keras returns, for a data set of any size.
+The model, the images and the batches are the same as in Keras. Mend `evaluate`, so that
+it returns what Keras's evaluate() returns, for a data set of any size.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Scale pixels as the weights want them, which come from PyTorch.
+"""Scale pixels as weights from PyTorch want them.
 
     v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)])
 

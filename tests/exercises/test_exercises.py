@@ -126,7 +126,7 @@ START = {
     "scale": "a black pixel",
     "batchnorm": "look at epsilon",
     "best": "each epoch overwrites the one before",
-    "fit": "look at the size of the batches",
+    "fit": "look at the loss",
     "weights": "first at the layer conv",
 }
 
