@@ -76,7 +76,6 @@ def _run_judge(
     variables |= {
         "PYTHONPATH": str(PROJECT),
         "PYTHONUNBUFFERED": "1",  # else os._exit() would lose what was printed
-        "TF_CPP_MIN_LOG_LEVEL": "3",  # of the output, only the answer's is of interest
         "KERAS_BACKEND": "tensorflow",
         "TMPDIR": scratch,
     }
@@ -88,7 +87,7 @@ def _run_judge(
         env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.DEVNULL,  # TensorFlow fills it with notices
         start_new_session=True,  # so that all its processes can be ended together
     ) as process:
         reader = Thread(target=_keep_end, args=(process.stdout, kept), daemon=True)

@@ -31,23 +31,20 @@ def check(answer: ModuleType) -> None:
         "every pixel of the turned spot is 0 or 1: Keras interpolates between pixels, "
         "and torchvision takes the nearest one unless you say otherwise.",
     )
-    ones = answer.augment(torch.ones(COPIES, 1, SIDE, SIDE)).numpy()
-    expect(ones.min() < 0.1, "the corners of a turned image must be black.")
 
 
 def _check_decisions(right: np.ndarray, below: np.ndarray) -> None:
     """Check the place of the spot in each copy, in pixels from the centre."""
+    expect(
+        np.all(below < 0),
+        f"{np.mean(below > 0):.0%} of the images are upside down: look at the flip.",
+    )
     flipped = np.mean(right < 0)
     expect(
         flipped not in (0, 1),
         f"all of {COPIES} copies in a batch are flipped alike, or none is: a transform "
         "decides once for a batch, and Keras for each image.",
     )
-    expect(
-        np.all(below < 0),
-        f"{np.mean(below > 0):.0%} of the images are upside down: look at the flip.",
-    )
-    expect(0.3 < flipped < 0.7, f"{flipped:.0%} of the images are flipped, not half.")
     turned = np.arctan2(-below, np.abs(right)) - np.arctan2(-SPOT[1], SPOT[0])
     degrees = np.rad2deg(np.abs(turned)).max()
     expect(

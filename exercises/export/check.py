@@ -35,7 +35,6 @@ def check(answer: ModuleType) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
         answer.export_onnx(model, path)
-        expect(path.is_file(), "no file was written.")
         moved = path.rename(Path(folder, "moved.onnx"))
         others = [file.name for file in Path(folder).iterdir() if file != moved]
         expect(

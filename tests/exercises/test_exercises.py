@@ -34,6 +34,7 @@ WRONG = {
             "step 1: look at the loss",
         ),
         ("model.train()", "model.eval()", "dropout does nothing"),
+        ("range(epochs)", "range(1)", "fit() takes 6 steps"),
     ),
     "padding": (
         ("before, 1, before, 1", "before, 1", "at block 1, with stride 1, the shape"),
@@ -48,7 +49,7 @@ WRONG = {
             "transform(images)",
             "decides once for a batch",
         ),
-        ("Horizontal", "Vertical", "flipped alike, or none is"),
+        ("Horizontal", "Vertical", "of the images are upside down"),
     ),
     "frozen": (
         (
@@ -57,6 +58,7 @@ WRONG = {
             "at the features of batch 1: look at the mode of batch norm",
         ),
         ("backbone.eval()", "model.eval()", "its dropout is off"),
+        ("optimizer.step()", "pass", "the head learns nothing"),
         (
             "backbone.eval()",
             "backbone[1].momentum = 0.0",
