@@ -54,7 +54,7 @@ EXERCISES = (
     Exercise(
         "loop",
         "pytorch",
-        ("D13", "D20"),
+        ("D13",),
         (
             "What does fit() do for every batch that nobody has to write there?",
             "Each step needs a clean gradient, a forward pass, a loss, a backward pass "

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -42,27 +43,28 @@ def check_answer(
     ):
         try:
             shutil.copyfile(file, Path(scratch, "answer.py"))
+            read_program(file)
         except OSError as error:
             raise UserError(f"--check {file}: {error.strerror}.") from error
-        try:
-            read_program(file)
-        except UserError as error:
+        except UserError as error:  # it is no Python
             return f"{error}", ""
         verdict = Path(ours, "verdict.json")
         status, printed = _run_judge(exercise, scratch, verdict, time_limit_s)
         text = verdict.read_text() if verdict.is_file() else ""
-    if text:
-        return json.loads(text), printed
+    found = json.loads(text) if text else _explain(status, time_limit_s)
+    return found, printed
+
+
+def _explain(status: int | None, time_limit_s: float) -> str:
+    """Say why there is no verdict."""
     if status is None:
         return (
             f"the file was still running after {time_limit_s:g} seconds. Is there a "
-            "loop without an end? --time-limit-seconds gives it more time.",
-            printed,
+            "loop without an end? --time-limit-seconds gives it more time."
         )
     return (
         f"the process ended with status {status} before the check was done. Does the "
-        "file call os._exit(), or take all of the memory?",
-        printed,
+        "file call os._exit(), or take all of the memory?"
     )
 
 
@@ -97,11 +99,17 @@ def _run_judge(
         except subprocess.TimeoutExpired:
             status = None
         finally:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # none is left
                 os.killpg(process.pid, signal.SIGKILL)
         reader.join(timeout=1)  # a process that left the group may hold the pipe open
-    text = bytes(kept).decode(errors="replace")
-    return status, "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+    return status, _make_readable(bytes(kept))
+
+
+def _make_readable(output: bytes) -> str:
+    """Decode what a process printed; no byte of it can command the terminal."""
+    text = output.decode(errors="replace")
+    text = re.sub(r"\x1b\[[\d;]*m|[\b\r]", "", text)  # Keras's progress bar has these
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
 
 
 def _keep_end(pipe: IO[bytes], kept: bytearray) -> None:

@@ -9,7 +9,7 @@ def train(
 ) -> None:
     """Train as fit() does. Features are (N, inputs), labels (N,)."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    model.train()  # [D20] turns dropout on
+    model.train()  # turns dropout on
     for _ in range(epochs):
         for images, targets in zip(features.split(4), labels.split(4), strict=True):
             optimizer.zero_grad()

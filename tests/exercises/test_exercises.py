@@ -128,7 +128,7 @@ START = {
     "scale": "a black pixel",
     "batchnorm": "look at epsilon",
     "best": "each epoch overwrites the one before",
-    "fit": "look at the loss",
+    "fit": "after one step: look at the loss",
     "weights": "first at the layer conv",
 }
 
@@ -209,3 +209,28 @@ def test_exercise_has_its_task_and_names_entries_of_the_ledger(exercise):
     other = {"pytorch": "keras", "keras": "torch"}[exercise.framework]
     for file in exercise.start.parent.glob("*.py"):
         assert not re.search(rf"(?m)^(import|from) {other}", file.read_text())
+
+
+KERAS = """
+import keras
+from exercises.references import *
+images, kernel = draw(2, 8, 12, 3), draw(3, 3, 3, 4)
+for stride in (1, 2):
+    found = keras.ops.conv(images, kernel, strides=stride, padding="same")
+    assert np.abs(found - convolve_same(images, kernel, stride)).max() < 1e-4
+inputs = keras.Input((NUM_INPUTS,))
+model = keras.Model(inputs, keras.layers.Dense(NUM_CLASSES, use_bias=False)(inputs))
+model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+features, labels = draw_samples(9)
+loss = model.evaluate(features, labels, batch_size=4, verbose=0)
+assert abs(loss - mean_cross_entropy(model.predict(features), labels)) < 1e-4
+"""
+
+
+@pytest.mark.slow
+def test_references_of_the_answers_in_pytorch_are_what_keras_computes():
+    command = [sys.executable, "-c", KERAS]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
