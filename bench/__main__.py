@@ -24,6 +24,8 @@ COMMANDS = {
     "site": "Build the lesson as a site of static pages, which needs no network.",
     "check": "Find the traps of the ledger in your own training code, which is only "
     "read.",
+    "exercise": "List small migration tasks, write the starting file of one, or check "
+    "an answer.",
     "prepare": "Find, check and decode the images, and fetch the weights.",
     "train": "Train, evaluate and export each arm, without timing.",
     "export": "Export a checkpoint of either side to ONNX.",

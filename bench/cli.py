@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bench.run.state import Options
 
 MAX_MINUTES = 60 * 24 * 30
+MAX_SECONDS = 3600  # of an answer to an exercise
 DONE, CHECK_FAILED, USER_ERROR, ARM_NOT_RUN, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -344,6 +345,60 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Exercise:
+    """List small migration tasks, write the starting file of one, or check an answer.
+
+    An answer runs with your rights, in a process and a folder of its own.
+    """
+
+    name: Positional[str | None] = None
+    """An exercise. Without one, all are listed."""
+    output: Path | None = None
+    """The starting file to write. The default is NAME.py in this folder."""
+    check: Path | None = None
+    """Your file: exit status 0 means solved, 1 not yet."""
+    time_limit_seconds: float = 60
+    """For --check: how long your file may run."""
+    hint: Literal[1, 2, 3] | None = None
+    """Print a hint: 1 is a question, 2 the place, 3 nearly the line."""
+    solution: bool = False
+    """Print a solution."""
+
+    def execute(self, console: Console) -> int:
+        from bench.lesson.exercises import judge_answer, print_exercises, write_start
+        from exercises.catalogue import find_exercise
+
+        wishes = [self.output, self.check, self.hint, self.solution or None]
+        num_wishes = sum(wish is not None for wish in wishes)
+        if num_wishes > (self.name is not None):
+            raise UserError(
+                "exercise: give the name of an exercise, and at most one of --output, "
+                "--check, --hint and --solution."
+            )
+        if self.name is None:
+            print_exercises(console)
+            return DONE
+        exercise = find_exercise(self.name)
+        if self.check:
+            seconds = self.time_limit_seconds
+            if not 0 < seconds <= MAX_SECONDS:
+                raise UserError(
+                    f"--time-limit-seconds {seconds:g}: the limit must be more than 0 "
+                    f"and at most {MAX_SECONDS}."
+                )
+            solved = judge_answer(exercise, self.check, seconds, console)
+            return DONE if solved else CHECK_FAILED
+        if self.hint:
+            console.print(exercise.hints[self.hint - 1], markup=False)
+        elif self.solution:
+            console.print(exercise.solution.read_text(), markup=False, soft_wrap=True)
+        else:
+            output = self.output or Path(f"{exercise.name}.py")
+            write_start(exercise, output, console)
+        return DONE
+
+
+@dataclass(frozen=True)
 class Prepare:
     """Find, check and decode the images, and fetch the weights."""
 
@@ -550,6 +605,7 @@ COMMANDS = (
     Pairs,
     Site,
     Check,
+    Exercise,
     Prepare,
     Train,
     Export,

@@ -45,6 +45,9 @@ RUN = {
     "python -m bench scaling": (*QUICK, "--arms", "pytorch"),
     "python -m bench experiments": (),
     "python -m bench check my-code": (),
+    "python -m bench exercise": (),
+    "python -m bench exercise padding": (),
+    "python -m bench exercise padding --hint 1": (),
     "python -m bench pairs": (),
     "python -m bench pairs freezing": (),
     "python -m bench pairs BatchNormalization": (),
@@ -56,6 +59,8 @@ EXPERIMENTS = "bench/studies/test_experiments.py"
 RUN_ELSEWHERE = {
     "python -m bench site": "bench/lesson/test_site.py::"
     "test_every_link_leads_somewhere",
+    "python -m bench exercise padding --check padding.py": "bench/lesson/"
+    "test_exercises.py::test_learner_solves_an_exercise",
     "python -m bench experiments learning-rate dropout": f"{EXPERIMENTS}::"
     "test_quick_run_of_every_experiment",
     "python -m bench experiments all --quick": f"{EXPERIMENTS}::"

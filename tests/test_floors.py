@@ -29,12 +29,15 @@ BELOW["bench.run"] = {
     *(*BELOW["bench.processes"], "bench.processes"),
     "bench.onnx_runtime",
 }
-BELOW["bench.lesson"] = {*BELOW["bench.run"], "bench.run", "bench.ledger"}
+BELOW["exercises"] = {"shared"}  # its root, which loads no framework
+BELOW["bench.lesson"] = {
+    *(*BELOW["bench.run"], "bench.run", "bench.ledger", "exercises"),
+}
 BELOW["bench.studies"] = {*BELOW["bench.run"], "bench.run"}
 BELOW["bench.explore"] = {*BELOW["bench.run"], "bench.run", "bench.report"}
 BELOW[TOP] = {
     *(*BELOW["bench.studies"], "bench.studies"),
-    *("bench.report", "bench.use", "bench.explore", "bench.lesson", TOP),
+    *("bench.report", "bench.use", "bench.explore", "bench.lesson", "exercises", TOP),
 }
 FRAMEWORKS = {"torch", "torchvision", "keras", "tensorflow", "jax"}
 SIDES = {"pytorch_impl", "keras_impl"}
@@ -45,13 +48,13 @@ Texts = dict[str, str]  # of Python files, by module
 
 
 def read_texts() -> Texts:
-    """Every file of shared/ and bench/."""
+    """Every file of shared/ and bench/, and those at the root of exercises/."""
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
             ".__init__"
         ): path.read_text()
-        for folder in ("shared", "bench")
-        for path in sorted((ROOT / folder).rglob("*.py"))
+        for pattern in ("shared/**/*.py", "bench/**/*.py", "exercises/*.py")
+        for path in sorted(ROOT.glob(pattern))
     }
 
 
@@ -78,7 +81,7 @@ def upward_imports(texts: Texts) -> list[str]:
     for module, text in texts.items():
         floor = floor_of(module)
         for name in imported(text, texts):
-            if name.split(".")[0] not in ("shared", "bench"):
+            if name.split(".")[0] not in ("shared", "bench", "exercises"):
                 continue
             if floor_of(name) not in {floor, *BELOW[floor]}:
                 found.append(f"{module} imports {name}")
@@ -137,12 +140,15 @@ PLANTED = (
     (upward_imports, "bench.report.plots", "from bench.explore import counts"),
     (upward_imports, "bench.explore.page", "from bench.worker.side import Side"),
     (upward_imports, "bench.run.state", "from bench.cli import execute"),
+    (upward_imports, "exercises.judge", "from bench.ledger import read_note"),
+    (upward_imports, "bench.worker.job", "from exercises.catalogue import EXERCISES"),
     (circles, "shared.config", "from shared.data.dataset import prepare"),
     (circles, "bench.records", "from bench.records import Results"),
     (framework_imports, "bench.studies.parity", "import torch"),
     (framework_imports, "bench.report.cards", "from keras import ops"),
     (framework_imports, "bench.worker.job", "from pytorch_impl import model"),
     (framework_imports, "bench.worker.side", "import torch"),
+    (framework_imports, "exercises.references", "import torch"),
 )
 
 

@@ -1,0 +1,1 @@
+"""Small migration tasks between the frameworks, each with a check of the answer."""
