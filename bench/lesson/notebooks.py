@@ -1,0 +1,188 @@
+"""Write the notebooks from the plain programs: `python -m bench.lesson.notebooks`.
+
+Their cells stand in notebooks/pytorch_cells.py and keras_cells.py, in a format that
+editors know: `# %%` begins a cell of code, `# %% [markdown]` a cell of text. In place
+of an import from the plain program, a notebook has the program's own code.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench.ledger import anchor, read_document, read_row, read_titles
+from bench.lesson.source import ROOT, SIDES, read_file
+from bench.lesson.topics import TOPICS
+from shared.files import write_atomically
+
+FOLDER = ROOT / "notebooks"
+LEDGER = "../docs/differences.md"
+CELL = re.compile(r"(?m)^# %%( \[markdown\])?\n")
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+EMPTY_CODE = {"cell_type": "code", "execution_count": None, "outputs": []}
+FORMAT = {"nbformat": 4, "nbformat_minor": 5}
+Definition = ast.FunctionDef | ast.ClassDef | ast.Assign
+
+
+def write_notebooks(folder: Path = FOLDER) -> None:
+    """Write the notebooks of both sides into a folder."""
+    for side in SIDES:
+        write_atomically(folder / f"{side}.ipynb", make_notebook(side))
+
+
+def make_notebook(side: str) -> str:
+    """Return the text of a notebook, without outputs.
+
+    Raises:
+        LookupError: a cell imports what the plain program does not have, or mixes such
+            imports with other code, or a function needs what no cell imports.
+    """
+    _, *parts = CELL.split((FOLDER / f"{side}_cells.py").read_text())
+    program = _Program(side)
+    cells = []
+    for number, (mark, text) in enumerate(zip(parts[::2], parts[1::2], strict=True), 1):
+        source = _explain(text) if mark else program.show(text.strip())
+        kind = {"cell_type": "markdown"} if mark else EMPTY_CODE
+        lines = source.splitlines(keepends=True)
+        cells.append({"id": f"cell-{number}", "metadata": {}, "source": lines} | kind)
+    if missing := program.needed - program.known:
+        raise LookupError(f"{side}: no cell imports {', '.join(sorted(missing))}")
+    notebook = {"cells": cells, "metadata": METADATA} | FORMAT
+    # As Jupyter itself writes it.
+    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _explain(text: str) -> str:
+    """Return a cell of text; that of a topic has what is known of the topic besides."""
+    written = re.sub(r"(?m)^# ?", "", text).strip()
+    for topic in TOPICS:
+        heading, found, body = written.partition(f"## {topic.title}")
+        if found and not heading:
+            parts = [found, topic.says, body.strip(), _tabulate(topic.entries)]
+            return "\n\n".join(filter(None, parts))
+    return written
+
+
+def _tabulate(entries: Iterable[str]) -> str:
+    """Return a table of differences, with what each framework does."""
+    titles = read_titles(read_document())
+    rows = ["| Difference | PyTorch | Keras |", "|---|---|---|"]
+    for entry in entries:
+        title = f"{entry} {titles[entry]}"
+        rows.append(f"| [{title}]({LEDGER}#{anchor(title)}) | {read_row(entry)} |")
+    return "\n".join(rows)
+
+
+class _Program:
+    """Shows code of a plain program, each definition and each import once.
+
+    Attributes:
+        known: names that the notebook has defined or imported so far.
+        needed: names that the code so far takes from other files of the program.
+    """
+
+    def __init__(self, side: str) -> None:
+        self.package = f"{side}_impl"
+        self.known: set[str] = set()
+        self.needed: set[str] = set()
+
+    def show(self, text: str) -> str:
+        """Return a cell, with the program's code in place of imports from it."""
+        body = ast.parse(text).body
+        own = self._own(body)
+        if not own:
+            self.known |= {_bound(one) for node in body for one in _aliases(node)}
+            return text
+        if len(own) < len(body):
+            raise LookupError(f"a cell imports from {self.package}, and does more")
+        return "\n\n\n".join(
+            self._take(node.module, [one.name for one in node.names]) for node in own
+        )
+
+    def _own(self, body: list[ast.stmt]) -> list[ast.ImportFrom]:
+        """Return the imports from the plain program."""
+        imports = [node for node in body if isinstance(node, ast.ImportFrom)]
+        return [node for node in imports if node.module.startswith(self.package)]
+
+    def _take(self, module: str, names: list[str]) -> str:
+        """Return definitions of a file, with what they need of the same file."""
+        file = f"{module.replace('.', '/')}.py"
+        text = read_file(file).text
+        tree = ast.parse(text)
+        defined = {_name(one): one for one in tree.body if isinstance(one, Definition)}
+        if missing := {*names} - {*defined}:
+            raise LookupError(f"{file} has no {', '.join(sorted(missing))}")
+        wanted = _with_needed(names, defined) - self.known
+        self.known |= wanted
+        nodes = [node for name, node in defined.items() if name in wanted]
+        imports = self._import(tree, text, set().union(*map(_names_in, nodes)))
+        constants = [_source(one, text) for one in nodes if isinstance(one, ast.Assign)]
+        head = "\n".join([f"# From {file}", *imports])
+        if constants:
+            head += "\n\n" + "\n".join(constants)
+        others = [one for one in nodes if not isinstance(one, ast.Assign)]
+        return "\n\n\n".join([head, *(_source(one, text) for one in others)])
+
+    def _import(self, tree: ast.Module, text: str, used: set[str]) -> list[str]:
+        """Return the imports of a file that bind used names which are not known yet."""
+        own = self._own(tree.body)
+        lines = []
+        for node in tree.body:
+            names = [one for one in _aliases(node) if _bound(one) in used]
+            if node in own:
+                self.needed |= {_bound(one) for one in names}
+                continue
+            new = [one for one in names if _bound(one) not in self.known]
+            self.known |= {_bound(one) for one in new}
+            if new and new == _aliases(node):
+                lines.append(_source(node, text))
+            elif new and isinstance(node, ast.ImportFrom):
+                lines.append(ast.unparse(ast.ImportFrom(node.module, new, 0)))
+        return lines
+
+
+def _with_needed(names: Iterable[str], defined: dict[str, Definition]) -> set[str]:
+    """Return names and all that their definitions use, directly or through others."""
+    found: set[str] = set()
+    left = [*names]
+    while left:
+        name = left.pop()
+        if name in defined and name not in found:
+            found.add(name)
+            left += _names_in(defined[name])
+    return found
+
+
+def _aliases(node: ast.stmt) -> list[ast.alias]:
+    return node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
+
+
+def _bound(one: ast.alias) -> str:
+    return one.asname or one.name
+
+
+def _name(node: Definition) -> str:
+    return node.name if hasattr(node, "name") else ast.unparse(node.targets[0])
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+
+
+def _source(node: ast.stmt, text: str) -> str:
+    """Return the lines of a statement, with its decorators and the comments above."""
+    lines = text.splitlines()
+    decorators = getattr(node, "decorator_list", [])
+    start = min(one.lineno for one in (node, *decorators)) - 1
+    while lines[start - 1].startswith("#"):
+        start -= 1
+    return "\n".join(lines[start : node.end_lineno])
+
+
+if __name__ == "__main__":
+    write_notebooks()
+    print(f"Written: the notebooks of both sides in {FOLDER}.")
