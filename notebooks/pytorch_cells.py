@@ -39,16 +39,17 @@ sys.path.insert(0, str(project))
 # classifier that you want to use, take all images and ten epochs.
 
 # %%
-LIMIT = 100  # images of each split; None takes all
-EPOCHS = 3
+LIMIT = 200  # images of each split; None takes all
+EPOCHS = 4
 SEED = 0
 # A folder with train/, validation/ and test/, or "synthetic" for drawn images. None
 # downloads the clothing photos, and takes drawn images if there is no network.
 DATA = os.environ.get("BENCH_DATA")
 WEIGHTS = os.environ.get("BENCH_WEIGHTS")  # a file; None takes the published weights
 OUTPUT = Path("output", "pytorch")
-# Python shows these warnings for code of a notebook, and not for a program's.
-warnings.filterwarnings("ignore", category=DeprecationWarning)
+# These warnings are for the authors of packages.
+for category in (DeprecationWarning, FutureWarning):
+    warnings.simplefilter("ignore", category)
 
 # %%
 import matplotlib.pyplot as plt

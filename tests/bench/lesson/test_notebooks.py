@@ -13,7 +13,7 @@ from bench.lesson import notebooks
 from bench.lesson.source import ROOT, SIDES
 from bench.lesson.topics import TOPICS
 
-SHORT = {"LIMIT = 100": "LIMIT = 40", "EPOCHS = 3": "EPOCHS = 2"}
+SHORT = {"LIMIT = 200": "LIMIT = 40", "EPOCHS = 4": "EPOCHS = 2"}
 
 
 def read_notebook(side: str) -> str:
@@ -53,6 +53,15 @@ def test_both_notebooks_have_the_same_sections():
     assert len({*pytorch} & {topic.title for topic in TOPICS}) > 15
     first, second = ([kind for kind, _ in read_cells(side)] for side in SIDES)
     assert first == second
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_links_lead_somewhere(side):
+    text = "\n".join(text for kind, text in read_cells(side) if kind == "markdown")
+    links = {link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text)}
+    assert len(links) == 2  # the other notebook, and the ledger
+    for link in links:
+        assert (notebooks.FOLDER / link).exists()
 
 
 @pytest.mark.parametrize("side", SIDES)
