@@ -13,7 +13,7 @@ from bench.lesson import notebooks
 from bench.lesson.source import ROOT, SIDES
 from bench.lesson.topics import TOPICS
 
-SHORT = {"LIMIT = 200": "LIMIT = 40", "EPOCHS = 4": "EPOCHS = 2"}
+SHORT = {"LIMIT = 200": "LIMIT = 20", "EPOCHS = 4": "EPOCHS = 2"}
 
 
 def read_notebook(side: str) -> str:
