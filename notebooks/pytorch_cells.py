@@ -7,7 +7,8 @@
 # section by section.
 #
 # A table below a heading shows where the two frameworks differ. Its links lead to the
-# reasons, and a mark such as [D01] in the code means the entry of this number.
+# reasons, and a mark such as [D01] in the code means the entry of this number. The
+# first cell finds the project, or fetches it into a hosted notebook.
 
 # %%
 import os
@@ -35,8 +36,9 @@ if not clones:
 sys.path.insert(0, str(project))
 
 # %% [markdown]
-# With these settings, the notebook takes about two minutes on two CPU cores. For a
-# classifier that you want to use, take all images and ten epochs.
+# With these settings, the notebook takes a few minutes on two CPU cores, since it uses
+# only some of the images. A classifier that you want to use needs all of them, and ten
+# epochs.
 
 # %%
 LIMIT = 200  # images of each split; None takes all
