@@ -90,7 +90,7 @@ def show(images, titles, columns=5):
 from pytorch_impl.dataset import ENDINGS
 
 # %%
-data = find_folder(DATA, lambda *_: None)
+data = find_folder(DATA, progress=lambda *_: None)
 images = find_images(data, ENDINGS, LIMIT, SEED)
 print("Folder:", data.name)
 paths = [min((images.train / name).iterdir()) for name in images.classes]
