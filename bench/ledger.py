@@ -39,7 +39,7 @@ def read_note(number: str) -> tuple[str, str]:
 
 
 def read_row(number: str) -> str:
-    """Return the row of an entry's table, in Markdown: what PyTorch does | what Keras does.
+    """Return what each framework does, as the row of an entry's table in Markdown.
 
     Raises:
         LookupError: there is no such entry, or it has no such table.
