@@ -38,6 +38,19 @@ def read_note(number: str) -> tuple[str, str]:
     return _plain((paragraphs or [""])[0]), _plain((effects or [""])[-1])
 
 
+def read_row(number: str) -> str:
+    """Return what each framework does, as the row of an entry's table in Markdown.
+
+    Raises:
+        LookupError: there is no such entry, or it has no such table.
+    """
+    table = r"[^\n]*\n\n\| PyTorch \| Keras \|\n\|---\|---\|\n\| ([^\n]+) \|\n"
+    found = re.search(rf"(?m)^## {number} {table}", read_document())
+    if not found:
+        raise LookupError(f"{DOCUMENT.name} has no table of {number}")
+    return unlink(found[1])
+
+
 def _plain(text: str) -> str:
     """Keep only the text of links and of code."""
     return unlink(text).replace("`", "")

@@ -80,6 +80,8 @@ RUN_ELSEWHERE = {
     "test_an_arm_is_measured_twice_in_each_round",
     "python -m bench.report.kept": "bench/report/test_kept.py::"
     "test_page_is_what_the_command_writes",
+    "python -m bench.lesson.notebooks": "bench/lesson/test_notebooks.py::"
+    "test_notebooks_are_what_the_command_writes",
     "python -m bench speedups": "bench/studies/test_speedups.py::"
     "test_every_version_is_trained_once_and_timed_in_five_rounds",
 }
