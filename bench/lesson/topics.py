@@ -1,6 +1,7 @@
 """The topics of the lesson, in the order in which a program meets them."""
 
 import difflib
+import re
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -390,6 +391,11 @@ def _also(topic: Topic) -> set[str]:
 
 
 def _unknown(text: str) -> UserError:
+    if re.fullmatch(r"[Dd]\d+", text):
+        entries = sorted({entry for topic in TOPICS for entry in topic.entries})
+        return UserError(
+            f"pairs: the ledger has no entry {text}. It has {', '.join(entries)}."
+        )
     every = set().union(*(_names(topic) for topic in TOPICS))
     near = difflib.get_close_matches(text, sorted(every), 3, cutoff=0.75)
     similar = f" The programs have the names {', '.join(near)}." if near else ""

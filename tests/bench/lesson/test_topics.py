@@ -71,3 +71,5 @@ def test_a_name_leads_to_its_topic(text, name):
 def test_an_unknown_topic_lists_what_there_is():
     with pytest.raises(UserError, match=r"BatchNormalization.*The topics are load-im"):
         find_topic("BatchNormalisation")
+    with pytest.raises(UserError, match=r"no entry D99\. It has D01, D02"):
+        find_topic("D99")
