@@ -24,6 +24,7 @@ COMMANDS = {
     "site": "Build the lesson as a site of static pages, which needs no network.",
     "check": "Find the traps of the ledger in your own training code, which is only "
     "read.",
+    "case": "Run a public case in which the two frameworks gave different results.",
     "prepare": "Find, check and decode the images, and fetch the weights.",
     "train": "Train, evaluate and export each arm, without timing.",
     "export": "Export a checkpoint of either side to ONNX.",

@@ -13,7 +13,10 @@ NUM_TRAIN, NUM_TEST = 200, 100
 BATCH_SIZE = 20
 SIZE_PX = 16
 # Of the parameters of the small CNN, kernels and biases, in PyTorch's layout.
-SHAPES = ((8, 3, 3, 3), (8,), (16, 8, 3, 3), (16,), (len(CLASSES), 16), (len(CLASSES),))
+SHAPES = (
+    *((8, 3, 3, 3), (8,), (16, 8, 3, 3), (16,)),
+    *((len(CLASSES), 16 * 2 * 2), (len(CLASSES),)),
+)
 
 
 @cache

@@ -190,9 +190,7 @@ _CASES = (
         ("https://github.com/keras-team/keras/issues/13517",),
         "accuracy when the same images are validated again",
         (
-            Difference(
-                "other order", "the images come in another order", "D14"
-            ),
+            Difference("other order", "the images come in another order", "D14"),
             Difference(
                 "pixels not scaled",
                 "the pixels go from 0 to 255; in the training they went from 0 to 1",

@@ -30,8 +30,8 @@ def build_model(seed: int, differences: frozenset[str]) -> keras.Model:
     return model
 
 
-def measure(seed: int, differences: frozenset[str]) -> float:
-    """Return the mean squared error on the validation data."""
+def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
+    """Return the mean squared error on the validation data, and all outputs."""
     train_x, train_y, x, y = make_data(seed)
     model = build_model(seed, differences)
     optimizer = make_adam(model, LEARNING_RATE, differences)
@@ -39,4 +39,5 @@ def measure(seed: int, differences: frozenset[str]) -> float:
         # Keras gives targets the missing axis, so that nothing changes.
         train_y = train_y[:, 0]
     fit(model, optimizer, keras.losses.MeanSquaredError(), train_x, train_y, EPOCHS)
-    return float(np.mean((predict(model, x) - y) ** 2))
+    outputs = predict(model, x)
+    return float(np.mean((outputs - y) ** 2)), outputs

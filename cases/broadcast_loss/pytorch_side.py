@@ -26,8 +26,8 @@ def build_model(seed: int, differences: frozenset[str]) -> nn.Module:
     return model
 
 
-def measure(seed: int, differences: frozenset[str]) -> float:
-    """Return the mean squared error on the validation data."""
+def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
+    """Return the mean squared error on the validation data, and all outputs."""
     train_x, train_y, x, y = make_data(seed)
     model = build_model(seed, differences)
     optimizer = make_adam(model, LEARNING_RATE, differences)
@@ -36,4 +36,5 @@ def measure(seed: int, differences: frozenset[str]) -> float:
         train_y = train_y[:, 0]
     data = torch.from_numpy(train_x), torch.from_numpy(train_y)
     fit(model, optimizer, nn.MSELoss(), *data, EPOCHS)
-    return float(np.mean((predict(model, torch.from_numpy(x)) - y) ** 2))
+    outputs = predict(model, torch.from_numpy(x))
+    return float(np.mean((outputs - y) ** 2)), outputs

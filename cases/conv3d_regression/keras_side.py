@@ -31,9 +31,7 @@ def build_model(seed: int, differences: frozenset[str]) -> keras.Model:
     channels = norm(convolution(volumes))
     channels = layers.Multiply()([dropout(channels) if left_in else channels, factors])
     channels = layers.Permute((4, 1, 2, 3))(channels)  # so that PyTorch's kernel fits
-    model = keras.Model(
-        [volumes, factors], layers.Dense(1)(layers.Flatten()(channels))
-    )
+    model = keras.Model([volumes, factors], layers.Dense(1)(layers.Flatten()(channels)))
     load_values(model, make_values(seed))
     return model
 
@@ -52,10 +50,10 @@ def train(
         fit(model, optimizer, keras.losses.MeanAbsoluteError(), inputs, widths, 1)
 
 
-def measure(seed: int, differences: frozenset[str]) -> float:
-    """Return the mean absolute error on the validation data."""
+def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
+    """Return the mean absolute error on the validation data, and all outputs."""
     train_x, train_y, x, y = make_data(seed)
     model = build_model(seed, differences)
     train(model, train_x, train_y, seed, differences)
     outputs = predict(model, [x, np.ones((len(x), *(SIZE // 2,) * 3, CHANNELS))])
-    return float(np.abs(outputs - y).mean())
+    return float(np.abs(outputs - y).mean()), outputs

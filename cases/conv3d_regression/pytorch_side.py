@@ -67,12 +67,12 @@ def to_channels_first(volumes: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(volumes).movedim(-1, 1)
 
 
-def measure(seed: int, differences: frozenset[str]) -> float:
-    """Return the mean absolute error on the validation data."""
+def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
+    """Return the mean absolute error on the validation data, and all outputs."""
     train_x, train_y, x, y = make_data(seed)
     model = Network(seed, differences)
     data = to_channels_first(train_x), torch.from_numpy(train_y)
     train(model, *data, seed, differences)
     with torch.inference_mode():
         outputs = model.eval()(to_channels_first(x), torch.ones(1)).numpy()
-    return float(np.abs(outputs - y).mean())
+    return float(np.abs(outputs - y).mean()), outputs

@@ -17,6 +17,4 @@ def make_kernels(seed: int) -> list[np.ndarray]:
         *((CHANNELS, 3, 3, 3), (CHANNELS, CHANNELS, 3, 3), (CHANNELS, CHANNELS, 1, 1)),
         (NUM_CLASSES, CHANNELS),
     )
-    return [
-        rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape) for shape in shapes
-    ]
+    return [rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape) for shape in shapes]

@@ -43,6 +43,8 @@ def convolve(inputs, kernel: np.ndarray, differences: frozenset[str]):
     return outputs
 
 
-def measure(seed: int, differences: frozenset[str]) -> np.ndarray:
-    """Return the logits of four images, (4, 10)."""
-    return predict(build_model(seed, differences), to_images(make_images(seed)))
+def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
+    """Return the mean logit of four images, and all of their logits, (4, 10)."""
+    model = build_model(seed, differences)
+    outputs = predict(model, to_images(make_images(seed)))
+    return float(outputs.mean()), outputs

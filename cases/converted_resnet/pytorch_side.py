@@ -35,9 +35,10 @@ class Network(nn.Module):
         return self.output(nn.functional.relu(block).mean(dim=(2, 3)))
 
 
-def measure(seed: int, differences: frozenset[str]) -> np.ndarray:
-    """Return the logits of four images, (4, 10)."""
+def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
+    """Return the mean logit of four images, and all of their logits, (4, 10)."""
     # A new module is in training mode: batch norm takes the statistics of the batch.
     model = Network(seed).train("training mode" in differences)
     with torch.no_grad():
-        return model(to_images(make_images(seed))).numpy()
+        outputs = model(to_images(make_images(seed))).numpy()
+    return float(outputs.mean()), outputs

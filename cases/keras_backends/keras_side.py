@@ -27,8 +27,8 @@ def build_model(seed: int, differences: frozenset[str]) -> keras.Model:
     return model
 
 
-def measure(seed: int, differences: frozenset[str]) -> float:
-    """Return the accuracy on the test images, in percent."""
+def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
+    """Return the accuracy on the test images, in percent, and all outputs."""
     train_images, train_labels, images, labels = load_images(seed)
     model = build_model(seed, differences)
     model.compile(
@@ -43,4 +43,4 @@ def measure(seed: int, differences: frozenset[str]) -> float:
         verbose=0,
     )
     outputs = predict(model, images / 255)
-    return 100 * float(np.mean(outputs.argmax(axis=1) == labels))
+    return 100 * float(np.mean(outputs.argmax(axis=1) == labels)), outputs

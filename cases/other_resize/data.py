@@ -5,7 +5,7 @@ from PIL import Image
 
 from cases.data import SIZE_PX, draw_photos
 
-EPOCHS = 20
+EPOCHS = 40
 SHORTER_SIDE_PX = 18  # of which the middle 16 are kept, as 224 of 256
 
 

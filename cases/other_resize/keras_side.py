@@ -45,10 +45,10 @@ def load(photo: Image.Image, differences: frozenset[str]) -> np.ndarray:
     return prepare(photo)
 
 
-def measure(seed: int, differences: frozenset[str]) -> float:
-    """Return the accuracy on the test photos, in percent."""
+def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
+    """Return the accuracy on the test photos, in percent, and all outputs."""
     photos, labels = draw_photos()
     _, numbers = split_photos(seed)
     images = np.stack([load(photos[number], differences) for number in numbers])
     outputs = predict(train(seed), to_images(images / 255))
-    return 100 * float(np.mean(outputs.argmax(axis=1) == labels[numbers]))
+    return 100 * float(np.mean(outputs.argmax(axis=1) == labels[numbers])), outputs

@@ -1,3 +1,3 @@
 """How long the networks are trained whose features are compared."""
 
-EPOCHS = 20
+EPOCHS = 40

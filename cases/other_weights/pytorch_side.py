@@ -23,12 +23,12 @@ def train(seed: int, values: int) -> nn.Module:
 
 
 def compute_features(model: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Return the outputs of the layer before the last one, (N, 16)."""
+    """Return the outputs of the layer before the last one, (N, 64)."""
     return predict(model[:-1], to_images(images))
 
 
-def measure(seed: int, differences: frozenset[str]) -> float:
-    """Return the largest feature of the test images."""
+def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
+    """Return the largest feature of the test images, and all features."""
     _, _, images, _ = load_images(seed)
     if "pixel scale" in differences:
         # [D06] torchvision's usual scale
@@ -37,4 +37,5 @@ def measure(seed: int, differences: frozenset[str]) -> float:
         images = images / 255
     own = 1000 + seed  # a training of this side alone
     model = train(seed, own if "weights" in differences else seed)
-    return float(compute_features(model, images).max())
+    features = compute_features(model, images)
+    return float(features.max()), features

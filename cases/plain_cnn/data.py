@@ -4,7 +4,7 @@ import numpy as np
 
 from cases.data import CLASSES, draw_values
 
-EPOCHS, LEARNING_RATE = 20, 0.01
+EPOCHS, LEARNING_RATE = 20, 0.003
 NUM_FEATURES = 16 * 2 * 2  # channels, height and width before the dense layers
 NUM_HIDDEN = 32
 

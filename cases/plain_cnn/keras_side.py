@@ -30,8 +30,8 @@ def build_model(seed: int, differences: frozenset[str]) -> keras.Model:
     return model
 
 
-def measure(seed: int, differences: frozenset[str]) -> float:
-    """Return the accuracy on the test images, in percent."""
+def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
+    """Return the accuracy on the test images, in percent, and all outputs."""
     train_images, train_labels, images, labels = load_images(seed)
     model = build_model(seed, differences)
     optimizer = make_adam(model, LEARNING_RATE, differences)
@@ -47,4 +47,4 @@ def measure(seed: int, differences: frozenset[str]) -> float:
     else:
         fit(model, optimizer, loss, inputs, targets, EPOCHS)
     outputs = predict(model, to_images(images / 255))
-    return 100 * float(np.mean(outputs.argmax(axis=1) == labels))
+    return 100 * float(np.mean(outputs.argmax(axis=1) == labels)), outputs

@@ -32,8 +32,8 @@ def build_model(seed: int, differences: frozenset[str]) -> nn.Module:
     return model
 
 
-def measure(seed: int, differences: frozenset[str]) -> float:
-    """Return the accuracy on the test images, in percent."""
+def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
+    """Return the accuracy on the test images, in percent, and all outputs."""
     train_images, train_labels, images, labels = load_images(seed)
     model = build_model(seed, differences)
     optimizer = make_adam(model, LEARNING_RATE, differences)
@@ -44,4 +44,4 @@ def measure(seed: int, differences: frozenset[str]) -> float:
     inputs, targets = to_images(train_images / 255), torch.from_numpy(train_labels)
     fit(model, optimizer, nn.CrossEntropyLoss(), inputs, targets, EPOCHS)
     outputs = predict(model, to_images(images / 255))
-    return 100 * float(np.mean(outputs.argmax(axis=1) == labels))
+    return 100 * float(np.mean(outputs.argmax(axis=1) == labels)), outputs

@@ -6,7 +6,7 @@ from cases.data import draw_values
 
 NUM_WORDS, NUM_TAGS, LENGTH = 12, 5, 10
 EMBEDDING, UNITS, NUM_TRAIN = 8, 16, 200
-EPOCHS, LEARNING_RATE = 15, 0.01
+EPOCHS, LEARNING_RATE = 20, 0.03
 
 
 def make_data(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
