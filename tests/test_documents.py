@@ -45,6 +45,8 @@ RUN = {
     "python -m bench scaling": (*QUICK, "--arms", "pytorch"),
     "python -m bench experiments": (),
     "python -m bench check my-code": (),
+    "python -m bench case": (),
+    "python -m bench case broadcast-loss": ("--seeds", "2"),
     "python -m bench pairs": (),
     "python -m bench pairs freezing": (),
     "python -m bench pairs BatchNormalization": (),
@@ -54,6 +56,8 @@ RUN = {
 # Run by other tests, since a whole one takes longer than all of the above.
 EXPERIMENTS = "bench/studies/test_experiments.py"
 RUN_ELSEWHERE = {
+    "python -m bench case all --update-document": "cases/test_cases.py::"
+    "test_all_cases_start_equal_and_show_their_causes",
     "python -m bench site": "bench/lesson/test_site.py::"
     "test_every_link_leads_somewhere",
     "python -m bench experiments learning-rate dropout": f"{EXPERIMENTS}::"

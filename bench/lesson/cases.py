@@ -112,7 +112,8 @@ def _run_side(
     ):
         for line in process.stdout:
             lines.append(json.loads(line))
-            display.show(f"{side}: {lines[-1]['case']}")
+            if len(lines) == 1 or lines[-1]["case"] != lines[-2]["case"]:
+                display.show(f"{side}: {lines[-1]['case']}")
         if process.wait():
             errors.seek(0)
             said = errors.read().strip().splitlines() or ["it said nothing"]

@@ -48,7 +48,7 @@ def train(
     optimizer = make_adam(model, LEARNING_RATE, differences)
     model.train()
     for epoch in range(EPOCHS):
-        factors = to_channels_first(plan_dropout(seed, epoch, differences))
+        factors = _to_channels_first(plan_dropout(seed, epoch, differences))
         for rows in torch.arange(len(volumes)).split(BATCH_SIZE):
             optimizer.zero_grad()
             outputs = model(volumes[rows], factors[rows])
@@ -62,7 +62,7 @@ def train(
         variance.copy_(start + (variance - start) * (count - 1) / count)
 
 
-def to_channels_first(volumes: np.ndarray) -> torch.Tensor:
+def _to_channels_first(volumes: np.ndarray) -> torch.Tensor:
     """Return volumes (N, D, H, W, C) in the framework's order of axes. [D04]"""
     return torch.from_numpy(volumes).movedim(-1, 1)
 
@@ -71,8 +71,8 @@ def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
     """Return the mean absolute error on the validation data, and all outputs."""
     train_x, train_y, x, y = make_data(seed)
     model = Network(seed, differences)
-    data = to_channels_first(train_x), torch.from_numpy(train_y)
+    data = _to_channels_first(train_x), torch.from_numpy(train_y)
     train(model, *data, seed, differences)
     with torch.inference_mode():
-        outputs = model.eval()(to_channels_first(x), torch.ones(1)).numpy()
+        outputs = model.eval()(_to_channels_first(x), torch.ones(1)).numpy()
     return float(np.abs(outputs - y).mean()), outputs

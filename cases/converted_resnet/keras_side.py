@@ -18,10 +18,10 @@ def build_model(seed: int, differences: frozenset[str]) -> keras.Model:
     """Return a convolution, and a residual block that halves the image."""
     kernels = [np.moveaxis(kernel, (0, 1), (-1, -2)) for kernel in make_kernels(seed)]
     images = keras.Input((SIZE_PX, SIZE_PX, 3))
-    stem = convolve(images, kernels[0], differences)
+    stem = _convolve(images, kernels[0], differences)
     epsilon = 1e-3 if "batch norm's epsilon" in differences else 1e-5  # [D02]
     stem = layers.ReLU()(layers.BatchNormalization(epsilon=epsilon)(stem))
-    block = convolve(stem, kernels[1], differences)
+    block = _convolve(stem, kernels[1], differences)
     block = layers.BatchNormalization(epsilon=epsilon)(block)
     shortcut = layers.Conv2D(CHANNELS, 1, strides=2, use_bias=False)
     block = layers.ReLU()(layers.Add()([block, shortcut(stem)]))
@@ -32,7 +32,7 @@ def build_model(seed: int, differences: frozenset[str]) -> keras.Model:
     return keras.Model(images, logits)
 
 
-def convolve(inputs, kernel: np.ndarray, differences: frozenset[str]):
+def _convolve(inputs, kernel: np.ndarray, differences: frozenset[str]):
     """Apply a convolution of stride 2."""
     padding = "same"  # [D03] of an even size: at the bottom and at the right only
     if "padding" not in differences:
