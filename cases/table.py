@@ -30,6 +30,8 @@ class Case:
         figure: what a run measures.
         unit: of the figure, "" if it has none.
         cause: the name of the difference that the measurements find; "" if none.
+        behind: the side whose result is the worse one in the thread; "" if the thread
+            does not say so.
         compares_outputs: a run gives many values, and a change is the largest one.
     """
 
@@ -40,6 +42,7 @@ class Case:
     differences: tuple[Difference, ...]
     cause: str
     unit: str = ""
+    behind: str = ""
     compares_outputs: bool = False
 
 
@@ -75,6 +78,7 @@ _CASES = (
             ),
         ),
         cause="targets (N,)",
+        behind="pytorch",
     ),
     Case(
         "plain-cnn",
@@ -102,6 +106,7 @@ _CASES = (
         ),
         cause="order by default",
         unit="points",
+        behind="pytorch",
     ),
     Case(
         "conv3d-regression",
@@ -130,7 +135,8 @@ _CASES = (
                 suspected=True,
             ),
         ),
-        cause="dropout layer",
+        cause="",
+        behind="pytorch",
     ),
     Case(
         "keras-backends",
@@ -198,7 +204,7 @@ _CASES = (
                 suspected=True,
             ),
         ),
-        cause="pixels not scaled",
+        cause="",
         unit="points",
     ),
     Case(
@@ -249,6 +255,7 @@ _CASES = (
         ),
         cause="softmax over the words",
         unit="points",
+        behind="pytorch",
     ),
     Case(
         "converted-resnet",

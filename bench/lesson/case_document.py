@@ -67,7 +67,7 @@ def write_document(path: Path) -> None:
 
 
 def _summarise(case: Case, changes: list[Change]) -> str:
-    cause = find_cause(changes)
+    cause = find_cause(case, changes)
     found = (
         (cause.difference.name, _link(cause.difference.entry))
         if cause

@@ -52,29 +52,45 @@ def conclude(case: Case, record: CaseRecord, changes: list[Change]) -> list[str]
         f"With nothing left in, the outputs of the two sides differ by at most "
         f"{record.outputs_differ_by:.1g}."
     ]
-    cause = find_cause(changes)
-    if cause is None:
-        return [*said, "None of the differences is shown to change the figure."]
-    name = cause.difference.name
-    unit = f" {case.unit}" if case.unit else ""
-    said.append(
-        f"The largest effect that is shown is that of *{name}*: "
-        f"{cause.difference.says}. On the side of {SIDES[cause.side]} it changes the "
-        f"figure by {cause.change:+.3g}{unit}."
-    )
-    shown = {one.difference.name for one in changes if one.is_shown}
-    suspected = [one for one in case.differences if one.suspected]
-    for text, names in (
-        ("Also shown", [one.name for one in case.differences if one.name in shown]),
-        (
-            "Suspected, but not shown",
-            [o.name for o in suspected if o.name not in shown],
-        ),
-    ):
-        others = [f"*{one}*" for one in names if one != name]
-        if others:
-            said.append(f"{text}: {', '.join(others)}.")
-    if not cause.difference.suspected:
+    cause = find_cause(case, changes)
+    name = cause.difference.name if cause else ""
+    if cause:
+        unit = f" {case.unit}" if case.unit else ""
+        said.append(
+            f"The largest effect that is shown is that of *{name}*: "
+            f"{cause.difference.says}. On the side of {SIDES[cause.side]} it changes "
+            f"the figure by {cause.change:+.3g}{unit}."
+        )
+    elif case.behind:
+        said.append(
+            f"On the side of {SIDES[case.behind]}, which stays behind in the thread, "
+            "no difference is shown to change the figure."
+        )
+    else:
+        said.append("No difference is shown to change the figure.")
+    return said + _mention_others(case, changes, name)
+
+
+def _mention_others(case: Case, changes: list[Change], cause: str) -> list[str]:
+    """Return what else is shown, and what the thread suspects without being shown."""
+    said = []
+    shown = {
+        one.name: [
+            SIDES[change.side]
+            for change in changes
+            if change.difference == one and change.is_shown
+        ]
+        for one in case.differences
+        if one.name != cause
+    }
+    others = [f"*{n}* ({', '.join(sides)})" for n, sides in shown.items() if sides]
+    if others:
+        said.append(f"Also shown: {', '.join(others)}.")
+    suspects = [one.name for one in case.differences if one.suspected]
+    cleared = [f"*{name}*" for name in suspects if not shown.get(name, True)]
+    if cleared:
+        said.append(f"Suspected in the thread, but not shown: {', '.join(cleared)}.")
+    if cause and cause not in suspects:
         said.append("The thread does not name this cause.")
     return said
 

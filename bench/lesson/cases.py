@@ -168,7 +168,11 @@ def judge(case: Case, record: CaseRecord) -> list[Change]:
     return judged
 
 
-def find_cause(changes: list[Change]) -> Change | None:
-    """Return the largest change that is shown, or None if none is."""
-    shown = [one for one in changes if one.is_shown]
+def find_cause(case: Case, changes: list[Change]) -> Change | None:
+    """Return the largest change that is shown, or None if none is.
+
+    If one side stays behind in the thread, only changes of this side can explain it.
+    """
+    sides = {case.behind} if case.behind else {*SIDES}
+    shown = [one for one in changes if one.is_shown and one.side in sides]
     return max(shown, key=lambda one: abs(one.change), default=None)
