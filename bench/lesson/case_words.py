@@ -42,7 +42,7 @@ def _describe(change: Change) -> str:
 
 def conclude(case: Case, record: CaseRecord, changes: list[Change]) -> list[str]:
     """Return what the measurements show, in sentences."""
-    if not are_equal(record):
+    if not are_equal(case, record):
         return [
             f"With nothing left in, the outputs of the two sides differ by "
             f"{record.outputs_differ_by:.2g}. They should be equal, so that the rest "

@@ -22,7 +22,6 @@ from shared.errors import UserError
 from shared.metrics import Record
 
 NUM_SEEDS = 5
-ROUNDING = 1e-9  # two sides that compute the same in float64 differ by less
 
 
 class CaseRecord(Record):
@@ -135,9 +134,9 @@ def _make_record(name: str, found: dict[str, list[dict]]) -> CaseRecord:
     return CaseRecord(outputs_differ_by=float(differ_by), figures=figures)
 
 
-def are_equal(record: CaseRecord) -> bool:
+def are_equal(case: Case, record: CaseRecord) -> bool:
     """Return whether the two sides agree to rounding where nothing is left in."""
-    return record.outputs_differ_by < ROUNDING
+    return record.outputs_differ_by < case.rounding
 
 
 def judge(case: Case, record: CaseRecord) -> list[Change]:
@@ -154,7 +153,7 @@ def judge(case: Case, record: CaseRecord) -> list[Change]:
         for one, side in places
         for figures in [record.figures[side]]
     ]
-    moved = [bool((np.abs(change) > ROUNDING).any()) for change in changes]
+    moved = [bool((np.abs(change) > case.rounding).any()) for change in changes]
     family = [MeanDifference(c) for c, m in zip(changes, moved, strict=True) if m]
     intervals = iter([decision.interval for decision in decide(family)])
     judged = []

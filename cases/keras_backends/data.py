@@ -4,7 +4,7 @@ import numpy as np
 
 from cases.data import CLASSES, draw_values
 
-EPOCHS, LEARNING_RATE, DROPOUT = 20, 0.003, 0.25
+EPOCHS, LEARNING_RATE, DROPOUT = 30, 0.1, 0.25
 
 
 def make_values(seed: int) -> list[np.ndarray]:

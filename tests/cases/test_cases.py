@@ -121,8 +121,8 @@ def test_change_of_the_side_that_is_not_behind_is_no_cause():
 
 def test_sides_that_do_not_start_equal_are_named():
     record = make_record(change=1, differ_by=0.5)
-    assert not are_equal(record)
     case = CASES["broadcast-loss"]
+    assert not are_equal(case, record)
     assert "differ by 0.5" in conclude(case, record, judge(case, record))[0]
 
 
@@ -166,7 +166,7 @@ def test_kept_record_finds_the_cause_of_each_case():
     kept = CasesRecord.model_validate_json(case_document.RECORD.read_text())
     assert kept.cases.keys() == CASES.keys()
     for name, record in kept.cases.items():
-        assert are_equal(record), name
+        assert are_equal(CASES[name], record), name
         cause = find_cause(CASES[name], judge(CASES[name], record))
         assert (cause.difference.name if cause else "") == CASES[name].cause
 
