@@ -26,6 +26,7 @@ COMMANDS = {
     "read.",
     "exercise": "List small migration tasks, write the starting file of one, or check "
     "an answer.",
+    "case": "Run a public case in which the two frameworks gave different results.",
     "prepare": "Find, check and decode the images, and fetch the weights.",
     "train": "Train, evaluate and export each arm, without timing.",
     "export": "Export a checkpoint of either side to ONNX.",

@@ -399,6 +399,44 @@ class Exercise:
 
 
 @dataclass(frozen=True)
+class Case:
+    """Run a public case in which the two frameworks gave different results.
+
+    Both sides start equal, and one difference is left in at a time. Without a name, it
+    lists the cases.
+    """
+
+    name: Positional[str] = ""
+    """A case, or all."""
+    seeds: int = 5
+    """Number of seeds, 2 or more."""
+    update_document: bool = False
+    """Write what all cases measure into docs/cases.md."""
+
+    def execute(self, console: Console) -> int:
+        from bench.lesson.case_document import measure_and_keep
+        from bench.lesson.case_words import print_case, print_cases
+        from bench.lesson.cases import are_equal, find_case, measure_cases
+        from cases.table import CASES
+
+        if not self.name:
+            print_cases(console)
+            return DONE
+        names = [*CASES] if self.name == "all" else [find_case(self.name).name]
+        if self.seeds < 2:
+            raise UserError(f"--seeds {self.seeds}: must be 2 or more.")
+        if self.update_document and self.name != "all":
+            raise UserError("--update-document: needs a run of all cases.")
+        with Display(console) as display:
+            measure = measure_and_keep if self.update_document else measure_cases
+            records = measure(names, self.seeds, display)
+        for name, record in records.items():
+            print_case(CASES[name], record, console)
+        equal = [are_equal(CASES[name], record) for name, record in records.items()]
+        return DONE if all(equal) else CHECK_FAILED
+
+
+@dataclass(frozen=True)
 class Prepare:
     """Find, check and decode the images, and fetch the weights."""
 
@@ -606,6 +644,7 @@ COMMANDS = (
     Site,
     Check,
     Exercise,
+    Case,
     Prepare,
     Train,
     Export,

@@ -48,6 +48,8 @@ RUN = {
     "python -m bench exercise": (),
     "python -m bench exercise padding": (),
     "python -m bench exercise padding --hint 1": (),
+    "python -m bench case": (),
+    "python -m bench case broadcast-loss": ("--seeds", "2"),
     "python -m bench pairs": (),
     "python -m bench pairs freezing": (),
     "python -m bench pairs BatchNormalization": (),
@@ -57,6 +59,8 @@ RUN = {
 # Run by other tests, since a whole one takes longer than all of the above.
 EXPERIMENTS = "bench/studies/test_experiments.py"
 RUN_ELSEWHERE = {
+    "python -m bench case all --update-document": "cases/test_cases.py::"
+    "test_all_cases_start_equal_and_show_their_causes",
     "python -m bench site": "bench/lesson/test_site.py::"
     "test_every_link_leads_somewhere",
     "python -m bench exercise padding --check padding.py": "bench/lesson/"

@@ -103,7 +103,8 @@ def find_place(href: str) -> str:
         return f"{path.removesuffix('.md')}.html{mark}{fragment}"
     if parts[:3] == ("..", "reports", "samples") and len(parts) == 5:
         return f"reports/{parts[3]}/{parts[4].replace('.md', '.html')}"
-    if parts[1].endswith("_impl") and path.endswith(".py"):
+    is_code = parts[1].endswith("_impl") or parts[1] == "cases"
+    if is_code and path.endswith(".py"):
         return f"code/{'/'.join(parts[1:])}.html"
     if parts[-1] == "README.md":
         return "index.html"

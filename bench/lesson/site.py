@@ -24,7 +24,7 @@ from shared.files import write_atomically
 
 DOCUMENTS = (
     *("run", "read", "teach", "own-images", "use"),
-    *("differences", "experiments", "results", "method"),
+    *("differences", "cases", "experiments", "results", "method"),
 )
 STYLES = {"light": "default", "dark": "github-dark"}  # of Pygments
 # The pages take the colours of the reports.
@@ -106,12 +106,13 @@ def _link_entries(root: str, titles: dict[str, str], html: str) -> Markup:
 
 
 def _list_sources() -> list[str]:
-    """Return the files of both programs, the plain and the matched ones."""
+    """Return the files of both programs, plain and matched, and those of the cases."""
+    folders = ("", "matched/", "differences/")
+    patterns = [f"{side}_impl/{folder}*.py" for side in SIDES for folder in folders]
     return [
         path.relative_to(ROOT).as_posix()
-        for side in SIDES
-        for pattern in ("*.py", "matched/*.py", "differences/*.py")
-        for path in sorted((ROOT / f"{side}_impl").glob(pattern))
+        for pattern in (*patterns, "cases/*/*_side.py")
+        for path in sorted(ROOT.glob(pattern))
         if path.name != "__init__.py"
     ]
 

@@ -179,7 +179,14 @@ def test_first_key_leads_past_the_head(page):
 def test_pages_are_readable_on_a_phone(page, site, scheme):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size(PHONE)
-    for name in ("index", "topics/loss", "names", "differences", "experiments"):
+    for name in (
+        "index",
+        "topics/loss",
+        "names",
+        "differences",
+        "cases",
+        "experiments",
+    ):
         page.goto((site / f"{name}.html").as_uri())
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= PHONE["width"], name

@@ -1,0 +1,1 @@
+"""Public cases in which the two frameworks gave different results, each rebuilt."""

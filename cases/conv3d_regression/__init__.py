@@ -1,0 +1,1 @@
+"""One case: see case.md."""

@@ -1,0 +1,3 @@
+"""How long the networks are trained whose features are compared."""
+
+EPOCHS = 40
