@@ -1,6 +1,7 @@
 """Read docs/differences.md, the ledger, if the project's documents are there."""
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -22,33 +23,42 @@ def anchor(title: str) -> str:
     return re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
 
 
-@cache
-def read_note(number: str) -> tuple[str, str]:
-    """Return what an entry says first, and its last measured effect, as plain text.
+@dataclass(frozen=True)
+class Note:
+    """What an entry says in short; each is "" or empty where there is nothing.
 
-    Each is "" where there is none.
+    Attributes:
+        pytorch, keras: what each framework does, in Markdown.
+        says: the first paragraph, as plain text.
+        measured: sentences with what was measured, as plain text.
     """
+
+    pytorch: str
+    keras: str
+    says: str
+    measured: list[str]
+
+    @property
+    def effect(self) -> str:
+        """Return the last measurement, that of the accuracy if there is one."""
+        return (self.measured or [""])[-1]
+
+
+@cache
+def read_note(number: str) -> Note:
+    """Return what an entry says in short."""
     title = read_titles(read_document()).get(number, "")
     _, _, text = read_document().partition(f"\n## {number} {title}\n")
     explained, _, measured = text.partition("\n## ")[0].partition("<!-- measured -->")
-    paragraphs = [
-        part for part in explained.strip().split("\n\n") if not part.startswith("|")
-    ]
-    effects = re.findall(r"(?m)^- (.+)$", measured)
-    return _plain((paragraphs or [""])[0]), _plain((effects or [""])[-1])
-
-
-def read_row(number: str) -> str:
-    """Return what each framework does, as the row of an entry's table in Markdown.
-
-    Raises:
-        LookupError: there is no such entry, or it has no such table.
-    """
-    table = r"[^\n]*\n\n\| PyTorch \| Keras \|\n\|---\|---\|\n\| ([^\n]+) \|\n"
-    found = re.search(rf"(?m)^## {number} {table}", read_document())
-    if not found:
-        raise LookupError(f"{DOCUMENT.name} has no table of {number}")
-    return unlink(found[1])
+    table, _, says = explained.strip().partition("\n\n")
+    row = unlink(table.rpartition("\n")[2]).strip("| ")
+    pytorch, _, keras = row.partition(" | ")
+    return Note(
+        pytorch=pytorch,
+        keras=keras,
+        says=_plain(says.partition("\n\n")[0]),
+        measured=[*map(_plain, re.findall(r"(?m)^- (.+)$", measured))],
+    )
 
 
 def _plain(text: str) -> str:

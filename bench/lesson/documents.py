@@ -64,6 +64,11 @@ def read_page(name: str) -> Page:
     return Page(sections[0].title, sections)
 
 
+def render_line(text: str) -> Markup:
+    """Return a line of Markdown as HTML."""
+    return Markup(MarkdownIt("commonmark").renderInline(text))
+
+
 def _scrollable(html: str) -> str:
     """Let wide tables scroll in a box of their own, for narrow screens."""
     html = html.replace("<table>", '<div class="scroll" tabindex="0"><table>')
@@ -87,6 +92,8 @@ def _redirect(token: Token) -> None:
             place = find_place(f"{child.attrs.pop('href')}")
             if place:
                 child.attrs["href"] = place
+        elif child.type == "text" and re.fullmatch(r"[\w./-]+\.md", child.content):
+            child.content = PurePosixPath(child.content).stem  # a page has no ending
     if token.type == "html_block" and token.content.startswith("<!--"):
         token.content = ""
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.ledger import anchor, read_document, read_row, read_titles
+from bench.ledger import anchor, read_document, read_note, read_titles
 from bench.lesson.extract import Program
 from bench.lesson.source import ROOT, SIDES
 from bench.lesson.topics import TOPICS
@@ -72,7 +72,9 @@ def _tabulate(entries: Iterable[str]) -> str:
     rows = ["| Difference | PyTorch | Keras |", "|---|---|---|"]
     for entry in entries:
         title = f"{entry} {titles[entry]}"
-        rows.append(f"| [{title}]({LEDGER}#{anchor(title)}) | {read_row(entry)} |")
+        note = read_note(entry)
+        link = f"[{title}]({LEDGER}#{anchor(title)})"
+        rows.append(f"| {link} | {note.pytorch} | {note.keras} |")
     return "\n".join(rows)
 
 

@@ -89,6 +89,9 @@ def _beside(panes: list[RenderableType], width: int) -> RenderableType:
 
 def _note(entry: str) -> RenderableType:
     title = read_titles(read_document()).get(entry, "")
-    says, effect = read_note(entry)
-    lines = [Text(f"[{entry}] {title}", "bold"), Text(says), Text(effect, "dim")]
-    return Padding(Group(*(line for line in lines if line)), (1, 4, 0, 4))
+    note = read_note(entry)
+    lines = [Text(f"[{entry}] {title}", "bold")]
+    for name, does in zip(SIDES.values(), (note.pytorch, note.keras), strict=True):
+        lines.append(Text.assemble((f"{name}: ", "dim"), does.replace("`", "")))
+    lines += [Text(note.says), *(Text(text, "dim") for text in note.measured)]
+    return Padding(Group(*lines), (1, 4, 0, 4))

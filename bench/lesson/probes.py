@@ -1,9 +1,10 @@
 """Find the probes of the ledger: a few lines that show what a framework does."""
 
 import ast
+import re
 from functools import cache
 
-from bench.lesson.source import ROOT, SIDES, Code, find_entries, read_code
+from bench.lesson.source import ROOT, SIDES, Code, read_code
 
 CHAPTER = "differences/probes"
 
@@ -21,11 +22,11 @@ def find_probes(entry: str) -> list[Code | None]:
 
 @cache
 def _names(side: str) -> dict[str, str]:
-    """Return the name of each entry's probe, by the marks in the documentation."""
+    """Return the name of each entry's probe, whose documentation begins with it."""
     tree = ast.parse((ROOT / f"{side}_impl" / f"{CHAPTER}.py").read_text())
     return {
-        entry: node.name
+        found[1]: node.name
         for node in tree.body
         if isinstance(node, ast.FunctionDef)
-        for entry in find_entries(ast.get_docstring(node) or "")
+        and (found := re.match(r"\[(D\d\d)\]", ast.get_docstring(node) or ""))
     }

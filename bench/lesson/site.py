@@ -14,7 +14,7 @@ from pygments.formatters import HtmlFormatter
 
 from bench.ledger import anchor, read_document, read_note, read_titles
 from bench.lesson.align import align
-from bench.lesson.documents import Page, read_page
+from bench.lesson.documents import Page, read_page, render_line
 from bench.lesson.highlight import highlight_lines
 from bench.lesson.probes import find_probes
 from bench.lesson.source import ROOT, SIDES, Code, read_file
@@ -83,6 +83,7 @@ def _make_environment(titles: dict[str, str]) -> Environment:
         "titles": titles,
         "read_note": read_note,
         "highlight": highlight_lines,
+        "render_line": render_line,
         "probes": find_probes,
         "styles": {
             scheme: Markup(HtmlFormatter(style=style).get_style_defs(".code"))
@@ -99,7 +100,7 @@ def _link_entries(root: str, titles: dict[str, str], html: str) -> Markup:
     def link(found: re.Match) -> str:
         title = f"{found[1]} {titles[found[1]]}"
         place = f"{root}differences.html#{anchor(title)}"
-        label = Markup.escape(f"{title}. {read_note(found[1])[1]}")
+        label = Markup.escape(f"{title}. {read_note(found[1]).effect}")
         return f'<a href="{place}" title="{label}">{found[0]}</a>'
 
     return Markup(re.sub(r"\[(D\d\d)\]", link, html))

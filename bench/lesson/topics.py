@@ -141,7 +141,7 @@ TOPICS = (
         "The pretrained layers keep what they have learned, batch norm included.",
         ("model.build_model", "model.Classifier.train", "model.unfreeze"),
         ("model.build_model: trainable", "", "model.unfreeze"),
-        ("D01", "D27"),
+        ("D01", "D27", "D02", "D23"),
         ("model.set_backbone_trainable", "model._BatchNorm"),
         {"trainable": "requires_grad_, eval", "BatchNormalization": "BatchNorm2d"},
         also="freeze, momentum, epsilon, running_mean, running_var, "
@@ -194,7 +194,8 @@ TOPICS = (
         },
         also="CrossEntropyLoss, NLLLoss, BCEWithLogitsLoss, BCELoss, "
         "CategoricalCrossentropy, BinaryCrossentropy, to_categorical, "
-        "one_hot, label_smoothing, class_weight, reduction",
+        "one_hot, label_smoothing, class_weight, reduction, nn.Softmax, "
+        "softmax twice",
     ),
     Topic(
         "Optimizer",
@@ -204,7 +205,8 @@ TOPICS = (
         ("D08", "D09", "D28"),
         ("optimizer.make_optimizer", "optimizer._make_update_rule", "optimizer._Adam"),
         {"Adam": "Adam", "optimizer": "optimizer", "learning_rate": "lr"},
-        also="AdamW, SGD, RMSprop, weight_decay, momentum, clipnorm, clip_grad_norm_",
+        also="AdamW, SGD, RMSprop, weight_decay, momentum, clipnorm, clip_grad_norm_, "
+        "kernel_regularizer, regularizers, l2",
     ),
     Topic(
         "Training loop",
@@ -215,7 +217,7 @@ TOPICS = (
         ("training._train_phase", "training.update"),
         {"fit": "zero_grad, backward, step", "metrics": "num_correct"},
         also="GradientTape, train_step, train_on_batch, CSVLogger, tqdm, "
-        "History, History.history",
+        "History, History.history, loss explodes, loss does not fall, nan",
     ),
     Topic(
         "Validation",

@@ -90,10 +90,13 @@ def _sentences(record: DifferenceRecord) -> list[str]:
     size, what, validation, test, verdict = ledger_cells(record)
     lines = [f"- Measured: {size}."]
     if record.ablation:
-        shown = "The" if verdict == "shown" else "No"
+        shown = (
+            "The change on the test images is shown."
+            if verdict == "shown"
+            else "These seeds cannot tell the change on the test images from none."
+        )
         lines.append(
             f"- With {what}, accuracy changes by {validation} points on the validation "
-            f"images and by {test} points on the test images. {shown} change on the "
-            "test images is shown."
+            f"images and by {test} points on the test images. {shown}"
         )
     return [*lines, ""]

@@ -114,7 +114,7 @@ def say(console: Console, text: str) -> None:
 
 def _effect(entry: str) -> list[str]:
     """Return the effect that was measured on the photos of clothes, as a comment."""
-    effect = read_note(entry)[1]
+    effect = read_note(entry).effect
     found = re.match(
         r"With (.+), accuracy changes .* (\S+ \(\S+ to \S+\)) points on", effect
     )

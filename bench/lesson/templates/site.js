@@ -3,8 +3,22 @@ const root = document.documentElement.dataset.root;
 const input = document.getElementById("search");
 const list = document.getElementById("found");
 
+// BatchNormalization is found as "batch normalization" too.
 function split(text) {
-  return text.toLowerCase().split(/[^\w]+/).filter((word) => word.length > 1);
+  const names = text.match(/\w+/g) || [];
+  const parts = names.flatMap((name) => {
+    const words = name.split(/(?<=[a-z])(?=[A-Z])/);
+    return words.length > 1 ? [name, ...words] : words;
+  });
+  return parts.map((word) => word.toLowerCase()).filter((word) => word.length > 1);
+}
+
+// A part of a text, from a little before the first word of the query.
+function excerpt(text, words) {
+  const places = words.map((word) => text.toLowerCase().indexOf(word));
+  const found = places.filter((place) => place >= 0);
+  const start = found.length ? text.lastIndexOf(" ", Math.max(0, Math.min(...found) - 30)) : 0;
+  return text.slice(start + 1, start + 100).replace(/\s\S*$/, " …");
 }
 
 const INDEX = PAGES.map((page) => ({
@@ -53,7 +67,7 @@ function show() {
     link.href = root + page.place;
     link.textContent = page.title;
     const text = document.createElement("span");
-    text.textContent = page.text.slice(0, 90);
+    text.textContent = excerpt(page.text, split(input.value));
     link.append(text);
     const item = document.createElement("li");
     item.append(link);
