@@ -123,7 +123,8 @@ TOPICS = (
         ("dataset.normalise",),
         {"Rescaling": "Normalize", "Pipeline": "Compose"},
         also="preprocess_input, ToTensor, CenterCrop, Resize, channels_last, "
-        "channels_first, permute, data_format, NCHW, NHWC",
+        "channels_first, permute, data_format, NCHW, NHWC, "
+        "always predicts one class",
     ),
     Topic(
         "Pretrained backbone",

@@ -34,7 +34,8 @@ def test_programs_stand_above_each_other_in_a_narrow_terminal():
 def test_notes_say_why_and_how_much():
     lines = shown(print_topic, find_topic("freezing"), width=80)
     text = " ".join(line.strip() for line in lines)
-    assert "[D01] Frozen batch norm In PyTorch, requires_grad_(False) freezes" in text
+    assert "[D01] Frozen batch norm PyTorch: requires_grad_(False), and " in text
+    assert "Keras: backbone.trainable = False In PyTorch, requires_grad_(False)" in text
     assert "accuracy changes by" in text
 
 

@@ -151,6 +151,21 @@ QUESTIONS = {
     "default initialization of Linear and Dense": "differences.html#d07",
     "TensorFlow takes all GPU memory": "differences.html#d19",
     "how to resume training with the state of the optimizer": "differences.html#d33",
+    "my PyTorch network ends with nn.Softmax and I use CrossEntropyLoss": "topics/loss",
+    "pooled features of a pretrained network differ in Keras and torchvision": "topics/"
+    "pretrained-backbone.html",
+    "Keras BatchNormalization gives another output than nn.BatchNorm2d": "topics/"
+    "freezing.html",
+    "converted to Keras, the model always predicts one class, ToTensor": "topics/"
+    "preprocessing.html",
+    "ZeroPadding2D and correct_pad as in torchvision's layers": "differences.html#d03",
+    "PyTorch equivalent of class_weight in fit()": "differences.html#d37",
+    "kernel_regularizer l2 in PyTorch": "topics/optimizer.html",
+    "seed so that both frameworks draw the same random numbers": "topics/seeds.html",
+    "training is slower on a CPU, speed up": "results.html",
+    "my loss explodes in a hand-written PyTorch loop": "topics/training-loop.html",
+    "same model and same data, but PyTorch has a four times larger error": "cases.html",
+    "fit and evaluate give different validation accuracy": "cases.html",
 }
 
 
