@@ -70,7 +70,7 @@ DEFECTS = {
     ("pytorch", "D20"): "backbone features",
     ("pytorch", "D29"): "AdamW, cosine schedule",
     ("pytorch", "D37"): "SGD, class weights",
-    ("pytorch", "D40"): "AdamW, cosine schedule",
+    ("pytorch", "D40"): "one optimizer step",  # adds to the rung before
     ("pytorch", "double gradient"): "head gradients",
     ("keras", "nearest"): "pixels",
     ("keras", "D02"): "backbone features",
