@@ -347,7 +347,7 @@ def smoothed_weighting(sample: Sample) -> Arrays:
 
 
 def kept_gradients(sample: Sample) -> Arrays:
-    """[D40] The head after many steps; fit() makes the gradients of each step anew."""
+    """[D40] The head after many steps, for which nobody calls zero_grad()."""
     # keras.optimizers.Adam with the formula of PyTorch [D08]
     return _train_head(sample, _Adam(name="adam", epsilon=1e-8))
 

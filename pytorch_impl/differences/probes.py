@@ -314,7 +314,7 @@ def smoothed_weighting(sample: Sample) -> Arrays:
 
 
 def kept_gradients(sample: Sample) -> Arrays:
-    """[D40] The head after many steps of a loop that has no zero_grad()."""
+    """[D40] The head after many steps, for which nobody calls zero_grad()."""
     head, labels = _head(sample), torch.from_numpy(sample.labels)
     optimizer = torch.optim.Adam(head.parameters(), eps=1e-8)
     batches = _features(sample).split(BATCH_SIZE), labels.split(BATCH_SIZE)
