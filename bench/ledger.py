@@ -23,6 +23,16 @@ def anchor(title: str) -> str:
     return re.sub(r"[^\w -]", "", title).lower().replace(" ", "-")
 
 
+def make_link(number: str, document: str = DOCUMENT.name) -> str:
+    """Return a link to an entry in Markdown.
+
+    Args:
+        document: path from the page with the link.
+    """
+    title = f"{number} {read_titles(read_document())[number]}"
+    return f"[{title}]({document}#{anchor(title)})"
+
+
 @dataclass(frozen=True)
 class Note:
     """What an entry says in short; each is "" or empty where there is nothing.

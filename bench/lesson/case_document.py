@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.ledger import anchor, read_document, read_titles
+from bench.ledger import anchor, make_link
 from bench.lesson.case_words import HEADER, conclude, make_rows, name_figure, read_text
 from bench.lesson.cases import (
     CaseRecord,
@@ -78,10 +78,7 @@ def _summarise(case: Case, changes: list[Change]) -> str:
 
 def _link(entry: str) -> str:
     """Return a link to an entry of the ledger; "" if there is none."""
-    if not entry:
-        return ""
-    title = f"{entry} {read_titles(read_document())[entry]}"
-    return f"[{title}](differences.md#{anchor(title)})"
+    return make_link(entry) if entry else ""
 
 
 def _describe(case: Case, record: CaseRecord, changes: list[Change]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.ledger import anchor, read_document, read_note, read_titles
+from bench.ledger import make_link, read_note
 from bench.lesson.extract import Program
 from bench.lesson.source import ROOT, SIDES
 from bench.lesson.topics import TOPICS
@@ -68,12 +68,10 @@ def _explain(text: str) -> str:
 
 def _tabulate(entries: Iterable[str]) -> str:
     """Return a table of differences, with what each framework does."""
-    titles = read_titles(read_document())
     rows = ["| Difference | PyTorch | Keras |", "|---|---|---|"]
     for entry in entries:
-        title = f"{entry} {titles[entry]}"
         note = read_note(entry)
-        link = f"[{title}]({LEDGER}#{anchor(title)})"
+        link = make_link(entry, LEDGER)
         rows.append(f"| {link} | {note.pytorch} | {note.keras} |")
     return "\n".join(rows)
 

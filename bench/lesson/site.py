@@ -22,10 +22,8 @@ from bench.lesson.topics import TOPICS, Topic, list_counterparts
 from bench.lesson.walk import SAYS, Step
 from shared.files import write_atomically
 
-DOCUMENTS = (
-    *("run", "read", "teach", "own-images", "use"),
-    *("differences", "cases", "experiments", "results", "method"),
-)
+DOORS = ("run", "read", "teach", "own-images", "use")
+DOCUMENTS = ("differences", "cases", "experiments", "results", "method")
 STYLES = {"light": "default", "dark": "github-dark"}  # of Pygments
 # The pages take the colours of the reports.
 TEMPLATES = [ROOT / "bench" / name / "templates" for name in ("lesson", "report")]
@@ -50,7 +48,7 @@ def build_site(folder: Path, steps: list[Step]) -> int:
     ):
         content = {"topic": topic, "before": before, "after": after}
         pages[f"topics/{topic.name}.html"] = "topic", content
-    documents = {name: read_page(name) for name in DOCUMENTS}
+    documents = {name: read_page(name) for name in DOORS + DOCUMENTS}
     for name, page in documents.items():
         pages[f"{name}.html"] = "document", {"page": page}
     for path in _list_sources():

@@ -78,7 +78,7 @@ def compute_gradients(
     loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(device))
     loss.backward()
     gradients = {
-        name: np.array(parameter.grad.cpu())  # a copy: backward() may add to the other
+        name: np.array(parameter.grad.cpu())  # a copy: backward() adds to .grad itself
         for name, parameter in find_trained(model).items()
     }
     return float(loss.detach()), gradients

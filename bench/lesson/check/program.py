@@ -73,7 +73,7 @@ class Program:
     def has_call(self, *names: str, inside: ast.AST | None = None) -> bool:
         return any(self.calls(*names, inside=inside))
 
-    def statement(self, node: ast.stmt) -> str:
+    def statement(self, node: ast.stmt | ast.expr) -> str:
         """Return the text of the line where a node begins, without its indentation."""
         return self.lines[node.lineno - 1].strip()
 

@@ -273,7 +273,7 @@ def missing_zero_grad(program: Program) -> Iterator[Finding]:
                 "D40",
                 "backward() adds to the gradients of the steps before, since nothing "
                 "takes them away",
-                f"optimizer.zero_grad()\n{program.lines[call.lineno - 1].strip()}",
+                f"optimizer.zero_grad()\n{program.statement(call)}",
             )
 
 
@@ -295,13 +295,9 @@ def unsafe_load(program: Program) -> Iterator[Finding]:
 
 def fixed_batch(program: Program) -> Iterator[Finding]:
     """[D42] An exported file takes batches of one size only."""
+    free = {"dynamic_shapes", "dynamic_axes", None}  # None: **options
     for call in program.calls("export"):
-        given = {one.arg for one in call.keywords}  # None: **options
-        if owner(call) != "torch.onnx" or given & {
-            "dynamic_shapes",
-            "dynamic_axes",
-            None,
-        }:
+        if owner(call) != "torch.onnx" or free & {one.arg for one in call.keywords}:
             continue
         yield Finding(
             call.lineno,
