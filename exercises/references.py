@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from shared.metrics import softmax
+
 NUM_INPUTS, NUM_CLASSES = 4, 3
 
 
@@ -14,12 +16,6 @@ def draw_samples(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return features (count, NUM_INPUTS) float32 and labels (count,) int64."""
     labels = np.random.default_rng(1).integers(0, NUM_CLASSES, count)
     return draw(count, NUM_INPUTS), labels
-
-
-def mean_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the mean cross entropy of logits (N, classes) and labels (N,)."""
-    log_sums = np.log(np.exp(logits).sum(axis=1))
-    return np.mean(log_sums - logits[np.arange(len(labels)), labels])
 
 
 def train_linear(
@@ -44,8 +40,7 @@ def train_linear(
         for start in range(0, len(labels), batch_size):
             batch = features[start : start + batch_size]
             targets = np.eye(NUM_CLASSES)[labels[start : start + batch_size]]
-            scores = np.exp(batch @ kernel)
-            errors = scores / scores.sum(axis=1, keepdims=True) - targets
+            errors = softmax(batch @ kernel) - targets
             kernel = kernel - learning_rate * batch.T @ errors / len(batch)
             kernels.append(kernel)
     return kernels
