@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from bench.judging.intervals import MeanDifference, decide, is_shown
 from bench.lesson.source import ROOT, SIDES
-from bench.processes.worker_process import ON_CPU, ArmFailed, share_cores
+from bench.processes.worker_process import ON_CPU, ArmFailed, share_cores, together
 from bench.records import EnvironmentRecord, Interval
 from bench.run.display import Display
 from cases.table import CASES, EQUAL, Case, Difference
@@ -85,9 +84,8 @@ def measure_cases(
     Raises:
         ArmFailed: the process of a side failed.
     """
-    run = partial(_run_side, num_seeds=num_seeds, names=names, display=display)
-    with ThreadPoolExecutor(len(SIDES)) as pool:
-        found = dict(zip(SIDES, pool.map(run, SIDES), strict=True))
+    calls = [partial(_run_side, side, num_seeds, names, display) for side in SIDES]
+    found = dict(zip(SIDES, together(*calls), strict=True))
     return {name: _make_record(name, found) for name in names}
 
 
