@@ -172,7 +172,7 @@ class TimingComparison(Record):
     interval: Interval  # Student's paired t on the logarithms
     confidence: float = 0.95  # of the interval; more if several are judged together
     p: float | None = None  # of the same test, with Holm's correction
-    verdict: str  # "no difference shown" if the interval contains 1
+    verdict: str  # "no difference shown", or "too noisy", if the interval contains 1
 
 
 class MachineState(Record):

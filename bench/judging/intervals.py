@@ -17,6 +17,8 @@ from bench.records import Interval, TimingComparison, TimingRecord
 
 SIGNIFICANCE = 0.05
 NO_DIFFERENCE = "no difference shown"
+TOO_NOISY = "too noisy for a ratio"
+TWICE = np.log(2)
 
 # Milliseconds of all samples of a round, by the number of the round.
 Rounds = dict[int, list[float]]
@@ -261,13 +263,15 @@ def _log_ratios(first: Rounds, second: Rounds) -> np.ndarray:
 
 
 def _describe_ratio(found: Decision, names: tuple[str, str]) -> TimingComparison:
+    low, high = found.interval
     verdict = NO_DIFFERENCE
     if is_shown(found.interval):
         verdict = f"{names[0] if found.estimate < 0 else names[1]} takes less time"
-    low, high = np.exp(found.interval)
+    elif low < -TWICE and high > TWICE:  # either may take less than half of the time
+        verdict = TOO_NOISY
     return TimingComparison(
         ratio=float(np.exp(found.estimate)),
-        interval=(float(low), float(high)),
+        interval=(float(np.exp(low)), float(np.exp(high))),
         confidence=found.confidence,
         p=found.p,
         verdict=verdict,

@@ -1,6 +1,6 @@
 """Turn the result record into sentences."""
 
-from bench.judging.intervals import NO_DIFFERENCE
+from bench.judging.intervals import NO_DIFFERENCE, TOO_NOISY
 from bench.records import (
     ArmRecord,
     ComparisonRecord,
@@ -308,6 +308,12 @@ def _judgement(comparison: ComparisonRecord) -> str:
 def _timing(phase: str, timing: TimingComparison, arms: tuple[str, str]) -> str:
     ratio, (low, high) = timing.ratio, timing.interval
     interval = interval_name(timing.confidence)
+    if timing.verdict == TOO_NOISY:
+        return (
+            f"{phase}: {timing.verdict}. The times varied so much between the rounds "
+            "that each arm may take twice as long as the other. Measure again while "
+            "nothing else runs on the machine."
+        )
     if timing.verdict == NO_DIFFERENCE:
         return (
             f"{phase}: {timing.verdict}. The ratio of times {' / '.join(arms)} is "

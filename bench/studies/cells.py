@@ -219,7 +219,8 @@ class _Keeper:
     def store_pace(self) -> None:
         """Keep the pace of the slower arm, for later estimates."""
         if paces := self._paces():
-            store_training_s(max(paces.values()))
+            images = len(self.run.data.splits["train"].labels)
+            store_training_s(max(paces.values()), images)
 
 
 def _store_features(

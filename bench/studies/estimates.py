@@ -11,6 +11,9 @@ from shared.files import cache_folder, write_atomically
 from shared.model.architecture import NUM_FEATURES
 
 NUMPY_STEPS = 200
+# Training images of the data set for which times are estimated. A run on fewer than a
+# third of them spends its time on other things than training, and is not believed.
+TRAIN_IMAGES = 3068
 # Time of a training on the slower arm over that of NUMPY_STEPS steps in NumPy, on two
 # cores.
 TIMES_NUMPY = 80.0
@@ -27,16 +30,19 @@ def work_of(config: Config) -> float:
     return 1.0 + EPOCH_ON_IMAGES * passes
 
 
-def store_training_s(seconds: float) -> None:
-    """Keep the seconds that one training of a finished run took on the slower arm."""
-    write_atomically(_file(), json.dumps({"training_s": seconds}))
+def store_training_s(seconds: float, images: int) -> None:
+    """Keep the seconds that a training on so many images took on the slower arm."""
+    if images >= TRAIN_IMAGES / 3:
+        scaled = seconds * TRAIN_IMAGES / images
+        write_atomically(_file(), json.dumps({"training_s": scaled}))
 
 
 def estimate_training_s() -> float:
     """Return the seconds of one training on the slower arm, both working at once.
 
-    They are those of the last run on this machine. Before the first one they are
-    estimated from a small training in NumPy, which takes a fraction of a second.
+    They are those of the last run on this machine, scaled to TRAIN_IMAGES. Before the
+    first one they are estimated from a small training in NumPy, which takes a fraction
+    of a second.
     """
     if _file().is_file():
         return json.loads(_file().read_text())["training_s"]

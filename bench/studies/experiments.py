@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bench.run.experiment import Experiment, Setting
 from bench.studies.cells import work_of_busiest
-from bench.studies.estimates import estimate_training_s
+from bench.studies.estimates import TRAIN_IMAGES, estimate_training_s
 from shared.config import Config, make_config
 from shared.errors import UserError
 
@@ -248,12 +248,13 @@ def print_experiments(console: Console) -> None:
     seconds = estimate_training_s()
     for name, one in EXPERIMENTS.items():
         minutes = work_of_busiest(one) * seconds / 60
-        note = f"  {one.seeds} seeds, about {minutes:,.0f} min on this machine"
+        note = f"  {one.seeds} seeds, about {minutes:,.0f} min"
         console.print(Text(name, "bold") + Text(note, "dim"))
         console.print(f"  {one.question}", markup=False)
         console.print(f"  {', '.join(one.settings)}", style="dim", markup=False)
     console.print(
-        "Run some with `python -m bench experiments NAME ...`, or all of them with "
-        "`python -m bench experiments all`.",
+        f"The times are estimates for this machine and {TRAIN_IMAGES:,} training "
+        "images. Run some experiments with `python -m bench experiments NAME ...`, or "
+        "all of them with `python -m bench experiments all`.",
         markup=False,
     )

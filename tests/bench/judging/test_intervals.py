@@ -11,6 +11,7 @@ from bench.judging.comparison import compare_arms, compare_timing
 from bench.judging.intervals import (
     NO_DIFFERENCE,
     SIGNIFICANCE,
+    TOO_NOISY,
     AccuracyDifference,
     MeanDifference,
     Rounds,
@@ -69,6 +70,17 @@ def test_planted_slowdown_is_found():
     assert found.verdict == "keras takes less time"
     assert found.p < SIGNIFICANCE
     assert "pytorch" in compare_one(rounds(70, 1), rounds(100, 2)).verdict
+
+
+def test_times_of_a_busy_machine_give_no_ratio():
+    """In two rounds of five something else took the core from one of the arms."""
+    busy, quiet = rounds(100, 1), rounds(100, 2)
+    for number, arm in ((1, busy), (2, quiet)):
+        arm[number] = [20 * sample for sample in arm[number]]
+    found = compare_one(busy, quiet)
+    assert found.interval[0] < 1 / 2 < 2 < found.interval[1]
+    assert found.verdict == TOO_NOISY
+    assert compare_one(rounds(100, 1), rounds(100, 2)).verdict == NO_DIFFERENCE
 
 
 def test_samples_of_one_turn_are_a_pair():

@@ -14,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from bench.judging.checks import make_checks
-from bench.judging.intervals import NO_DIFFERENCE
+from bench.judging.intervals import NO_DIFFERENCE, TOO_NOISY
 from bench.ledger import anchor
 from bench.records import (
     Answer,
@@ -496,6 +496,13 @@ def test_last_control_stands_beside_the_times(results, tmp_path):
         "image_step"
     ].verdict = "keras, again takes less time"
     assert "keras, again takes less time" in pages(results, tmp_path)[0]
+
+
+def test_ratio_of_a_busy_machine_is_not_told(results, tmp_path):
+    for ratios in results.timing.ratios.values():
+        ratios["train_step"].verdict = TOO_NOISY
+    for page in pages(results, tmp_path):
+        assert f"train_step: {TOO_NOISY}" in page
 
 
 def test_a_control_alone_has_a_report(results, tmp_path):

@@ -18,5 +18,7 @@ def test_the_last_run_on_this_machine_is_believed(monkeypatch, tmp_path):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
     first = estimates.estimate_training_s()
     assert 0.01 < first < 1000
-    estimates.store_training_s(12.5)
-    assert estimates.estimate_training_s() == pytest.approx(12.5)
+    estimates.store_training_s(12.5, images=estimates.TRAIN_IMAGES // 2)
+    assert estimates.estimate_training_s() == pytest.approx(25)
+    estimates.store_training_s(0.1, images=64)
+    assert estimates.estimate_training_s() == pytest.approx(25)
