@@ -76,6 +76,7 @@ _CASES = (
             Difference(
                 "targets (N,)",
                 "both losses get outputs of shape (N, 1) and targets of shape (N,)",
+                "D43",
                 suspected=True,
             ),
         ),
@@ -133,6 +134,7 @@ _CASES = (
                 "dropout layer",
                 "Dropout3d in PyTorch, which drops whole channels, and Dropout in "
                 "Keras, which drops single values, instead of a common plan",
+                "D44",
                 suspected=True,
             ),
         ),
@@ -250,10 +252,12 @@ _CASES = (
             Difference(
                 "second bias",
                 "PyTorch's LSTM learns two biases, Keras's LSTM has one",
+                "D46",
             ),
             Difference(
                 "own RMSprop",
                 "each framework's RMSprop at its defaults, instead of the same Adam",
+                "D45",
             ),
         ),
         cause="softmax over the words",

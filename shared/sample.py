@@ -62,6 +62,12 @@ class Sample:
         return np.resize(self.images, (BATCH_SIZE, 56, 56, 144)).astype(np.float32)
 
     @cached_property
+    def standard_brightness(self) -> np.ndarray:
+        """Return how bright each image is, (N,) float32 of mean 0 and variance 1."""
+        found = self.images.mean(axis=(1, 2, 3))
+        return ((found - found.mean()) / found.std()).astype(np.float32)
+
+    @cached_property
     def endings(self) -> Path:
         """Make a folder with one class and a file for each ending that images have."""
         folder = self.folder / "endings" / "class"

@@ -153,19 +153,20 @@ TOPICS = (
         "Two dense layers turn the features of an image into a logit for each class.",
         ("model.Classifier: settings, head",),
         ("model.build_model: head",),
-        ("D07",),
+        ("D07", "D46"),
         counterparts={"Dense": "Linear", "Sequential": "Sequential"},
         also="Flatten, GlobalAveragePooling2D, AdaptiveAvgPool2d, "
-        "kernel_initializer, glorot, kaiming, xavier, summary",
+        "kernel_initializer, glorot, kaiming, xavier, summary, LSTM, GRU, "
+        "unit_forget_bias, bias_ih, bias_hh",
     ),
     Topic(
         "Dropout",
         "Each training step sets some of the head's inner units to zero.",
         ("model.Classifier.__init__: head", "training._train_epoch: model.train"),
         ("model.build_model: Dropout",),
-        ("D17",),
+        ("D17", "D44"),
         counterparts={"Dropout": "Dropout"},
-        also="SpatialDropout2D, Dropout2d",
+        also="SpatialDropout2D, Dropout2d, Dropout3d",
     ),
     Topic(
         "Augmentation",
@@ -187,7 +188,7 @@ TOPICS = (
         "Cross entropy compares the logits with the index of the right class.",
         ("training._train_epoch: loss",),
         ("training.train: loss",),
-        ("D10", "D13", "D37", "D39"),
+        ("D10", "D13", "D37", "D39", "D43"),
         ("training.update", "training.compile_network", "training.make_loss"),
         {
             "SparseCategoricalCrossentropy": "cross_entropy",
@@ -196,18 +197,18 @@ TOPICS = (
         also="CrossEntropyLoss, NLLLoss, BCEWithLogitsLoss, BCELoss, "
         "CategoricalCrossentropy, BinaryCrossentropy, to_categorical, "
         "one_hot, label_smoothing, class_weight, reduction, nn.Softmax, "
-        "softmax twice",
+        "softmax twice, MSELoss, mean_squared_error, regression, unsqueeze",
     ),
     Topic(
         "Optimizer",
         "Adam changes the parameters that are not frozen.",
         ("training.train: Adam", "training._train_epoch: optimizer"),
         ("training.train: Adam",),
-        ("D08", "D09", "D28"),
+        ("D08", "D09", "D28", "D45"),
         ("optimizer.make_optimizer", "optimizer._make_update_rule", "optimizer._Adam"),
         {"Adam": "Adam", "optimizer": "optimizer", "learning_rate": "lr"},
-        also="AdamW, SGD, RMSprop, weight_decay, momentum, clipnorm, clip_grad_norm_, "
-        "kernel_regularizer, regularizers, l2",
+        also="AdamW, SGD, RMSprop, rho, alpha, weight_decay, momentum, clipnorm, "
+        "clip_grad_norm_, kernel_regularizer, regularizers, l2",
     ),
     Topic(
         "Training loop",

@@ -43,7 +43,10 @@ def ledger_cells(record: DifferenceRecord) -> list[str]:
     if probe.value is None:
         size = f"{probe.what}: not measured, {probe.reason}"
     else:
-        size = f"{probe.what}: {probe.value:.3g} {probe.unit}".rstrip()
+        unit = probe.unit
+        if probe.value == 1 and unit != "times":
+            unit = unit.removesuffix("s")
+        size = f"{probe.what}: {probe.value:.3g} {unit}".rstrip()
     if ablation is None:
         return [size, DASH, DASH, DASH, DASH]
     return [

@@ -272,4 +272,24 @@ PROBES: dict[str, Probe] = {
         "images",
         _gap(lambda side: side["size"]),
     ),
+    "D43": Probe(
+        "squared error of outputs (N, 1) that equal their targets (N,), whose variance "
+        "is 1",
+        "",
+        _gap(lambda side: side["loss"]),
+    ),
+    "D44": Probe(
+        "feature maps that Dropout2d drops whole and Dropout does not, at a rate of "
+        "0.5",
+        "points",
+        _gap(lambda side: 100 * side["dropped"].mean()),
+    ),
+    "D45": Probe("head after 300 steps of each side's own RMSprop", "%", _head),
+    "D46": Probe(
+        "change of an LSTM's bias in one step of SGD, PyTorch's / Keras's",
+        "times",
+        lambda pytorch, keras: float(
+            np.linalg.norm(pytorch["change"]) / np.linalg.norm(keras["change"])
+        ),
+    ),
 }

@@ -36,7 +36,7 @@ def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
     model = build_model(seed, differences)
     optimizer = make_adam(model, LEARNING_RATE, differences)
     if "targets (N,)" in differences:
-        # Keras gives targets the missing axis, so that nothing changes.
+        # [D43] Keras gives targets the missing axis, so that nothing changes.
         train_y = train_y[:, 0]
     fit(model, optimizer, keras.losses.MeanSquaredError(), train_x, train_y, EPOCHS)
     outputs = predict(model, x)

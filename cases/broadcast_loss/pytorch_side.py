@@ -32,7 +32,7 @@ def measure(seed: int, differences: frozenset[str]) -> tuple[float, np.ndarray]:
     model = build_model(seed, differences)
     optimizer = make_adam(model, LEARNING_RATE, differences)
     if "targets (N,)" in differences:
-        # (20, 1) - (20,) is (20, 20): each output meets the targets of all samples.
+        # [D43] (20, 1) - (20,) is (20, 20): each output meets all samples' targets.
         train_y = train_y[:, 0]
     data = torch.from_numpy(train_x), torch.from_numpy(train_y)
     fit(model, optimizer, nn.MSELoss(), *data, EPOCHS)

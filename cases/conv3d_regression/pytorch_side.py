@@ -26,7 +26,7 @@ class Network(nn.Module):
         torch.manual_seed(seed)
         self.convolution = nn.Conv3d(1, CHANNELS, 2, stride=2)
         self.norm = nn.BatchNorm3d(CHANNELS, eps=1e-3, momentum=0.1)
-        # A name that leads to dropping whole channels; Keras's Dropout drops values.
+        # [D44] It drops whole channels; Keras's Dropout drops single values.
         dropout = nn.Dropout3d(DROPOUT)
         self.dropout = dropout if "dropout layer" in differences else nn.Identity()
         self.output = nn.Linear(CHANNELS * NUM_PLACES, 1)

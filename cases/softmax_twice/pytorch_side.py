@@ -33,7 +33,7 @@ class Tagger(nn.Module):
             for parameter, value in zip(self.parameters(), values, strict=True):
                 parameter.copy_(torch.from_numpy(value))
         if "second bias" not in differences:
-            # Keras's LSTM has one bias. Two of them learn at twice the speed.
+            # [D46] Keras's LSTM has one bias. Two of them learn at twice the speed.
             self.lstm.bias_hh_l0.requires_grad_(False)
 
     def forward(self, words: torch.Tensor) -> torch.Tensor:

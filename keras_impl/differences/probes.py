@@ -372,6 +372,42 @@ def batch_of_export(sample: Sample) -> Arrays:
     return {"size": np.array(batch_size(path))}
 
 
+def shape_of_targets(sample: Sample) -> Arrays:
+    """[D43] Squared error of outputs (N, 1) that equal their targets (N,)."""
+    targets = sample.standard_brightness
+    return {
+        "loss": np.array(keras.losses.MeanSquaredError()(targets, targets[:, None]))
+    }
+
+
+def dropped_maps(_: Sample) -> Arrays:
+    """[D44] Which feature maps a dropout layer at a rate of 0.5 sets to zero."""
+    images = ops.ones((64, 7, 7, 10))  # (N, H, W, C)
+    kept = layers.Dropout(0.5, seed=0)(images, training=True)
+    return {"dropped": np.all(np.array(kept) == 0, axis=(1, 2))}
+
+
+def rmsprop(sample: Sample) -> Arrays:
+    """[D45] Head after 300 steps of the framework's RMSprop."""
+    return _train_head(sample, keras.optimizers.RMSprop())  # learning_rate=1e-3
+
+
+def bias_of_lstm(sample: Sample) -> Arrays:
+    """[D46] Change of an LSTM's bias in one step of SGD."""
+    inputs = _features(sample)[:, :40].reshape(-1, 4, 10)
+    constant = keras.initializers.Constant(0.1)
+    lstm = layers.LSTM(
+        4,
+        kernel_initializer=constant,
+        recurrent_initializer=constant,
+        unit_forget_bias=False,  # its bias is 1 by default, and 0 elsewhere
+    )
+    model = keras.Sequential([lstm])
+    model.compile(keras.optimizers.SGD(1.0), "mean_squared_error")
+    model.train_on_batch(inputs, np.ones((len(inputs), 4)))
+    return {"change": np.array(lstm.cell.bias)}
+
+
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D01": frozen_batch_norm,
     "D02": batch_norm_epsilon,
@@ -413,6 +449,10 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D40": kept_gradients,
     "D41": prepared_file,
     "D42": batch_of_export,
+    "D43": shape_of_targets,
+    "D44": dropped_maps,
+    "D45": rmsprop,
+    "D46": bias_of_lstm,
 }
 
 

@@ -345,6 +345,36 @@ def batch_of_export(sample: Sample) -> Arrays:
     return {"size": np.array(batch_size(path))}
 
 
+def shape_of_targets(sample: Sample) -> Arrays:
+    """[D43] Squared error of outputs (N, 1) that equal their targets (N,)."""
+    targets = torch.from_numpy(sample.standard_brightness)
+    return {"loss": F.mse_loss(targets[:, None], targets).numpy()}  # warns
+
+
+def dropped_maps(_: Sample) -> Arrays:
+    """[D44] Which feature maps a dropout layer at a rate of 0.5 sets to zero."""
+    torch.manual_seed(0)
+    images = torch.ones(64, 10, 7, 7)  # (N, C, H, W)
+    return {"dropped": (nn.Dropout2d(0.5)(images) == 0).all((2, 3)).numpy()}
+
+
+def rmsprop(sample: Sample) -> Arrays:
+    """[D45] Head after 300 steps of the framework's RMSprop."""
+    return _train_head(sample, torch.optim.RMSprop, lr=1e-3)
+
+
+def bias_of_lstm(sample: Sample) -> Arrays:
+    """[D46] Change of an LSTM's bias in one step of SGD."""
+    inputs = _features(sample)[:, :40].reshape(-1, 4, 10)
+    lstm = nn.LSTM(10, 4, batch_first=True)
+    for name, array in lstm.named_parameters():
+        nn.init.constant_(array, 0.0 if "bias" in name else 0.1)
+    outputs = lstm(inputs)[0][:, -1]
+    F.mse_loss(outputs, torch.ones_like(outputs)).backward()
+    torch.optim.SGD(lstm.parameters(), lr=1.0).step()
+    return {"change": (lstm.bias_ih_l0 + lstm.bias_hh_l0).detach().numpy()}
+
+
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D01": frozen_batch_norm,
     "D02": batch_norm_epsilon,
@@ -386,6 +416,10 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D40": kept_gradients,
     "D41": prepared_file,
     "D42": batch_of_export,
+    "D43": shape_of_targets,
+    "D44": dropped_maps,
+    "D45": rmsprop,
+    "D46": bias_of_lstm,
 }
 
 

@@ -62,6 +62,10 @@ RANGES = {
     "D40": (10, 1000),
     "D41": (1, 1),
     "D42": (2, 2),
+    "D43": (1.999, 2.001),
+    "D44": (40, 60),
+    "D45": (1, 200),
+    "D46": (1.999, 2.001),
 }
 TIMED = "D35"  # any ratio of times is possible somewhere
 NOT_PROBED = {"D30", "D31"}  # they change time alone
