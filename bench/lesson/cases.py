@@ -13,7 +13,13 @@ import numpy as np
 
 from bench.judging.intervals import MeanDifference, decide, is_shown
 from bench.lesson.source import ROOT, SIDES
-from bench.processes.worker_process import ON_CPU, ArmFailed, share_cores, together
+from bench.processes.worker_process import (
+    ON_CPU,
+    ArmFailed,
+    share_cores,
+    stoppable,
+    together,
+)
 from bench.records import EnvironmentRecord, Interval
 from bench.run.display import Display
 from cases.table import CASES, EQUAL, Case, Difference
@@ -106,6 +112,7 @@ def _run_side(
             stderr=errors,
             text=True,
         ) as process,
+        stoppable(process),
     ):
         for line in process.stdout:
             lines.append(json.loads(line))

@@ -8,9 +8,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -80,6 +80,16 @@ def together(*calls: Callable[[], Any], at_once: int | None = None) -> list[Any]
                     process.kill()
             stopping.clear()
             raise
+
+
+@contextmanager
+def stoppable(process: subprocess.Popen) -> Iterator[None]:
+    """Let `together` kill a process if another one of its calls fails."""
+    _running.add(process)
+    try:
+        yield
+    finally:
+        _running.discard(process)
 
 
 def together_by_name(calls: dict[str, Callable[[], Any]]) -> dict[str, Any]:
@@ -201,26 +211,25 @@ class WorkerProcess:
             return timer
 
         timer = limit()
-        _running.add(process)
         try:
-            self._ask(request.model_copy(update={"started_at": started_at}))
-            for line in process.stdout:
-                event = json.loads(line)
-                if event["event"] == "done":
-                    break
-                if event["event"] != "turn":
-                    on_event(event)
-                    continue
-                timer.cancel()
-                on_turn()
-                timer = limit()
-                self._write("\n")
+            with stoppable(process):
+                self._ask(request.model_copy(update={"started_at": started_at}))
+                for line in process.stdout:
+                    event = json.loads(line)
+                    if event["event"] == "done":
+                        break
+                    if event["event"] != "turn":
+                        on_event(event)
+                        continue
+                    timer.cancel()
+                    on_turn()
+                    timer = limit()
+                    self._write("\n")
         except BaseException:
             process.kill()
             raise
         finally:
             timer.cancel()
-            _running.discard(process)
         return late.is_set()
 
     def _start(self) -> subprocess.Popen:

@@ -1,7 +1,9 @@
 """The public cases: both sides start equal, and each cause shows."""
 
 import ast
+from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,10 +16,12 @@ from bench.lesson.case_words import conclude, print_case, read_text
 from bench.lesson.cases import (
     CaseRecord,
     CasesRecord,
+    _run_side,
     are_equal,
     find_cause,
     judge,
 )
+from bench.processes.worker_process import ArmFailed, together
 from cases.table import BACKENDS, CASES, EQUAL
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +64,16 @@ def test_shared_files_import_no_framework():
             names = [alias.name for alias in getattr(node, "names", [])]
             module = getattr(node, "module", "") or ""
             assert not {"torch", "keras", "tensorflow"} & {module, *names}, path
+
+
+def test_a_side_ends_if_the_other_one_fails():
+    """Else it goes on through all of its seeds, here for hours."""
+
+    def fail() -> None:
+        raise ArmFailed("keras: broken")
+
+    with pytest.raises(ArmFailed, match="keras: broken"):
+        together(partial(_run_side, "pytorch", 100_000, ["plain-cnn"], Mock()), fail)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
