@@ -11,7 +11,7 @@ def test_passes_over_images_are_counted():
     assert estimates.work_of(make_config()) == 1
     assert estimates.work_of(make_config(augment=True, epochs=4)) == 1 + 4 * epoch
     tuned = make_config(fine_tuning="all", fine_tuning_epochs=3)
-    assert estimates.work_of(tuned) == 1 + 3 * epoch
+    assert estimates.work_of(tuned) == 1 + 3 * estimates.EPOCH_OF_FINE_TUNING
 
 
 def test_the_last_run_on_this_machine_is_believed(monkeypatch, tmp_path):
