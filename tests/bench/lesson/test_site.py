@@ -166,6 +166,10 @@ QUESTIONS = {
     "my loss explodes in a hand-written PyTorch loop": "topics/training-loop.html",
     "same model and same data, but PyTorch has a four times larger error": "cases.html",
     "fit and evaluate give different validation accuracy": "cases.html",
+    "MSELoss: target size is different to the input size": "differences.html#d43",
+    "SpatialDropout2D in PyTorch": "differences.html#d44",
+    "rho of RMSprop in PyTorch": "differences.html#d45",
+    "copy the weights of a Keras LSTM to PyTorch, bias_ih_l0": "differences.html#d46",
 }
 
 
