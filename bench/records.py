@@ -48,6 +48,7 @@ class DataRecord(Record):
     counts: dict[str, int]  # train, validation, test
     skipped: list[SkippedImage] = []
     notice: str | None = None  # e.g. why the embedded data set was used
+    warnings: list[str] = []  # e.g. that test images are also in validation
 
 
 class WeightsRecord(Record):

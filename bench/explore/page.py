@@ -83,5 +83,5 @@ def _banners(found: Findings) -> list[str]:
     if found.data.source == "synthetic":
         notices.insert(0, "These are drawn images, not photos.")
     if skipped := len(found.data.skipped):
-        notices.append(f"{skipped} bad images are left out.")
+        notices.append(f"Bad images left out: {skipped}.")
     return [notice for notice in notices if notice]

@@ -128,6 +128,7 @@ def banners(results: Results) -> list[str]:
             "Random weights: the backbone was never trained. The accuracy figures say "
             "nothing about what a pretrained model reaches."
         )
+    found += results.data.warnings
     if results.weights.notice:
         found.append(results.weights.notice)
     if results.status == "partial":

@@ -40,8 +40,10 @@ def prepare_data(
     display.say(f"images: {found.name}, {len(found.classes)} classes, {counts}")
     if found.notice:
         display.say(found.notice, "yellow")
+    for warning in found.warnings:
+        display.say(warning, "yellow")
     if found.skipped:
-        display.say(f"{len(found.skipped)} bad images are left out", "yellow")
+        display.say(f"bad images left out: {len(found.skipped)}", "yellow")
     return found
 
 

@@ -43,6 +43,7 @@ def write_record(run: Run) -> Results:
             counts={name: len(split.labels) for name, split in data.splits.items()},
             skipped=[SkippedImage(file=f, reason=why) for f, why in data.skipped],
             notice=data.notice,
+            warnings=data.warnings,
         ),
         weights=WeightsRecord(
             source=weights.source,

@@ -11,6 +11,7 @@ import requests
 from bench.onnx_runtime import OnnxClassifier
 from shared.data.downloads import CONNECT_S
 from shared.data.images import BadImage, decode_image
+from shared.data.walk import walk
 from shared.errors import UserError
 from shared.metrics import softmax
 
@@ -29,6 +30,8 @@ class Prediction:
 
 def predict(sources: list[str], model: Path) -> Iterator[Prediction]:
     """Classify files, all files of folders, and http(s) URLs.
+
+    In a folder, hidden and system files are left out, as they are in training.
 
     Raises:
         UserError: a source is missing, or the model cannot be used.
@@ -60,13 +63,12 @@ def _expand(source: str) -> list[str]:
     path = Path(source)
     if not path.exists():
         raise UserError(f"{source}: no such file or folder.")
-    if path.is_file():
+    if not path.is_dir():
         return [source]
-    files = sorted(
-        str(file)
-        for file in path.rglob("*")
-        if file.is_file() and not file.name.startswith(".")
-    )
+    try:
+        files = [str(file) for file in walk(path)]
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}.") from error
     if not files:
         raise UserError(f"{source}: the folder contains no files.")
     return files

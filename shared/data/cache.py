@@ -18,11 +18,12 @@ from shared.errors import UserError
 from shared.files import explained, require_free_space, require_writable, sha256_of
 from shared.machine import num_cores
 
-FORMAT_VERSION = 1  # goes up whenever decode_image or the layout of an entry changes
+FORMAT_VERSION = 2  # goes up whenever decode_image or the layout of an entry changes
 
 Files = dict[str, dict[str, Path]]  # split -> 'class/name.jpg' -> where it lies
 Progress = Callable[[str, int, int], None]  # description, done, total (0: unknown)
 Decode = Callable[[Path], np.ndarray | str]  # the image, or why there is none
+Digests = dict[str, str]  # 'split/class/name.jpg' -> SHA-256 of the file's bytes
 
 NUM_THREADS = min(8, num_cores())  # a 100-megapixel photo takes 300 MB in each
 CHUNK = 32 * NUM_THREADS  # bounds the images in memory, and the wait after Ctrl-C
@@ -35,12 +36,17 @@ def listed(lines: Iterable[str], most: int = 20) -> str:
     return "\n".join(f"  {line}" for line in lines[:most] + hidden)
 
 
-def fingerprint(files: Files, progress: Progress) -> str:
-    """Return the SHA-256 over the names and bytes of all files."""
+def digest_files(files: Files, progress: Progress) -> Digests:
+    """Return the SHA-256 of each file; "unreadable" where there is none."""
     names = [f"{split}/{name}" for split in files for name in files[split]]
     paths = [path for split in files.values() for path in split.values()]
     digests = _in_threads(_digest, paths, partial(progress, "Reading images"))
-    content = json.dumps(sorted(zip(names, digests, strict=True)))
+    return dict(zip(names, digests, strict=True))
+
+
+def fingerprint(digests: Digests) -> str:
+    """Return the SHA-256 over the names and bytes of all files."""
+    content = json.dumps(sorted(digests.items()))
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -69,7 +75,8 @@ def decode_files(
     def build(folder: Path) -> None:
         num_images = sum(map(len, files.values()))
         require_free_space(folder, num_images * size_px * size_px * 3)
-        decode = partial(_decode_or_reason, size_px=size_px, resize=resize)
+        guessed: dict[Path, int] = {}
+        decode = partial(_decode_or_reason, size_px, resize, guessed)
         bad = _write_arrays(folder, files, decode, size_px, progress)
         if bad and not skip_bad_images:
             raise _bad_images(bad)
@@ -77,6 +84,12 @@ def decode_files(
         if bad:  # the number of images stands at the head of each file: write anew
             _write_arrays(folder, good, decode, size_px, progress)
         index = _index(good) | {"image_size_px": size_px, "skipped": bad}
+        index["guessed"] = [
+            (f"{split}/{name}", guessed[path])
+            for split, paths in good.items()
+            for name, path in paths.items()
+            if path in guessed
+        ]
         index["fingerprint"] = content_fingerprint
         (folder / "index.json").write_text(json.dumps(index))
 
@@ -91,8 +104,8 @@ def open_entry(entry: Path) -> tuple[dict, dict[str, np.ndarray]]:
     """Open a cache entry without reading it.
 
     Returns:
-        its index (classes, files and labels by split, skipped, fingerprint) and, by
-        split, uint8 (N, H, W, 3) arrays mapped from disk.
+        its index (classes, files and labels by split, skipped, guessed, fingerprint)
+        and, by split, uint8 (N, H, W, 3) arrays mapped from disk.
 
     Raises:
         ValueError, OSError: the entry is missing, damaged, or not of this format.
@@ -168,7 +181,8 @@ def _is_sound(entry: Path) -> bool:
 
 def _digest(path: Path) -> str:
     try:
-        return sha256_of(path)
+        # Reading a pipe would wait for someone to write into it.
+        return sha256_of(path) if path.is_file() else "unreadable"
     except OSError:  # decoding reports it with its reason
         return "unreadable"
 
@@ -220,9 +234,11 @@ def _write_array(
     return bad
 
 
-def _decode_or_reason(path: Path, size_px: int, resize: Resize) -> np.ndarray | str:
+def _decode_or_reason(
+    size_px: int, resize: Resize, guessed: dict[Path, int], path: Path
+) -> np.ndarray | str:
     try:
-        return decode_image(path, size_px, resize)
+        return decode_image(path, size_px, resize, partial(guessed.__setitem__, path))
     except BadImage as reason:
         return str(reason)
 

@@ -1,6 +1,7 @@
 """Find the data set, check it, and hand both sides the same decoded images."""
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from shared.config import Config
 from shared.data import cache as decode_cache
 from shared.data import downloads
 from shared.data.cache import Files, Progress, listed
+from shared.data.copies import describe_copies
 from shared.data.synthetic import SYNTHETIC_VERSION, write_dataset
+from shared.data.walk import visible
 from shared.errors import UserError
 from shared.files import cache_folder
 
@@ -21,6 +24,8 @@ SPLIT_FOLDERS = {
     "validation": ("validation", "val"),
     "test": ("test",),
 }
+MOST_NAMED = 5
+NO_TEXT = ("Cc", "Cs")  # Unicode's control characters, and what was not UTF-8
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,30 @@ class ImageData:
     classes: tuple[str, ...]
     splits: dict[str, Split]  # train, validation, test
     skipped: tuple[tuple[str, str], ...]  # ('split/class/name.jpg', reason)
+    guessed: tuple[tuple[str, int], ...]  # ('split/class/name.png', bits of its pixels)
     folder: Path  # the cache entry, for open_cached
     # Known to the run that found the data set, and not to its workers:
     name: str = ""
     source: Literal["path", "download", "synthetic"] = "path"
     notice: str | None = None  # why this is not the data set one would expect
+    copies: str | None = None  # which images are there twice where they may not be
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what a reader has to know of the images before any figure."""
+        found = [self.copies] if self.copies else []
+        if self.guessed:
+            named = [
+                f"{file} ({bits} bits)" for file, bits in self.guessed[:MOST_NAMED]
+            ]
+            more = len(self.guessed) - len(named)
+            found.append(
+                "Some files store grey values in 16 or 32 bits and do not say how many "
+                "of them count, so the depth was guessed from the highest value: "
+                f"{', '.join(named)}{f' and {more} more' if more else ''}."
+            )
+        return found
+
     source_folder: Path | None = None  # where the image files lie
 
 
@@ -69,7 +93,8 @@ def prepare(
     cache = cache or cache_folder()
     source = _find_source(data, cache, progress)
     files = scan_folder(source["source_folder"])
-    fingerprint = decode_cache.fingerprint(files, progress)
+    digests = decode_cache.digest_files(files, progress)
+    fingerprint = decode_cache.fingerprint(digests)
     entry = decode_cache.decode_files(
         files,
         config.image_size_px,
@@ -79,7 +104,10 @@ def prepare(
         skip_bad_images=skip_bad_images,
         progress=progress,
     )
-    return replace(open_cached(entry), **source)
+    found = open_cached(entry)
+    used = [f"{s}/{name}" for s, split in found.splits.items() for name in split.files]
+    copies = describe_copies({name: digests[name] for name in used})
+    return replace(found, **source, copies=copies)
 
 
 def find_folder(data: str | None, progress: Progress) -> Path:
@@ -113,6 +141,7 @@ def open_cached(folder: Path) -> ImageData:
         classes=tuple(index["classes"]),
         splits=splits,
         skipped=tuple((file, reason) for file, reason in index["skipped"]),
+        guessed=tuple((file, bits) for file, bits in index["guessed"]),
         folder=folder,
     )
 
@@ -121,8 +150,9 @@ def scan_folder(folder: Path) -> Files:
     """List the images of a data set folder without opening them.
 
     The folder holds train, validation (or val) and test, each with one sub-folder per
-    class. Everything in a class folder is an image; hidden names are left out
-    everywhere, and so are files beside the class folders.
+    class. Everything in a class folder is an image; hidden and system files are left
+    out everywhere, and so are files beside the class folders. The name of a class is
+    the same in composed and decomposed Unicode.
 
     Returns:
         {'train': {'class/name.jpg': path}, 'validation': ..., 'test': ...}, each
@@ -188,13 +218,12 @@ def _synthetic(cache: Path, progress: Progress) -> dict:
     }
 
 
-def _visible(folder: Path, problems: list[str]) -> Iterator[Path]:
+def _visible(folder: Path, problems: list[str]) -> list[Path]:
     try:
-        names = sorted(path.name for path in folder.iterdir())
+        return visible(folder)
     except OSError as error:
         problems.append(f"{folder} cannot be read: {error.strerror}")
-        return
-    yield from (folder / name for name in names if not name.startswith("."))
+        return []
 
 
 def _split_roots(folder: Path, problems: list[str]) -> dict[str, Path]:
@@ -212,14 +241,28 @@ def _split_roots(folder: Path, problems: list[str]) -> dict[str, Path]:
 
 
 def _images_by_class(root: Path, problems: list[str]) -> dict[str, list[Path]]:
-    folders = [path for path in _visible(root, problems) if path.is_dir()]
-    return {folder.name: list(_visible(folder, problems)) for folder in folders}
+    by_class: dict[str, list[Path]] = {}
+    for folder in _visible(root, problems):
+        if not folder.is_dir():
+            continue
+        # macOS may write the name of a class in decomposed letters.
+        label = unicodedata.normalize("NFC", folder.name)
+        if label in by_class:
+            problems.append(f"{root.name} has two folders with the name '{label}'")
+        by_class[label] = _visible(folder, problems)
+        problems += [
+            f"{root.name}/{label}/{path.name} is a folder: images lie directly in the "
+            "folder of their class"
+            for path in by_class[label]
+            if path.is_dir()
+        ]
+    return by_class
 
 
 def _class_problems(found: dict[str, dict[str, list[Path]]]) -> Iterator[str]:
     classes = sorted(set().union(*found.values()))
     if found and len(classes) < 2:
-        yield f"{len(classes)} class folders ({', '.join(classes)}), 2 are the least"
+        yield f"class folders: {', '.join(classes) or 'none'}; 2 are the least"
     for split, by_class in found.items():
         for label in classes:
             if label not in by_class:
@@ -230,7 +273,7 @@ def _class_problems(found: dict[str, dict[str, list[Path]]]) -> Iterator[str]:
             *by_class,
             *(p.name for paths in by_class.values() for p in paths),
         ]:
-            if not name.isprintable():
+            if any(unicodedata.category(letter) in NO_TEXT for letter in name):
                 yield f"{split}: the name {name!a} is not valid text, rename it"
 
 

@@ -10,7 +10,13 @@ from pathlib import Path, PurePosixPath
 import requests
 from filelock import FileLock
 
-from shared.data.cache import Files, Progress, build_folder, fingerprint
+from shared.data.cache import (
+    Files,
+    Progress,
+    build_folder,
+    digest_files,
+    fingerprint,
+)
 from shared.errors import UserError
 from shared.files import explained, require_writable, sha256_of
 
@@ -228,7 +234,7 @@ def _unpack(archive: Path, folder: Path, progress: Progress) -> None:
     for path in list(whole.glob("*/*")):
         path.rename(folder / path.name)
     shutil.rmtree(whole)
-    found = fingerprint(_images(folder), progress)
+    found = fingerprint(digest_files(_images(folder), progress))
     if found != DATASET_FINGERPRINT:
         raise UserError(
             f"{DATASET_URL}: the images have the fingerprint {found}, expected "

@@ -31,6 +31,6 @@ def make_data() -> Callable[..., ImageData]:
             files = [f"{classes[c]}/{i:02}.png" for i, c in enumerate(labels)]
             splits[name] = Split(images, labels, tuple(files))
             seed += len(labels)
-        return ImageData("0" * 64, classes, splits, (), Path("cache"), name="drawn")
+        return ImageData("0" * 64, classes, splits, (), (), Path("cache"), name="drawn")
 
     return make

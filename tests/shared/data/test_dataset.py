@@ -70,6 +70,59 @@ def test_val_is_validation_and_strays_are_ignored(data):
     assert found == expected
 
 
+def test_system_files_are_no_images(data):
+    (data / "train/hat/Thumbs.db").write_text("of Windows")
+    (data / "train/hat/desktop.ini").write_text("of Windows")
+    assert len(scan_folder(data)["train"]) == 6
+
+
+def test_a_folder_among_the_images_is_named(data):
+    (data / "train/hat/summer").mkdir()
+    assert "train/hat/summer is a folder: images lie directly in" in complaint(data)
+
+
+@pytest.mark.parametrize(
+    "name", ["Screenshot 9.41\u202fAM.jpg", "a\u200bb.jpg", "é.jpg"]
+)
+def test_odd_names_are_names(data, name):
+    (data / "train/hat/a.jpg").rename(data / "train/hat" / name)
+    assert f"hat/{name}" in scan_folder(data)["train"]
+
+
+@pytest.mark.parametrize("name", ["a\nb.jpg", "a\x1b[1m.jpg", "a\udcff.jpg"])
+def test_names_that_are_no_text_are_refused(data, name):
+    (data / "train/hat/a.jpg").rename(data / "train/hat" / name)
+    assert "is not valid text" in complaint(data)
+
+
+def test_a_class_in_composed_and_decomposed_letters_is_one_class(data):
+    (data / "train/hat").rename(data / "train/h\u00e9")
+    (data / "validation/hat").rename(data / "validation/he\u0301")
+    (data / "test/hat").rename(data / "test/he\u0301")
+    found = scan_folder(data)
+    assert {name.split("/")[0] for name in found["test"]} == {"t", "t-shirt", "h\u00e9"}
+    shutil.copytree(data / "train/h\u00e9", data / "train/he\u0301")
+    assert "train has two folders with the name 'h\u00e9'" in complaint(data)
+
+
+def test_copies_are_told(data, cache):
+    """The images of a class are all the same here, in every split."""
+    copies = prepare(str(data), CONFIG, cache=cache).copies
+    assert copies == (
+        "6 validation images are also in train. 6 test images are also in train. "
+        "6 test images are also in validation."
+    )
+
+
+def test_images_of_a_guessed_depth_are_named(data, cache):
+    faint = Image.fromarray(np.full((20, 30), 4000, np.uint16))
+    faint.save(data / "test/hat/a.jpg", "PNG")
+    found = prepare(str(data), CONFIG, cache=cache)
+    assert found.guessed == (("test/hat/a.jpg", 12),)
+    assert found.splits["test"].images[0].mean() == round(255 * 4000 / 4095)
+    assert "test/hat/a.jpg (12 bits)." in found.warnings[-1]
+
+
 def test_missing_folder_and_file(data):
     assert "nowhere: no such folder" in complaint(data / "nowhere")
     assert "a.jpg: is a file" in complaint(data / "train/hat/a.jpg")
@@ -97,7 +150,7 @@ def test_one_class_is_too_few(data):
     for split in ("train", "validation", "test"):
         shutil.rmtree(data / split / "hat")
         shutil.rmtree(data / split / "t")
-    assert "1 class folders (t-shirt), 2 are the least" in complaint(data)
+    assert "class folders: t-shirt; 2 are the least" in complaint(data)
 
 
 def test_unreadable_folder(data, monkeypatch):

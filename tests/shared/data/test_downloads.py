@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from shared.data import downloads
-from shared.data.cache import fingerprint
+from shared.data.cache import digest_files, fingerprint
 from shared.data.dataset import scan_folder
 from shared.data.downloads import (
     NoNetwork,
@@ -204,7 +204,7 @@ def archive(server, tmp_path, monkeypatch) -> dict[str, bytes]:
         path.write_bytes(picture.getvalue())
     files = {f"repository-1196/{name}": picture.getvalue() for name in names}
     files["repository-1196/LICENSE"] = b"CC0"
-    expected = fingerprint(downloads._images(tmp_path / "plain"), quiet)
+    expected = fingerprint(digest_files(downloads._images(tmp_path / "plain"), quiet))
     monkeypatch.setattr(downloads, "DATASET_FINGERPRINT", expected)
     monkeypatch.setattr(downloads, "DATASET_URL", server.url)
     server.content = zip_of(files)
@@ -257,5 +257,5 @@ def test_no_zip_file(server, archive, tmp_path):
 
 
 def test_the_pinned_fingerprint_is_that_of_the_real_photos(photos):
-    found = fingerprint(scan_folder(photos), quiet)
+    found = fingerprint(digest_files(scan_folder(photos), quiet))
     assert found == downloads.DATASET_FINGERPRINT

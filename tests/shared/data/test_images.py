@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -32,19 +33,22 @@ def file_of(image: Image.Image, kind: str = "PNG", **options) -> io.BytesIO:
     return buffer
 
 
-def zeros_png(width: int, height: int) -> bytes:
-    """A 1-bit PNG of zeros: small on disk, width x height once decoded."""
-
+def png_of(*parts: tuple[bytes, bytes]) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
         checksum = zlib.crc32(kind + body)
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
 
+    chunks = [chunk(*part) for part in (*parts, (b"IEND", b""))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def zeros_png(width: int, height: int) -> bytes:
+    """A 1-bit PNG of zeros: small on disk, width x height once decoded."""
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     rows = zlib.compressobj(9)
     row = bytes(1 + (width + 7) // 8)
     body = b"".join(rows.compress(row) for _ in range(height)) + rows.flush()
-    parts = [(b"IHDR", header), (b"IDAT", body), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+    return png_of((b"IHDR", header), (b"IDAT", body))
 
 
 def halves(mode: str, left, right) -> Image.Image:
@@ -89,9 +93,103 @@ def test_every_mode_becomes_rgb(image, left, right):
 )
 def test_sixteen_bits_are_scaled_and_not_clipped(mode, value, grey):
     array = np.full((6, 6), value, np.uint16 if mode == "I;16" else np.int32)
+    array[0] = 65535  # so that 16 bits are needed
     image = Image.fromarray(array)
     assert image.mode == mode
-    assert (decode_image(file_of(image, "TIFF"), 6) == grey).all()
+    assert (decode_image(file_of(image, "TIFF"), 6)[1:] == grey).all()
+
+
+@pytest.mark.parametrize(
+    ("highest", "bits"),
+    [(255, 8), (1023, 10), (4095, 12), (4096, 14), (16384, None)],  # None: 16, no guess
+)
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("PNG", np.uint16), ("TIFF", np.uint16), ("TIFF", np.int32)]
+)
+def test_depth_that_a_file_does_not_declare_is_guessed(highest, bits, kind, dtype):
+    values = np.linspace(0, highest, 36).reshape(6, 6).astype(dtype)
+    guesses = []
+    file = file_of(Image.fromarray(values), kind)
+    pixels = decode_image(file, 6, on_guess=guesses.append)
+    assert guesses == [bits] * (bits is not None)
+    exact = 255.0 * values / (2 ** (bits or 16) - 1)
+    assert np.abs(pixels - exact[..., None]).max() <= 0.5
+
+
+def with_significant_bits(png: bytes, bits: int) -> bytes:
+    """Put a chunk sBIT between the header, 33 bytes long, and the rest of a PNG."""
+    chunk = b"sBIT" + bytes([bits])
+    crc = zlib.crc32(chunk).to_bytes(4, "big")
+    return png[:33] + (1).to_bytes(4, "big") + chunk + crc + png[33:]
+
+
+def test_depth_that_a_file_declares_counts():
+    image = Image.fromarray(np.full((6, 6), 200, np.uint16))
+    png = io.BytesIO(with_significant_bits(file_of(image).read(), 10))
+    tiff = file_of(image, "TIFF", tiffinfo={281: 1023})
+    pgm = io.BytesIO(b"P5 6 6 1023\n" + (200).to_bytes(2, "big") * 36)
+    for file in (png, tiff, pgm):
+        assert (decode_image(file, 6, on_guess=pytest.fail) == 50).all()
+
+
+def test_a_declared_depth_that_is_too_small_is_not_believed():
+    image = Image.fromarray(np.full((6, 6), 4000, np.uint16))
+    png = io.BytesIO(with_significant_bits(file_of(image).read(), 8))
+    assert (decode_image(png, 6) == round(255 * 4000 / 4095)).all()
+
+
+@pytest.mark.parametrize(("highest", "fits"), [(4095, False), (65535, True)])
+def test_colours_of_few_bits_in_sixteen_do_not_become_black(highest, fits):
+    rows = b"".join(b"\0" + highest.to_bytes(2, "big") * 3 * 6 for _ in range(6))
+    header = struct.pack(">IIBBBBB", 6, 6, 16, 2, 0, 0, 0)  # 16 bits, RGB
+    file = io.BytesIO(png_of((b"IHDR", header), (b"IDAT", zlib.compress(rows))))
+    if fits:
+        assert (decode_image(file, 6) == 255).all()
+        return
+    with pytest.raises(BadImage, match="save it with 8 bits"):
+        decode_image(file, 6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(10, b"\xff\xff\xff\xff\0\0\0\0"), (12, struct.pack("<d", 1.5))],
+    ids=["-1 / 0", "a width of 1.5"],
+)
+def test_an_odd_value_in_the_exif_data_is_no_reason_to_refuse(kind, value):
+    tags = struct.pack("<HHII", 0x0112, 3, 1, 6) + struct.pack(
+        "<HHII", 256, kind, 1, 38
+    )
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + tags + bytes(4) + value
+    image = Image.new("RGB", (40, 20), BLUE)
+    image.paste(RED, (0, 0, 20, 20))
+    file = file_of(image, "JPEG", exif=exif)
+    with pytest.raises(struct.error):
+        ImageOps.exif_transpose(Image.open(file))
+    file.seek(0)
+    pixels = decode_image(file, 20)
+    assert pixels[2, 10, 0] > 200 > 50 > pixels[17, 10, 0]  # red is at the top now
+
+
+def test_portable_pixmaps_are_read():
+    assert (decode_image(io.BytesIO(b"P6 2 2 255\n" + bytes(RED) * 4), 2) == RED).all()
+
+
+def test_what_a_file_is_that_is_not_read():
+    heic = io.BytesIO(b"\0\0\0\x18ftypheic" + bytes(300))
+    with pytest.raises(BadImage, match=r"a HEIC photo, .* save it as JPEG or PNG"):
+        decode_image(heic, 8)
+    text = b"Comment\0\0" + zlib.compress(bytes(2**21))
+    header = struct.pack(">IIBBBBB", 6, 6, 8, 0, 0, 0, 0)
+    body = zlib.compress(bytes(7) * 6)
+    file = io.BytesIO(png_of((b"IHDR", header), (b"zTXt", text), (b"IDAT", body)))
+    with pytest.raises(BadImage, match="save the image again without its texts"):
+        decode_image(file, 8)
+
+
+def test_a_pipe_among_the_images_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(BadImage, match="it is no regular file"):
+        decode_image(tmp_path / "pipe.jpg", 8)
 
 
 @pytest.mark.parametrize(("value", "dtype"), [(70000, np.int32), (0.5, np.float32)])
