@@ -7,7 +7,8 @@ from keras import layers
 from keras.applications import MobileNetV2
 
 from keras_impl.weights import load_arrays, read_arrays
-from shared.model.weights import KERAS_MEAN, KERAS_STD, TORCH_EPSILON, Scaling
+from shared.model.architecture import TORCH_EPSILON
+from shared.model.weights import KERAS_MEAN, KERAS_STD, Scaling
 from shared.program import IMAGE_SIZE_PX, find_weights
 
 

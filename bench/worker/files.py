@@ -1,5 +1,7 @@
 """Jobs that read and write files, and jobs that only test the arm."""
 
+from collections.abc import Mapping
+
 from bench.processes.request import (
     ExportCheckpoint,
     ExportTrained,
@@ -11,6 +13,8 @@ from bench.worker.job import Worker
 from shared.data.dataset import open_cached
 from shared.errors import UserError
 from shared.model.weights import read_checkpoint_arrays
+
+STATE_DICT_NAMES = ("state_dict", "model_state_dict", "model")
 
 
 def export_trained(worker: Worker[ExportTrained]) -> dict:
@@ -38,7 +42,11 @@ def export_checkpoint(worker: Worker[ExportCheckpoint]) -> dict:
 
 
 def read_pth(worker: Worker[ReadPth]) -> dict:
-    """Store the arrays of a torchvision .pth file, which only PyTorch can read."""
+    """Store the arrays of a torchvision .pth file, which only PyTorch can read.
+
+    Raises:
+        UserError: it holds no state dict.
+    """
     import torch
 
     from shared.model.weights import make_weights, save_weights
@@ -47,13 +55,28 @@ def read_pth(worker: Worker[ReadPth]) -> dict:
     try:
         state = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # torch passes on any exception of its unpickler
+        if "Unsupported global" in str(error):
+            raise UserError(
+                f"--weights {source}: a whole pickled model or other Python objects, "
+                "which could run code. Save model.state_dict() instead."
+            ) from error
         first_line = str(error).strip().splitlines()[0]
         raise UserError(
             f"--weights {source}: this is not a state dict that PyTorch can load "
             f"safely ({first_line})."
         ) from error
+    for name in STATE_DICT_NAMES:  # training loops keep it beside the optimizer's
+        if isinstance(state, Mapping) and isinstance(state.get(name), Mapping):
+            state = state[name]
+    if not isinstance(state, Mapping):
+        raise UserError(
+            f"--weights {source}: {type(state).__name__} instead of a state dict. Save "
+            "model.state_dict()."
+        )
     arrays = {
-        name: value.numpy() for name, value in state.items() if hasattr(value, "numpy")
+        name: value.detach().to(torch.float32).numpy()
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor)
     }
     path = worker.request.scratch / "weights.safetensors"
     save_weights(make_weights(arrays, source, source.name), path)

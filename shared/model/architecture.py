@@ -21,6 +21,7 @@ STAGES = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
+KERAS_EPSILON, TORCH_EPSILON = 1e-3, 1e-5  # [D02] keras.applications, torchvision
 BATCH_NORM_ARRAYS = {  # torch: Keras
     "weight": "gamma",
     "bias": "beta",

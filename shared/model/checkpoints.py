@@ -125,9 +125,10 @@ def require_shapes(what: object, found: Shapes, expected: Shapes, hint: str) -> 
     """
     for name, shape in expected.items():
         if name not in found:
+            example = f", for example '{min(found)}'" if found else ""
             raise UserError(
-                f"{what}: array '{name}' is missing among the {len(found)} found. "
-                f"{hint}"
+                f"{what}: array '{name}' is missing. {len(found)} arrays were found"
+                f"{example}. {hint}"
             )
         if found[name] != shape:
             raise UserError(

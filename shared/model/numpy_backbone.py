@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from shared.model.architecture import ConvBatchNorm, conv_layers
-from shared.model.weights import KERAS_MEAN, KERAS_STD, TORCH_EPSILON, Arrays, Weights
+from shared.model.architecture import TORCH_EPSILON, ConvBatchNorm, conv_layers
+from shared.model.weights import KERAS_MEAN, KERAS_STD, Arrays, Weights
 from shared.preprocessing import scale_pixels
 from shared.sampling import BACKBONE, CALIBRATION, stream
 

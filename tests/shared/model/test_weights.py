@@ -1,5 +1,9 @@
 """Every source of weights ends as the same arrays, or in a message that names it."""
 
+import json
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -15,7 +19,13 @@ from shared.model.architecture import (
     to_torch_layout,
 )
 from shared.model.numpy_backbone import compute_features, random_weights
-from shared.model.weights import IMAGENET_MEAN, initial_head, read_weights, save_weights
+from shared.model.weights import (
+    IMAGENET_MEAN,
+    initial_head,
+    read_weights,
+    require_file,
+    save_weights,
+)
 from shared.preprocessing import scale_pixels
 
 
@@ -76,16 +86,18 @@ def test_random_weights_are_seeded_and_calibrated(images, weights):
 
 
 @pytest.mark.parametrize("below", ["", "model_weights/"])
-def test_keras_file_gives_the_same_arrays(weights, tmp_path, below):
+@pytest.mark.parametrize("depthwise", ["depthwise_kernel", "kernel"])
+def test_keras_file_gives_the_same_arrays(weights, tmp_path, below, depthwise):
     """Keras's names, layout and epsilon, as in its published .h5 file.
 
     `model.save` puts them below model_weights, with a head and the optimizer's state.
+    Newer versions of Keras have another name for the kernel of a depthwise convolution.
     """
-    path = tmp_path / "mobilenet.h5"
+    path = tmp_path / "mobilenet.H5"
     with h5py.File(path, "w") as file:
         for layer in conv_layers():
             name = f"{layer.torch_conv}.weight"
-            kind = "depthwise_kernel" if layer.depthwise else "kernel"
+            kind = depthwise if layer.depthwise else "kernel"
             conv = f"{layer.keras_conv}/{layer.keras_conv}/{kind}:0"
             file[f"{below}{conv}"] = to_keras_layout(name, weights.arrays[name])
             if below:
@@ -102,6 +114,66 @@ def test_keras_file_gives_the_same_arrays(weights, tmp_path, below):
     assert found.licence == "unknown"
     for name, array in weights.arrays.items():
         np.testing.assert_allclose(found.arrays[name], array, atol=1e-6, err_msg=name)
+
+
+SAVES_IN_EACH_FORMAT = """
+import sys
+import keras
+model = keras.applications.MobileNetV2((96, 96, 3), weights=None)
+for ending in ("h5", "weights.h5", "keras"):
+    save = model.save_weights if ending == "weights.h5" else model.save
+    save(f"{sys.argv[1]}/saved.{ending}")
+"""
+
+
+def test_each_format_that_the_installed_keras_saves_is_read(tmp_path):
+    command = [sys.executable, "-c", SAVES_IN_EACH_FORMAT, tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+    h5, weights_h5, whole = (
+        read_weights(tmp_path / f"saved.{e}") for e in ("h5", "weights.h5", "keras")
+    )
+    assert h5.fingerprint == weights_h5.fingerprint == whole.fingerprint
+    assert h5.arrays["features.0.0.weight"].std() > 0
+    assert len(whole.classifier) == 2
+
+
+def test_bfloat16_is_read(weights, tmp_path):
+    """NumPy has none: it is the upper half of a float32."""
+    header, body = {}, b""
+    for name, array in weights.arrays.items():
+        half = (array.view("<u4") >> 16).astype("<u2").tobytes()
+        place = [len(body), len(body) + len(half)]
+        header[name] = {"dtype": "BF16", "shape": array.shape, "data_offsets": place}
+        body += half
+    head = json.dumps(header).encode()
+    content = len(head).to_bytes(8, "little") + head + body
+    (tmp_path / "w.safetensors").write_bytes(content)
+    found = read_weights(tmp_path / "w.safetensors")
+    for name, array in weights.arrays.items():
+        np.testing.assert_allclose(found.arrays[name], array, rtol=2**-7, err_msg=name)
+
+
+def test_names_of_data_parallel_training_are_read(weights, tmp_path):
+    renamed = {f"module.{name}": array for name, array in weights.arrays.items()}
+    save_file(renamed, tmp_path / "w.safetensors")
+    found = read_weights(tmp_path / "w.safetensors")
+    np.testing.assert_equal(found.arrays, weights.arrays)
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path):
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 14\n"
+    for name in ("w.safetensors", "w.h5", "w.pth"):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(UserError, match="a Git LFS pointer"):
+            require_file(tmp_path / name)
+    with pytest.raises(UserError, match="a Git LFS pointer"):
+        read_weights(tmp_path / "w.h5")
+
+
+def test_an_array_of_the_file_is_named_as_an_example(tmp_path):
+    save_file({"conv1.weight": np.zeros(3, np.float32)}, tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match=r"1 arrays were found.*'conv1\.weight'"):
+        read_weights(tmp_path / "w.safetensors")
 
 
 def test_file_without_scaling_is_taken_for_torchvision_and_says_so(weights, tmp_path):
@@ -126,7 +198,7 @@ def test_bad_weights_are_named(weights, tmp_path):
         assert word in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["x.safetensors", "x.h5", "x.txt"])
+@pytest.mark.parametrize("name", ["x.safetensors", "x.h5", "x.keras", "x.txt"])
 def test_files_of_another_kind_are_refused(tmp_path, name):
     path = tmp_path / name
     with pytest.raises(UserError, match="no such file"):
