@@ -25,6 +25,7 @@ from bench.processes.worker_process import ON_CPU, ArmFailed, run_worker
 from bench.run.display import Display
 from shared.config import Config, make_config
 from shared.errors import UserError
+from shared.files import expand_home
 
 if TYPE_CHECKING:
     from bench.run.state import Options
@@ -680,7 +681,8 @@ COMMANDS = (
 def execute(name: str, arguments: list[str]) -> int:
     """Parse the arguments of a command, execute it, and return the exit status."""
     kind: type = next(kind for kind in COMMANDS if kind.__name__.lower() == name)
-    command: Any = tyro.cli(kind, prog=f"python -m bench {name}", args=arguments)
+    prog = f"python -m bench {name}"
+    command: Any = tyro.cli(kind, prog=prog, args=expand_home(arguments))
     console = Console(highlight=False)
     try:
         return command.execute(console)

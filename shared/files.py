@@ -3,10 +3,12 @@
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from os.path import expanduser
 from pathlib import Path
 
 import platformdirs
@@ -131,6 +133,14 @@ def explained(error: OSError, path: Path) -> Exception:
     return UserError(
         f"{path}: {what}. Choose another folder with --output or BENCH_CACHE."
     )
+
+
+def expand_home(arguments: list[str]) -> list[str]:
+    """Put the home folder in the place of a tilde, which no shell does after a "="."""
+    return [
+        re.sub("^(--[a-z-]+=|)(~.*)", lambda part: part[1] + expanduser(part[2]), one)
+        for one in arguments
+    ]
 
 
 def require_new(option: str, destination: Path, source: Path) -> None:

@@ -21,7 +21,7 @@ from shared.data.cache import listed
 from shared.data.dataset import scan_folder
 from shared.data.images import BadImage, decode_image
 from shared.errors import UserError
-from shared.files import cache_folder, require_writable
+from shared.files import cache_folder, expand_home, require_writable
 from shared.model.weights import Weights, read_weights
 from shared.package_index import fetch_wheel
 from shared.sampling import LIMIT, stream
@@ -113,7 +113,8 @@ def read_options(name: str, output: Path, arguments: list[str] | None) -> Option
         help="go on after the last epoch of the head in --output",
     )
     add("--predict", metavar="IMAGE", help="a file or a URL to classify")
-    options = Options(**vars(parser.parse_args(arguments)))
+    given = sys.argv[1:] if arguments is None else arguments
+    options = Options(**vars(parser.parse_args(expand_home(given))))
     if options.epochs < 1:
         raise UserError(f"--epochs {options.epochs}: it must be 1 or more.")
     if options.fine_tune < 0:

@@ -81,10 +81,11 @@ def check_weights_choice(choice: str | None) -> None:
     choice = choice or os.environ.get("BENCH_WEIGHTS")
     if not choice or choice in KINDS:
         return
-    if needs_torch(Path(choice)):
-        require_file(Path(choice))
+    path = Path(choice).expanduser()
+    if needs_torch(path):
+        require_file(path)
     else:
-        read_weights(Path(choice))
+        read_weights(path)
 
 
 def prepare_weights(
@@ -106,7 +107,7 @@ def prepare_weights(
     elif choice in PUBLISHED:
         weights = _fetch(choice, config, display)
     elif choice:
-        weights = _read(Path(choice), config, display)
+        weights = _read(Path(choice).expanduser(), config, display)
     else:
         weights = _fetch_first(config, display)
     display.say(f"weights: {weights.source}, {weights.fingerprint[:12]}")

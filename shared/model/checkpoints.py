@@ -68,7 +68,7 @@ def write_description(weights: Path, description: Description, epoch: int) -> No
 
 def copy_checkpoint(weights: Path, name: str) -> None:
     """Keep a finished checkpoint under another name too, in the same folder."""
-    copy = weights.with_name(name + "".join(weights.suffixes))
+    copy = weights.with_name(name + weights.name.removeprefix(_stem(weights)))
     with atomic_path(copy) as temporary:
         shutil.copyfile(weights, temporary)
     record = read_record(weights)
@@ -111,7 +111,15 @@ def read_description(weights: Path) -> Description:
 
 def record_file(weights: Path) -> Path:
     """Return the .json file that belongs to a weights file."""
-    return weights.with_name(weights.name.split(".")[0] + ".json")
+    return weights.with_name(_stem(weights) + ".json")
+
+
+def _stem(weights: Path) -> str:
+    """Return the name without its ending; "clothes-v1.2" has a dot in it."""
+    endings = (".weights.h5", weights.suffix)
+    return weights.name.removesuffix(
+        next(e for e in endings if weights.name.endswith(e))
+    )
 
 
 def require_shapes(what: object, found: Shapes, expected: Shapes, hint: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import UserError
-from shared.files import new_folder
+from shared.files import expand_home, new_folder
 
 
 def test_folder_takes_its_name_when_it_is_complete(tmp_path):
@@ -45,3 +45,10 @@ def test_files_of_another_program_stay(tmp_path):
         (folder / "file").write_text("content of another program")
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     assert (folder / "file").read_text() == "content of another program"
+
+
+def test_a_tilde_is_the_home_folder_wherever_a_path_begins(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    given = ["--output=~/x", "--data", "~/y", "~", "a~b", "--name=a~/b"]
+    found = ["--output=/home/me/x", "--data", "/home/me/y", "/home/me", "a~b"]
+    assert expand_home(given) == [*found, "--name=a~/b"]
