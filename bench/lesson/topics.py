@@ -312,7 +312,10 @@ TOPICS = (
         ),
         ("D16", "D19", "D21", "D22", "D30", "D35"),
         ("device.set_up",),
-        {"list_physical_devices": "is_available", "set_dtype_policy": "autocast"},
+        {
+            "list_physical_devices": "is_available",
+            "set_dtype_policy": "autocast, GradScaler",
+        },
         also="cuda, cpu, to, GPU, memory_growth, mixed_precision, mixed precision, "
         "amp, bfloat16, float16, half, dtype policy, mixed_bfloat16, mixed_float16, "
         "LossScaleOptimizer, loss scaling, unscale_, jit_compile, torch.compile, XLA, "
