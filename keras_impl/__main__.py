@@ -14,6 +14,7 @@ from keras_impl.device import find_device
 from keras_impl.export import export_onnx
 from keras_impl.inference import classify, guess_imagenet
 from keras_impl.model import build_model, load_pretrained, unfreeze
+from keras_impl.precision import set_precision
 from keras_impl.training import evaluate, train
 from shared.program import find_images, print_ranking, read_options, run
 
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = read_options("keras_impl", Path("output/keras"), arguments)
     keras.utils.set_random_seed(options.seed)
     find_device(options.device)  # Keras itself takes the device it finds
+    set_precision(options.precision)
     images = find_images(options.data, ENDINGS, options.limit, options.seed)
     photo = options.predict or images.example
 

@@ -106,7 +106,8 @@ def make_normalisation(scaling: Scaling) -> layers.Layer:
     """Scale pixels from 0..255 to (pixel / 255 - mean) / std, per channel. [D06]"""
     mean, std = np.array(scaling.mean), np.array(scaling.std)
     # The same formula as one product and one sum: pixel * scale + offset.
-    return layers.Rescaling(scale=1 / (255 * std), offset=-mean / std)
+    scale, offset = 1 / (255 * std), -mean / std
+    return layers.Rescaling(scale, offset, dtype="float32")  # as in augmentation.py
 
 
 def _make_transform(scaling: Scaling, augment: bool) -> layers.Layer:

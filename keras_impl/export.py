@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 
+from keras_impl.precision import in_float32
 from shared.program import IMAGE_SIZE_PX
 
 OPSET = 18  # version of ONNX's operators, the newest that both frameworks write
@@ -17,7 +18,7 @@ def export_onnx(model: keras.Model, path: Path) -> None:
     """
     # [D42] None is any size; PyTorch fixes the sizes of its example.
     shape = (None, IMAGE_SIZE_PX, IMAGE_SIZE_PX, 3)
-    model.export(
+    in_float32(model).export(
         path,
         format="onnx",
         input_signature=[keras.InputSpec(dtype="float32", shape=shape, name="input")],

@@ -36,7 +36,7 @@ def classify(
     """
     image = load_image(source, scaling)
     logits = model.predict(image[None], verbose=0)[0]  # a batch of one; (classes,)
-    probabilities = keras.ops.softmax(logits)
+    probabilities = keras.ops.softmax(logits.astype("float32"))
     return rank(keras.ops.convert_to_numpy(probabilities), classes, count)
 
 

@@ -64,7 +64,7 @@ def build_model(
         [
             layers.Dense(inner_size, activation="relu", name="inner"),
             layers.Dropout(dropout),
-            layers.Dense(num_classes, name="output"),  # logits
+            layers.Dense(num_classes, dtype="float32", name="output"),  # logits
         ],
         name="head",
     )

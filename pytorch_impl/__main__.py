@@ -14,6 +14,7 @@ from pytorch_impl.device import find_device
 from pytorch_impl.export import export_onnx
 from pytorch_impl.inference import classify, guess_imagenet
 from pytorch_impl.model import build_model, load_pretrained, unfreeze
+from pytorch_impl.precision import set_precision
 from pytorch_impl.training import evaluate, train
 from shared.program import find_images, print_ranking, read_options, run
 
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = read_options("pytorch_impl", Path("output/pytorch"), arguments)
     torch.manual_seed(options.seed)
     device = find_device(options.device)
+    set_precision(options.precision)
     images = find_images(options.data, ENDINGS, options.limit, options.seed)
     photo = options.predict or images.example
 

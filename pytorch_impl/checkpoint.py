@@ -22,7 +22,7 @@ def keep_checkpoints(folder: Path, history: list[Epoch]) -> Callable[..., None]:
     """
     best_accuracy = max((epoch.validation_accuracy for epoch in history), default=-1)
 
-    def keep(accuracy: float, model: Classifier, optimizer, scheduler) -> None:
+    def keep(accuracy: float, model: Classifier, optimizer, scheduler, scaler) -> None:
         nonlocal best_accuracy
         state = {"settings": model.settings, "model": model.state_dict()}
         if accuracy > best_accuracy:
@@ -31,6 +31,7 @@ def keep_checkpoints(folder: Path, history: list[Epoch]) -> Callable[..., None]:
         # To go on, Adam needs its moments, and the scheduler its step. [D33]
         state["optimizer"] = optimizer.state_dict()
         state["scheduler"] = scheduler.state_dict() if scheduler else None
+        state["scaler"] = scaler.state_dict()
         torch.save(state, folder / "last.pt")
 
     return keep

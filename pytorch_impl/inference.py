@@ -6,6 +6,7 @@ from torch import nn
 from torchvision.transforms import v2
 
 from pytorch_impl.dataset import make_normalisation
+from pytorch_impl.precision import autocast
 from shared.model.weights import Scaling
 from shared.program import IMAGE_SIZE_PX, open_image, rank, read_imagenet_classes
 
@@ -35,9 +36,9 @@ def classify(
     model.eval()  # dropout off, batch norm in evaluation mode; as Keras's predict()
     device = next(model.parameters()).device
     image = load_image(source, scaling).to(device)
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(device.type):
         logits = model(image.unsqueeze(0))[0]  # a batch of one; (classes,)
-    return rank(logits.softmax(dim=0).cpu().numpy(), classes, count)
+    return rank(logits.float().softmax(dim=0).cpu().numpy(), classes, count)
 
 
 def load_image(source: str, scaling: Scaling) -> torch.Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
+from pytorch_impl.precision import Float32Linear
 from pytorch_impl.weights import load_arrays, read_arrays
 from shared.model.weights import Scaling
 from shared.program import find_weights
@@ -61,7 +62,7 @@ class Classifier(nn.Module):
                 inner=nn.Linear(NUM_FEATURES, inner_size),
                 relu=nn.ReLU(),
                 dropout=nn.Dropout(dropout),
-                output=nn.Linear(inner_size, num_classes),
+                output=Float32Linear(inner_size, num_classes),  # logits
             )
         )
 

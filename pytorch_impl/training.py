@@ -7,11 +7,18 @@ from pathlib import Path
 import torch
 from rich.progress import track
 from torch import nn
+from torch.amp import GradScaler
 from torch.optim import Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader
 
 from pytorch_impl.checkpoint import keep_checkpoints
+from pytorch_impl.precision import (
+    autocast,
+    is_mixed,
+    make_scaler,
+    train_mixed_epoch,
+)
 from shared.program import Epoch, report_epoch, start_history
 
 
@@ -48,27 +55,34 @@ def train(
     scheduler = (
         CosineAnnealingLR(optimizer, epochs * len(train_loader)) if cosine else None
     )
+    scaler = make_scaler(next(model.parameters()).device.type)
     if resume:
-        _resume(folder, model, optimizer, scheduler)
+        _resume(folder, model, optimizer, scheduler, scaler)
     keep = keep_checkpoints(folder, history)
     for number in range(len(history) + 1, epochs + 1):
         start = time.perf_counter()
-        train_loss, train_accuracy = _train_epoch(
-            model, train_loader, optimizer, scheduler
-        )
+        if is_mixed():  # the same loop, with what 16 bits need
+            batches = _show_progress(train_loader)
+            found = train_mixed_epoch(model, batches, optimizer, scheduler, scaler)
+        else:
+            found = _train_epoch(model, train_loader, optimizer, scheduler)
         loss, accuracy = evaluate(model, validation_loader)
         seconds = time.perf_counter() - start
-        epoch = Epoch(number, train_loss, train_accuracy, loss, accuracy, seconds)
-        keep(accuracy, model, optimizer, scheduler)
+        epoch = Epoch(number, *found, loss, accuracy, seconds)
+        keep(accuracy, model, optimizer, scheduler, scaler)
         report_epoch(epoch, epochs, folder)
 
 
 def _resume(
-    folder: Path, model: nn.Module, optimizer: Adam, scheduler: CosineAnnealingLR | None
+    folder: Path,
+    model: nn.Module,
+    optimizer: Adam,
+    scheduler: CosineAnnealingLR | None,
+    scaler: GradScaler,
 ) -> None:
-    """Restore all three as the last epoch left them.
+    """Restore all four as the last epoch left them.
 
-    In Keras, load_checkpoint() restores all three from one file.
+    In Keras, load_checkpoint() restores all of it from one file.
     """
     device = next(model.parameters()).device
     state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
@@ -76,6 +90,7 @@ def _resume(
     optimizer.load_state_dict(state["optimizer"])
     if scheduler:
         scheduler.load_state_dict(state["scheduler"])
+    scaler.load_state_dict(state["scaler"])
 
 
 def _train_epoch(
@@ -113,8 +128,10 @@ def evaluate(model: nn.Module, loader: DataLoader) -> tuple[float, float]:
     loss_sum, num_correct = 0.0, 0
     for images, labels in loader:
         images, labels = images.to(device), labels.to(device)
-        logits = model(images)
-        loss_sum += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
+        with autocast(device.type):
+            logits = model(images)
+            loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
+        loss_sum += loss.item()
         num_correct += (logits.argmax(dim=1) == labels).sum().item()
     return loss_sum / len(loader.dataset), num_correct / len(loader.dataset)
 

@@ -34,6 +34,7 @@ CHECK_SIZE_PX = 32  # to see that a file is an image; small, and so fast
 _training_options: dict[str, str] = {}  # read_options() fills, start_history() stores
 IMAGE_SIZE_PX = 224  # images are squeezed to squares of this side
 BATCH_SIZE = 32
+PRECISIONS = "float32", "bfloat16", "float16"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Options:
     output: Path
     seed: int
     device: str
+    precision: str
     own_dataset: bool
     augment: bool
     cosine: bool
@@ -93,6 +95,12 @@ def read_options(name: str, output: Path, arguments: list[str] | None) -> Option
     add("--output", type=Path, default=output, help="default: %(default)s")
     add("--seed", type=int, default=0)
     add("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="of the model; on a CPU, float16 takes several times as long",
+    )
     add("--own-dataset", action="store_true", help="use our own dataset class")
     add("--augment", action="store_true", help="rotate, zoom and flip training images")
     add(
@@ -121,6 +129,8 @@ def read_options(name: str, output: Path, arguments: list[str] | None) -> Option
         raise UserError(f"--fine-tune {options.fine_tune}: it must be 0 or more.")
     require_writable(options.output)
     _require_same_training(options)
+    if options.precision != "float32":
+        print(f"Precision: {options.precision}, with parameters in float32")
     return options
 
 
@@ -131,7 +141,8 @@ def _require_same_training(options: Options) -> None:
         UserError: the training to resume had other options.
     """
     file = options.output / OPTIONS
-    names = ["data", "weights", "limit", "seed", "own_dataset", "augment", "cosine"]
+    names = ["data", "weights", "limit", "seed", "precision", "own_dataset"]
+    names += ["augment", "cosine"]
     if options.cosine:  # the length of the cosine depends on the number of epochs
         names.append("epochs")
     given = {name: str(getattr(options, name)) for name in names}

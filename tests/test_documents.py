@@ -29,6 +29,16 @@ UNTIMED = (*QUICK, "--timing-rounds", "0")
 RUN = {
     "python -m pytorch_impl --data my-images": (*QUICK, "--limit", "9"),
     "python -m keras_impl --data my-images": (*QUICK, "--limit", "9"),
+    "python -m pytorch_impl --data my-images --precision bfloat16": (
+        *QUICK,
+        "--limit",
+        "9",
+    ),
+    "python -m keras_impl --data my-images --precision bfloat16": (
+        *QUICK,
+        "--limit",
+        "9",
+    ),
     "python -m bench all --help": (),
     "python -m bench all --data my-images --output reports/mine": UNTIMED,
     "python -m bench predict photo.jpg --model reports/mine/models/pytorch.onnx": (),

@@ -41,6 +41,12 @@ WITHOUT_TWIN = {
     "add_dropout_plan": "in PyTorch an argument of forward()",
     "compile_network": "PyTorch's loop does what compile() asks for",
     "make_loss": "in PyTorch a function, cross_entropy",
+    "is_mixed": "Keras's layers know it",
+    "autocast": "in Keras the policy of each layer",
+    "Float32Linear": "in Keras an argument of each layer",
+    "make_scaler": "compile() does it in Keras",
+    "train_mixed_epoch": "fit() does it in Keras",
+    "in_float32": "in PyTorch what is outside of autocast",
 }
 BACKENDS = "instruments/backends.py"  # PyTorch has none to choose from
 

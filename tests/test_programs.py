@@ -17,7 +17,13 @@ from PIL import Image
 
 from shared.errors import UserError
 from shared.model.weights import Weights, read_weights
-from shared.program import Epoch, find_images, read_options, start_history
+from shared.program import (
+    PRECISIONS,
+    Epoch,
+    find_images,
+    read_options,
+    start_history,
+)
 
 SIDES = ("pytorch", "keras")
 ROOT = Path(__file__).parents[1]
@@ -247,6 +253,21 @@ def test_hidden_files_are_left_out(few_photos, tmp_path):
 def test_options_out_of_range(tmp_path, arguments, message):
     with pytest.raises(UserError, match=message):
         read_options("program", tmp_path, ["--data", "images", *arguments])
+
+
+def test_an_unknown_precision_lists_what_there_is(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_status:
+        read_options("program", tmp_path, ["--data", "images", "--precision", "half"])
+    assert exit_status.value.code == 2
+    said = capsys.readouterr().err
+    assert all(name in said for name in PRECISIONS)
+
+
+def test_the_first_line_names_a_precision_that_was_asked_for(tmp_path, capsys):
+    read_options("program", tmp_path, ["--data", "images"])
+    assert capsys.readouterr().out == ""
+    read_options("program", tmp_path, ["--data", "images", "--precision", "bfloat16"])
+    assert capsys.readouterr().out.startswith("Precision: bfloat16")
 
 
 def test_resuming_another_training(tmp_path):

@@ -294,13 +294,32 @@ TOPICS = (
     Topic(
         "Device and precision",
         "Where the network is computed, in which precision, and what is compiled.",
-        ("device.find_device", "training._train_epoch: device"),
-        ("device.find_device",),
+        (
+            "device.find_device",
+            "precision.set_precision",
+            "precision.autocast",
+            "precision.is_mixed",
+            "precision.train_mixed_epoch",
+            "precision.make_scaler",
+            "precision.Float32Linear",
+            "training._train_epoch: device",
+        ),
+        (
+            "device.find_device",
+            "precision.set_precision",
+            "model.build_model: float32",
+            "precision.in_float32",
+        ),
         ("D16", "D19", "D21", "D22", "D30", "D35"),
         ("device.set_up",),
-        {"list_physical_devices": "is_available"},
-        also="cuda, cpu, to, GPU, memory_growth, autocast, mixed_precision, "
-        "GradScaler, jit_compile, torch.compile, XLA, TF32",
+        {
+            "list_physical_devices": "is_available",
+            "set_dtype_policy": "autocast, GradScaler",
+        },
+        also="cuda, cpu, to, GPU, memory_growth, mixed_precision, mixed precision, "
+        "amp, bfloat16, float16, half, dtype policy, mixed_bfloat16, mixed_float16, "
+        "LossScaleOptimizer, loss scaling, unscale_, jit_compile, torch.compile, XLA, "
+        "TF32",
     ),
     Topic(
         "Seeds",

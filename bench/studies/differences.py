@@ -135,10 +135,14 @@ def _on_both(call: Callable[[str], Any]) -> dict[str, Any]:
 
 
 def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
+    config = run.options.config
+    if config.is_rounded:  # it would hide the small differences
+        config = config.model_copy(update={"precision": "float32"})
+
     def probe(arm: str) -> Arrays:
         request = ProbeDifferences(
             arm=arm,
-            config=run.options.config,
+            config=config,
             scratch=run.scratch / f"{arm}-probes",
             inputs=run.inputs,
             differences=numbers,

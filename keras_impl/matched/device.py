@@ -18,8 +18,9 @@ def set_up(config: Config) -> str:
     keras.utils.set_random_seed(config.seed)
     exact = config.precision == "float64"
     keras.config.set_floatx("float64" if exact else "float32")
-    mixed = config.precision == "bfloat16"
-    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else config.precision)
+    keras.config.set_dtype_policy(
+        "mixed_bfloat16" if config.is_rounded else config.precision
+    )
     BACKENDS[BACKEND].set_up(config)
     if config.device == "cuda" and find_device(config) == "cpu":
         raise UserError(

@@ -30,7 +30,7 @@ class Classifier(keras.Model):
                 *hidden_layer,
                 # [D17] Its own masks; the matched training goes around it.
                 layers.Dropout(config.dropout, seed=config.seed, name="dropout"),
-                # Logits in whole precision, also where the policy is mixed.
+                # Logits in float32, also where the policy is mixed.
                 layers.Dense(num_classes, dtype=keras.config.floatx(), name="output"),
             ],
             name="head",

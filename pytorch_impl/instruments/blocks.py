@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from pytorch_impl.matched.model import Classifier
+from pytorch_impl.precision import autocast
 
 
 def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
@@ -15,7 +16,7 @@ def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
     model.eval()
     device = next(model.parameters()).device
     values, outputs = torch.from_numpy(images).to(device), []
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(device.type):
         for block in model.backbone.features:
             values = block(values)
             outputs.append(values.permute(0, 2, 3, 1).cpu().numpy())  # [D04]

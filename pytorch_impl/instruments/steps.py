@@ -9,6 +9,7 @@ from torch import nn
 from pytorch_impl.matched.model import Classifier
 from pytorch_impl.matched.optimizer import find_trained, load_optimizer, make_optimizer
 from pytorch_impl.matched.training import update
+from pytorch_impl.precision import autocast
 from shared.config import Config
 from shared.model.weights import Arrays
 
@@ -74,7 +75,8 @@ def compute_gradients(
     model.train()
     model.zero_grad()
     device = next(model.parameters()).device
-    logits = model(*(part.to(device) for part in _to_tensors(inputs)))
+    with autocast(device.type):
+        logits = model(*(part.to(device) for part in _to_tensors(inputs)))
     loss = nn.functional.cross_entropy(logits, torch.from_numpy(labels).to(device))
     loss.backward()
     gradients = {

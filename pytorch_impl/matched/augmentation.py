@@ -29,14 +29,12 @@ def augment(
     # [D19] On the device; Keras's operations run there by themselves.
     device = find_device(config)
     images, thetas = images.to(device), torch.from_numpy(matrices).to(device)
-    with torch.autocast(device, enabled=False):  # coordinates need their digits
-        if config.color_jitter:
-            images = _change_colors(images, config, epoch, indices)
-        grid = F.affine_grid(thetas.to(images), list(images.shape), align_corners=True)
-        moved = F.grid_sample(
-            images, grid, mode="bilinear", padding_mode="zeros", align_corners=True
-        )
-    return moved.cpu()
+    if config.color_jitter:
+        images = _change_colors(images, config, epoch, indices)
+    grid = F.affine_grid(thetas.to(images), list(images.shape), align_corners=True)
+    return F.grid_sample(
+        images, grid, mode="bilinear", padding_mode="zeros", align_corners=True
+    ).cpu()
 
 
 def _change_colors(

@@ -2,6 +2,7 @@
 
 import torch
 
+from pytorch_impl.precision import set_precision
 from shared.config import Config
 from shared.errors import UserError
 
@@ -18,12 +19,7 @@ def set_up(config: Config) -> str:
         torch.backends.cuda.matmul.allow_tf32 = config.tf32
     exact = config.precision == "float64"
     torch.set_default_dtype(torch.float64 if exact else torch.float32)
-    # Autocast for the whole process, as a policy is in Keras. Its cache of cast weights
-    # is for a block that ends before they change.
-    device, mixed = find_device(config), config.precision == "bfloat16"
-    torch.set_autocast_dtype(device, torch.bfloat16)
-    torch.set_autocast_enabled(device, mixed)
-    torch.set_autocast_cache_enabled(not mixed)
+    set_precision("bfloat16" if config.is_rounded else "float32")
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "--device cuda: PyTorch finds no CUDA GPU. Use --device cpu or auto, or "

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from pytorch_impl.precision import autocast
 from shared.features import store_features
 from shared.progress import OnBatch, ignore
 
@@ -45,7 +46,7 @@ def predict_batch(network: nn.Module, inputs: np.ndarray) -> np.ndarray:
     """Return the outputs of one batch, in inference mode and the framework's layout."""
     network.eval()  # Keras: predict() always runs in inference mode
     device = next(network.parameters()).device
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(device.type):
         outputs = network(torch.from_numpy(inputs).to(device, non_blocking=True))
         return outputs.to("cpu", torch.get_default_dtype()).numpy()
 

@@ -9,6 +9,7 @@ from torch.fx.experimental import optimization
 from torchvision.models import mobilenet_v2
 
 from pytorch_impl.matched.device import find_device
+from pytorch_impl.precision import Float32Linear
 from pytorch_impl.weights import load_arrays
 from shared.config import Config
 from shared.model.architecture import NUM_FEATURES
@@ -29,7 +30,9 @@ class _Head(nn.Module):
         if config.inner_size:
             self.inner = nn.Linear(NUM_FEATURES, config.inner_size)
         self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(config.inner_size or NUM_FEATURES, num_classes)
+        # Logits in float32, also where the rest computes in 16 bits. Keras: dtype.
+        linear = Float32Linear if config.is_rounded else nn.Linear
+        self.output = linear(config.inner_size or NUM_FEATURES, num_classes)
 
     def forward(
         self, features: torch.Tensor, kept: torch.Tensor | None = None
@@ -38,7 +41,7 @@ class _Head(nn.Module):
         if hasattr(self, "inner"):
             hidden = nn.functional.relu(self.inner(features))
         # [D17] Keras: the same product, in a network with a second input.
-        hidden = self.dropout(hidden) if kept is None else hidden * kept.to(hidden)
+        hidden = self.dropout(hidden) if kept is None else hidden * kept
         return self.output(hidden)
 
 

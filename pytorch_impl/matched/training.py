@@ -17,6 +17,7 @@ from pytorch_impl.matched.model import (
     set_backbone_trainable,
 )
 from pytorch_impl.matched.optimizer import make_optimizer, read_optimizer
+from pytorch_impl.precision import autocast
 from shared.class_weights import balance_classes
 from shared.clock import now
 from shared.metrics import EpochRecord, score_epoch
@@ -160,8 +161,8 @@ def update(
     device = next(network.parameters()).device
     optimizer.zero_grad()  # [D40]
     parts = [inputs] if isinstance(inputs, torch.Tensor) else inputs
-    logits = network(*(part.to(device, non_blocking=True) for part in parts))
-    logits = logits.to(torch.get_default_dtype())
+    with autocast(device.type):  # the loss of float32 logits is float32 outside too
+        logits = network(*(part.to(device, non_blocking=True) for part in parts))
     labels = labels.to(device, non_blocking=True)
     # [D13] (logits, labels), softmax inside; Keras: (labels, predictions), told so.
     cross_entropy = partial(nn.functional.cross_entropy, logits, labels)

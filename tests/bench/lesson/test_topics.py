@@ -62,6 +62,12 @@ def test_every_difference_belongs_to_a_topic():
         ("nn.CrossEntropyLoss", "loss"),
         ("tf.GradientTape", "training-loop"),
         ("EarlyStopping", "checkpoint"),
+        ("torch.amp", "device-and-precision"),
+        ("torch.autocast", "device-and-precision"),
+        ("GradScaler", "device-and-precision"),
+        ("keras.mixed_precision", "device-and-precision"),
+        ("dtype policy", "device-and-precision"),
+        ("keras.optimizers.LossScaleOptimizer", "device-and-precision"),
     ],
 )
 def test_a_name_leads_to_its_topic(text, name):
