@@ -24,7 +24,7 @@ def set_up(config: Config) -> str:
     if config.device == "cuda" and find_device(config) == "cpu":
         raise UserError(
             f"--device cuda: {NAMES[BACKEND]} finds no CUDA GPU. Use --device cpu or "
-            f"auto, or {REMEDIES[BACKEND]}."
+            f"auto. {REMEDIES[BACKEND]}"
         )
     return BACKENDS[BACKEND].gpu_name() if find_device(config) == "cuda" else "cpu"
 

@@ -16,6 +16,7 @@ def set_up(config: Config) -> str:
     if config.division == "matched":
         torch.backends.cudnn.allow_tf32 = config.tf32  # [D22]
         torch.backends.cuda.matmul.allow_tf32 = config.tf32
+        torch.backends.cudnn.benchmark = config.cudnn_benchmark
     exact = config.precision == "float64"
     torch.set_default_dtype(torch.float64 if exact else torch.float32)
     # Autocast for the whole process, as a policy is in Keras. Its cache of cast weights
