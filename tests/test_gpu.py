@@ -232,3 +232,63 @@ for chosen in (False, True):
     used.clear()
 print(json.dumps(found))"""
     assert in_child(code) == [[False, True, False], [True, True, True]]
+
+
+def test_pytorch_pins_its_batches_only_if_asked():
+    """Keras cannot, so a run that compares would charge it to one side alone."""
+    code = f"""{PYTORCH_STUB}
+import json, numpy as np
+from pytorch_impl.matched.dataset import make_feature_loader
+from shared.config import make_config
+from shared.model.checkpoints import Description
+def is_pinned(**settings):
+    config = make_config(**settings)
+    about = Description(config=config, classes=["a"], mean=[0] * 3, std=[1] * 3)
+    return make_feature_loader(np.ones((2, 3)), np.zeros(2), about).pin_memory
+print(json.dumps([is_pinned(), is_pinned(pin_memory=True)]))"""
+    assert in_child(code) == [False, True]
+
+
+def test_pytorch_tunes_cudnn_only_if_asked():
+    code = """
+import json, torch
+from pytorch_impl.matched.device import set_up
+from shared.config import make_config
+found = []
+for asked in (True, False):
+    set_up(make_config(cudnn_benchmark=asked))
+    found.append(torch.backends.cudnn.benchmark)
+print(json.dumps(found))"""
+    assert in_child(code) == [True, False]
+
+
+ERRORS = {
+    "pytorch": """
+import torch
+errors = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 4.00 GiB."),
+    torch.AcceleratorError("CUDA error: out of memory"),
+]""",
+    "tensorflow": """
+import tensorflow as tf
+errors = [tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")]
+""",
+    "jax": """
+import jax
+errors = [jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")]""",
+}
+
+
+@pytest.mark.parametrize("framework", ERRORS)
+def test_a_batch_that_does_not_fit_is_told_with_a_smaller_one(framework):
+    if framework == "jax":
+        pytest.importorskip("jax")
+    code = f"""{ERRORS[framework]}
+import json
+from bench.worker.memory import explain
+from shared.config import make_config
+config = make_config(batch_size=64)
+print(json.dumps([explain(error, config) for error in errors]))"""
+    for said in in_child(code):
+        assert said.startswith("out of memory with batches of 64. ")
+        assert said.endswith("--batch-size 32")

@@ -256,11 +256,6 @@ def crash(*_: object) -> dict:
     raise ArmFailed("crashed with signal 4")
 
 
-def gpu_of(machine: Callable[..., None]) -> Device:
-    machine(H100, L4)
-    return Device(devices.find_gpus()[1])
-
-
 def variables_of(process: WorkerProcess, folder: Path) -> dict[str, str]:
     """Start a worker, and return its environment variables."""
     found: dict[str, str] = {}
@@ -277,11 +272,11 @@ def variables_of(process: WorkerProcess, folder: Path) -> dict[str, str]:
     return found
 
 
-def test_a_worker_sees_the_chosen_gpu_alone(machine, run: Run, tmp_path, monkeypatch):
+def test_a_worker_sees_the_chosen_gpu_alone(gpu, run: Run, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # as a user may have it
     assert variables_of(start_worker(run), tmp_path)["CUDA_VISIBLE_DEVICES"] == ""
     assert variables_of(WorkerProcess(), tmp_path)["CUDA_VISIBLE_DEVICES"] == ""
-    run.device = gpu_of(machine)
+    run.device = gpu
     for environment in (None, environment_for_experiments(2)):
         found = variables_of(start_worker(run, environment), tmp_path)
         assert found["CUDA_VISIBLE_DEVICES"] == "GPU-bbbb"
