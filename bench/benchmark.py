@@ -111,6 +111,7 @@ def _in_words(error: BaseException) -> str:
 
 def _prepare(options: Options, display: Display, scratch: Path) -> Run:
     check_weights_choice(options.weights)
+    display.wait("asking each arm which device it can use")
     device = choose_device(options.config, options.gpu, options.arms, display.say)
     config = options.config.model_copy(update={"device": device.kind})
     options = replace(options, config=config)

@@ -22,7 +22,7 @@ def find_device(name: str) -> str:
     if name == "cuda" and not gpus:
         raise UserError(
             "--device cuda: TensorFlow finds no CUDA GPU. Use --device cpu or auto, or "
-            "install its CUDA libraries: docs/run.md says how."
+            "install its CUDA packages: pip install -e '.[gpu]'"
         )
     if name == "cpu":
         tf.config.set_visible_devices([], "GPU")

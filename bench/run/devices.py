@@ -31,12 +31,14 @@ HIDING = ("", "-1", "NoDevFiles")  # values of CUDA_VISIBLE_DEVICES
 # The oldest GPU that the wheels of PyTorch and of TensorFlow both have code for.
 MIN_CAPABILITY = (7, 5)
 # Oldest driver for each version of CUDA, from NVIDIA's "CUDA Compatibility".
-MIN_DRIVERS = {"11": 450, "12": 525, "13": 580}
+MIN_DRIVERS = {"12": 525, "13": 580}
 # A framework takes about 0.6 GiB to begin with, and a batch through the network more.
 MIN_FREE_MIB = 2048
-SMI_LIMIT_S, ASK_LIMIT_S = 60, 300
-# TensorFlow has no finished code for new GPUs, so the driver translates it when a
-# program first runs, and keeps the result if this cache has room: 4 GiB is the most.
+SMI_LIMIT_S = 60
+# TensorFlow has no finished code for new GPUs. The driver compiles it when a program
+# first runs, which takes many minutes, and keeps it if this cache has room. The cache
+# can have 4 GiB at most.
+ASK_LIMIT_S = 3600
 PTX_CACHE_BYTES = str(4 * 2**30)
 
 
@@ -172,7 +174,10 @@ def find_gpus() -> list[GpuRecord]:
         said = lines[0].rstrip(".") if lines else f"exit status {done.returncode}"
         remedy = "Install the NVIDIA driver again, or a newer one."
         raise NoGpuError(f"nvidia-smi fails ({said})", remedy)
-    return [_read(line) for line in done.stdout.strip().splitlines()]
+    try:
+        return [_read(line) for line in done.stdout.strip().splitlines()]
+    except ValueError as error:  # of a GPU that has failed, for example
+        raise NoGpuError(f"nvidia-smi describes no GPU ({lines[0]})") from error
 
 
 def _read(line: str) -> GpuRecord:
@@ -200,8 +205,8 @@ def _pick(gpus: list[GpuRecord], number: int | None, visible: str | None) -> Gpu
             raise NoGpuError(f"{setting} hides every GPU", "Unset it to use one.")
         allowed = [gpu for name in visible.split(",") for gpu in gpus if gpu.is_(name)]
         if len(allowed) < len(visible.split(",")):
-            remedy = f"nvidia-smi lists: {known}."
-            raise NoGpuError(f"{setting} names a GPU that does not exist", remedy)
+            what = "part of a GPU (MIG)" if "MIG-" in visible else "no GPU that exists"
+            raise NoGpuError(f"{setting} names {what}", f"nvidia-smi lists: {known}.")
     if number is None:
         return allowed[0]
     for gpu in allowed:
@@ -240,7 +245,9 @@ def _require_usable(gpu: GpuRecord) -> None:
 
 
 def _require_support(arm: str, answer: GpuSupport, gpu: GpuRecord) -> None:
-    """Check that an arm can use a GPU."""
+    """Check that an arm has used a GPU, and find the cause if it has not."""
+    if not answer.problem:
+        return
     oldest = MIN_DRIVERS.get((answer.cuda or "").split(".")[0], 0)
     if int(gpu.driver.split(".")[0]) < oldest:
         raise NoGpuError(
@@ -253,8 +260,7 @@ def _require_support(arm: str, answer: GpuSupport, gpu: GpuRecord) -> None:
             f"{gpu.compute_capability}), only for {', '.join(answer.architectures)}",
             "Install a version that has, or choose another GPU with --gpu.",
         )
-    if answer.problem:
-        raise NoGpuError(f"{arm}: {answer.problem.rstrip('.')}", answer.remedy)
+    raise NoGpuError(f"{arm}: {answer.problem.rstrip('.')}", answer.remedy)
 
 
 def serves(architectures: Sequence[str], capability: tuple[int, int]) -> bool:

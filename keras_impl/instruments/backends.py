@@ -11,8 +11,8 @@ from shared.machine import num_cores
 
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 REMEDIES = {
-    "tensorflow": "Install TensorFlow's CUDA libraries: docs/run.md says how.",
-    "jax": "Install JAX's CUDA libraries: docs/run.md says how.",
+    "tensorflow": "Install TensorFlow's CUDA libraries; docs/run.md says how.",
+    "jax": "Install JAX's CUDA packages; docs/run.md says how.",
     "torch": "Check the driver with nvidia-smi.",
 }
 

@@ -173,7 +173,6 @@ def test_wrong_weights_fail_before_the_images_are_read(bench, tiny_data, tmp_pat
 
 
 def test_earlier_results_survive_a_mistake(bench, tiny_data, tmp_path):
-    """Even one that only the arms can find, once the inputs are prepared."""
     results = tmp_path / "out" / "results.json"
     results.parent.mkdir()
     shutil.copy(SAMPLE, results)
