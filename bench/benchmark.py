@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from bench.records import (
     ParityRecord,
     Results,
 )
+from bench.run.devices import choose_device
 from bench.run.display import Display
 from bench.run.inputs import (
     check_weights_choice,
@@ -108,16 +110,20 @@ def _in_words(error: BaseException) -> str:
 
 
 def _prepare(options: Options, display: Display, scratch: Path) -> Run:
-    config = options.config
     check_weights_choice(options.weights)
+    display.wait("asking each arm which device it can use")
+    device = choose_device(options.config, options.gpu, options.arms, display.say)
+    config = options.config.model_copy(update={"device": device.kind})
+    options = replace(options, config=config)
     data = prepare_data(options.data, config, options.skip_bad_images, display)
     if options.experiments:
         require_enough(data)
     weights = prepare_weights(options.weights, config, data, display)
-    run = Run(options, display, scratch, data, weights, store_weights(weights, scratch))
+    file = store_weights(weights, scratch)
+    run = Run(options, display, scratch, data, weights, file, device=device)
     if config.division == "plain":
         run.folders = link_images(data, scratch / "images")
-    if config.device == "cuda" or run.folders or options.switches:
+    if run.folders or options.switches:
         _probe(run)
     return run
 
@@ -225,7 +231,7 @@ def _export(run: Run, arm: str, process: WorkerProcess) -> None:
     """
     if run.options.config.is_rounded:  # the graph would round in other places
         run.not_run.append(
-            f"{arm}: ONNX: the graph is in float32, but the run was in bfloat16"
+            f"{arm}: ONNX: the graph is in float32, but the run has fewer digits"
         )
         return
     request = ExportTrained(
@@ -281,7 +287,7 @@ def _compare_arms(run: Run) -> None:
         )
     elif config.is_rounded:
         run.not_run.append(
-            "check of the backbone features: bfloat16 has only three digits"
+            "check of the backbone features: this run has fewer digits than float32"
         )
     else:
         for found in run.comparisons:

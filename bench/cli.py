@@ -21,7 +21,7 @@ from rich.console import Console
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from bench.processes.arms import ARMS, FLOAT64_ARMS, KERAS_OF_FURTHER_ARMS, PAIR
-from bench.processes.worker_process import ON_CPU, ArmFailed, run_worker
+from bench.processes.worker_process import ArmFailed, run_worker
 from bench.run.display import Display
 from shared.config import Config, make_config
 from shared.errors import UserError
@@ -72,6 +72,8 @@ class Inputs:
     arms: str = ",".join(PAIR)
     """Arms to run, with commas between them: pytorch, keras (on TensorFlow), keras-jax,
     keras-torch."""
+    gpu: int | None = None
+    """Which GPU all arms use, as nvidia-smi counts. The default is the first."""
     output: Path | None = None
     """Folder for results, report and models. The default is reports/DATE-TIME. The
     folder must be new, empty or of an earlier run. The files of that run are replaced,
@@ -251,7 +253,7 @@ class Experiments:
     resume: bool = False
     """Go on with the run in the folder --output, and repeat no finished training."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU where there is one."""
+    """auto takes a GPU if all arms can use it."""
 
     def execute(self, console: Console) -> int:
         from bench.studies.experiments import choose, print_experiments
@@ -508,7 +510,7 @@ class Export:
                 checkpoint=self.checkpoint.resolve(),
             )
             listen = partial(display.on_event, arm)
-            done = run_worker(request, listen, 3600, ON_CPU)
+            done = run_worker(request, listen, 3600)
             with atomic_path(self.output) as temporary:
                 shutil.copyfile(done["path"], temporary)
         console.print(f"{self.output}: {', '.join(description.classes)}", markup=False)
@@ -717,6 +719,7 @@ def _options(inputs: Inputs, settings: Settings, **changes: object) -> "Options"
         output=_output(inputs),
         data=inputs.data,
         weights=inputs.weights,
+        gpu=inputs.gpu,
         skip_bad_images=inputs.skip_bad_images,
         time_limit_s=_seconds(inputs.time_limit_minutes),
     )

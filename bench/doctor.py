@@ -10,7 +10,13 @@ from rich.text import Text
 
 from bench.processes.arms import PAIR
 from bench.processes.request import Load
-from bench.processes.worker_process import ArmFailed, run_worker, together
+from bench.processes.worker_process import (
+    ENVIRONMENT,
+    ArmFailed,
+    run_worker,
+    together,
+)
+from bench.run.devices import Device, choose_device
 from bench.run.environment import PACKAGES, describe_environment
 from shared.clock import now
 from shared.config import Config
@@ -33,12 +39,14 @@ def examine(console: Console) -> bool:
     console.print(f"Python {environment.python} on {environment.platform}")
     console.print(
         f"{environment.cpu}, {environment.cpu_count} cores, "
-        f"{environment.memory_bytes / 2**30:.1f} GiB, GPU: {environment.gpu or 'none'}"
+        f"{environment.memory_bytes / 2**30:.1f} GiB"
     )
+    say = partial(console.print, markup=False, soft_wrap=True)
+    device = choose_device(Config(), None, PAIR, say)
     findings = [
         _check_packages(environment.packages),
         _check_onnxruntime(),
-        *together(*[partial(_check_arm, arm) for arm in PAIR]),
+        *together(*[partial(_check_arm, arm, device) for arm in PAIR]),
     ]
     for finding in findings:
         _show(console, *finding)
@@ -73,12 +81,13 @@ def _check_onnxruntime() -> tuple[bool, str]:
     return True, "onnxruntime: loads"
 
 
-def _check_arm(arm: str) -> tuple[bool, str]:
+def _check_arm(arm: str, device: Device) -> tuple[bool, str]:
     start = now()
     with tempfile.TemporaryDirectory() as scratch:
-        request = Load(arm=arm, config=Config(), scratch=scratch)
+        request = Load(arm=arm, config=Config(device=device.kind), scratch=scratch)
+        variables = ENVIRONMENT | device.variables
         try:
-            done = run_worker(request, lambda event: None, LOAD_LIMIT_S)  # noqa: ARG005
+            done = run_worker(request, lambda _event: None, LOAD_LIMIT_S, variables)
         except (ArmFailed, UserError) as reason:
             return False, f"{arm}: {reason}. {REMEDY}"
     return True, (

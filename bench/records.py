@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 
 from shared.errors import UserError
 from shared.files import write_atomically
+from shared.gpu import GpuSupport
 from shared.metrics import EpochRecord, Record, ScoreRecord
 
 SCHEMA_VERSION: Literal[2] = 2
@@ -22,13 +23,39 @@ class RunRecord(Record):
     seed: int
 
 
+class GpuRecord(Record):
+    """A GPU as nvidia-smi describes it."""
+
+    index: int  # as nvidia-smi counts
+    uuid: str
+    name: str
+    driver: str  # version
+    compute_capability: str  # such as "9.0"
+    memory_mib: int | None = None
+    used_mib: int | None = None  # before the run
+    is_divided: bool = False  # by MIG
+
+    @property
+    def capability(self) -> tuple[int, int]:
+        """Return the compute capability as numbers, which can be compared."""
+        major, minor = self.compute_capability.split(".")
+        return int(major), int(minor)
+
+    def is_(self, name: str) -> bool:
+        """Return whether CUDA_VISIBLE_DEVICES means this GPU by a name."""
+        is_uuid = len(name) > len("GPU-") and self.uuid.startswith(name)
+        return name == str(self.index) or is_uuid
+
+
 class EnvironmentRecord(Record):
     python: str
     platform: str
     cpu: str
     cpu_count: int
     memory_bytes: int
-    gpu: str | None
+    gpu: str | None  # its name, if the arms used one
+    gpu_details: GpuRecord | None = None
+    gpu_support: dict[str, GpuSupport] = {}  # by arm
     packages: dict[str, str]
     threads: dict[str, int | None]  # {"pytorch": 2, "keras": 2}
     variables: dict[str, str] = {}  # environment variables set for every arm

@@ -24,6 +24,8 @@ MATCHED_ONLY = (
     "batch_norm",
     "precision",
     "channels_last",
+    "pin_memory",
+    "cudnn_benchmark",
     "compile",
     "tf32",
     "optimizer",
@@ -58,7 +60,7 @@ class Config(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31)
     """Key of every random stream of the run."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes a GPU where there is one."""
+    """auto takes a GPU if all arms can use it, else the CPU."""
 
     # Data
     image_size_px: int = Field(224, ge=32, le=512, multiple_of=32)
@@ -97,6 +99,11 @@ class Config(BaseModel):
     """bfloat16 gives other results and no ONNX file; float64 is slow, hardly rounds."""
     channels_last: bool = True
     """PyTorch's images as NHWC in memory, as Keras has them."""
+    pin_memory: bool = False
+    """On GPUs: PyTorch's loader copies each batch to where the GPU reads faster."""
+    cudnn_benchmark: bool = False
+    """On GPUs: PyTorch times cuDNN's algorithms and takes the fastest, as TensorFlow
+    does by itself."""
     compile: bool = False
     """torch.compile, and XLA (jit_compile) on Keras's side."""
     tf32: bool = False
@@ -145,9 +152,15 @@ class Config(BaseModel):
     """Seconds that a steady phase may take in each process, without its first call."""
 
     @property
-    def is_rounded(self) -> bool:
-        """Whether it computes in 16 bits, and has fewer digits than float32."""
+    def is_mixed(self) -> bool:
+        """Whether most layers compute in 16 bits."""
         return self.precision == "bfloat16"
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether it computes with fewer digits than float32: in 16 bits or in TF32."""
+        in_tf32 = self.tf32 and self.precision == "float32" and self.device != "cpu"
+        return self.is_mixed or in_tf32
 
     @property
     def num_epochs(self) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bench.processes.arms import PAIR
-from bench.processes.worker_process import share_cores
+from bench.processes.worker_process import HIDDEN, share_cores
 from shared.config import make_config
 from shared.data.dataset import ImageData, prepare
 from shared.files import cache_folder
@@ -21,6 +21,9 @@ from shared.model.weights import Arrays, initial_head, read_weights
 from shared.package_index import fetch_wheel
 
 PROJECT = Path(__file__).parent.parent
+# The tolerances are those of CPUs.
+if "BENCH_TEST_GPU" not in os.environ:
+    os.environ |= HIDDEN
 # Each worker of pytest-xdist keeps to its share of the cores.
 os.environ |= share_cores(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 

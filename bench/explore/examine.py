@@ -20,6 +20,7 @@ from bench.processes.request import (
     Request,
 )
 from bench.processes.worker_process import WorkerProcess, environment_of
+from bench.run.devices import Device
 from bench.run.display import Display
 from shared.config import Config
 from shared.data.dataset import ImageData, scan_folder
@@ -35,10 +36,15 @@ class Exploration:
     """An exploration with its inputs."""
 
     config: Config
+    device: Device
     display: Display
     scratch: Path
     data: ImageData
     inputs: Inputs
+
+    def start_worker(self, config: Config) -> WorkerProcess:
+        """Start a process for jobs with a configuration."""
+        return WorkerProcess(environment_of(config) | self.device.variables)
 
     def ask(self, process: WorkerProcess, request: Request) -> dict:
         """Let a process do a job, and return its result."""
@@ -64,7 +70,7 @@ def look_at_data(study: Exploration, weights: Weights) -> Findings:
     matched = study.config.model_copy(update={"division": "matched"})
     for arm in PAIR:
         common = {"arm": arm, "config": matched, "inputs": study.inputs}
-        with WorkerProcess() as process:
+        with study.start_worker(matched) as process:
             augment = AugmentImage(
                 **common,
                 scratch=study.scratch / arm / "augment",
@@ -104,7 +110,7 @@ def look_at_run(study: Exploration, run: TrainedRun, command: str) -> RunFinding
             images=tuple(images),
             classes=tuple(predicted),
         )
-        with WorkerProcess(environment_of(study.config)) as process:
+        with study.start_worker(study.config) as process:
             found = dict(np.load(study.ask(process, request)["arrays"]))
         if "maps" in found:
             maps[name] = found.pop("maps")

@@ -12,7 +12,9 @@ from bench.explore.counts import require_enough
 from bench.explore.examine import Exploration, look_at_data, look_at_run
 from bench.explore.page import write_pages
 from bench.explore.trained import read_run, require_same_data
+from bench.processes.arms import PAIR
 from bench.processes.request import Inputs
+from bench.run.devices import choose_device
 from bench.run.display import Display
 from bench.run.inputs import check_weights_choice, prepare_data, prepare_weights
 from shared.config import make_config
@@ -48,6 +50,9 @@ def explore(options: Options, display: Display) -> Path:
         check_weights_choice(options.weights)
         run = read_run(options.run) if options.run else None
         config = run.config if run else make_config()
+        arms = {*PAIR, *(run.checkpoints if run else ())}
+        device = choose_device(config, None, sorted(arms), display.say)
+        config = config.model_copy(update={"device": device.kind})
         data = prepare_data(options.data, config, options.skip_bad_images, display)
         require_enough(data)
         if run:
@@ -56,7 +61,7 @@ def explore(options: Options, display: Display) -> Path:
         inputs = Inputs(
             data=data.folder.resolve(), weights=_store(weights, Path(scratch))
         )
-        study = Exploration(config, display, Path(scratch), data, inputs)
+        study = Exploration(config, device, display, Path(scratch), data, inputs)
         found = look_at_data(study, weights)
         pairs = found.duplicates.alike
         write_atomically(folder / DUPLICATES, duplicates.to_csv(pairs))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bench.lesson.source import SIDES
 from bench.processes.request import FollowImage
-from bench.processes.worker_process import ON_CPU, run_worker
+from bench.processes.worker_process import run_worker
 from bench.run.display import Display
 from bench.run.inputs import prepare_weights
 from shared.config import make_config
@@ -121,7 +121,7 @@ def _follow(side: str, photo: Path, scratch: Path, display: Display) -> Arrays:
         num_classes=len(CLASSES),
     )
     request.scratch.mkdir()
-    done = run_worker(request, partial(display.on_event, side), TIME_LIMIT_S, ON_CPU)
+    done = run_worker(request, partial(display.on_event, side), TIME_LIMIT_S)
     return dict(np.load(done["arrays"]))
 
 

@@ -57,6 +57,12 @@ class Load(Request):
     job: Literal["load"] = "load"
 
 
+class DescribeGpu(Request):
+    """Request to try the GPU that the process sees."""
+
+    job: Literal["describe_gpu"] = "describe_gpu"
+
+
 class ReadPth(Request):
     """Request to read a weights file that only PyTorch can read."""
 
@@ -279,6 +285,7 @@ class ExamineCheckpoint(InputsRequest):
 
 AnyRequest = Annotated[
     Load
+    | DescribeGpu
     | ReadPth
     | Probe
     | Train

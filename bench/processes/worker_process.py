@@ -46,8 +46,11 @@ def environment_of(config: Config) -> Environment:
     return ENVIRONMENT if config.division == "matched" else {}
 
 
-# Hides all GPUs, even if the configuration of a checkpoint asks for one.
-ON_CPU = ENVIRONMENT | {"CUDA_VISIBLE_DEVICES": ""}
+# A worker sees no GPU unless its environment names one. Keras asks which GPUs exist
+# and not which ones it may use, before it compiles; on PyTorch it takes the first GPU,
+# or a Mac's.
+HIDDEN: Environment = {"CUDA_VISIBLE_DEVICES": "", "KERAS_TORCH_DEVICE": "cpu"}
+ON_CPU = ENVIRONMENT | HIDDEN
 
 
 class ArmFailed(Exception):
@@ -136,7 +139,7 @@ class WorkerProcess:
 
         Args:
             environment: variables that are added to this process's variables or replace
-                them.
+                them. Unless they name a GPU, the process sees none.
         """
         self._environment = environment
         self._process: subprocess.Popen | None = None
@@ -233,7 +236,7 @@ class WorkerProcess:
         return late.is_set()
 
     def _start(self) -> subprocess.Popen:
-        variables = os.environ | self._environment
+        variables = os.environ | HIDDEN | self._environment
         return subprocess.Popen(
             [sys.executable, "-m", "bench.worker"],
             stdin=subprocess.PIPE,  # closes if the runner dies; the worker then exits

@@ -77,13 +77,28 @@ def _environment(machine: EnvironmentRecord) -> Table:
         "Platform": machine.platform,
         "CPU": f"{machine.cpu}, {machine.cpu_count} cores",
         "Memory": f"{machine.memory_bytes / 2**30:.1f} GiB",
-        "GPU": machine.gpu or "none used",
+        **_gpu(machine),
         "Commit": machine.commit or DASH,
     }
     facts |= {f"Threads of {n}": str(t or DASH) for n, t in machine.threads.items()}
     facts |= machine.variables | machine.packages
     rows = [[name, value] for name, value in facts.items()]
     return Table("Environment", "ll", ["Property", "Value"], rows)
+
+
+def _gpu(machine: EnvironmentRecord) -> dict[str, str]:
+    gpu = machine.gpu_details
+    if not gpu:  # or a record of an earlier version, which names only the GPU
+        return {"GPU": machine.gpu or "none used"}
+    facts = {
+        "GPU": f"{gpu.name}, {gpu.uuid}",
+        "Compute capability": gpu.compute_capability,
+        "NVIDIA driver": gpu.driver,
+    }
+    return facts | {
+        f"CUDA and cuDNN of {arm}": f"{said.cuda or DASH}, {said.cudnn or DASH}"
+        for arm, said in machine.gpu_support.items()
+    }
 
 
 def reproduction(results: Results) -> list[Block]:

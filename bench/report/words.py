@@ -39,9 +39,9 @@ PHASES = {
     "epoch": "a training epoch on images: loading, steps, validation",
     "checkpoint": "writing a checkpoint with the optimizer's state",
     "export": "exporting to ONNX, for the first time in the process",
-    "onnx_session": "opening the exported graph with onnxruntime",
-    "onnx_batch_1": "onnxruntime on one image",
-    "onnx_batch_32": "onnxruntime on a batch of images",
+    "onnx_session": "opening the exported graph with onnxruntime, on the CPU",
+    "onnx_batch_1": "onnxruntime on the CPU, on one image",
+    "onnx_batch_32": "onnxruntime on the CPU, on a batch of images",
 }
 STEADY_PHASES = (
     "train_step",

@@ -72,6 +72,11 @@ class Display:
         stamp = Text(f"{now() - self._start:6.1f} s  ", "dim")
         self.console.print(stamp + Text(text, style))
 
+    def wait(self, description: str) -> None:
+        """Show on a terminal what the program waits for; a log needs no line."""
+        if self.console.is_terminal:
+            self.show(description)
+
     def show(self, description: str, done: int = 0, total: int = 0) -> None:
         """Show how far the present work is; a `total` of 0 means that it is unknown."""
         if not self.console.is_terminal:

@@ -10,6 +10,7 @@ import psutil
 
 from bench.processes.worker_process import ENVIRONMENT
 from bench.records import EnvironmentRecord, MachineState
+from bench.run.devices import CPU, Device
 from shared.machine import num_cores
 
 PACKAGES = (
@@ -19,13 +20,16 @@ PACKAGES = (
 
 
 def describe_environment(
-    threads: dict[str, int | None], variables: dict[str, str] = ENVIRONMENT
+    threads: dict[str, int | None],
+    variables: dict[str, str] = ENVIRONMENT,
+    device: Device = CPU,
 ) -> EnvironmentRecord:
     """Describe this machine.
 
     Args:
         threads: number of threads of each arm.
         variables: environment variables that are set for every arm.
+        device: the device of all arms.
     """
     return EnvironmentRecord(
         python=platform.python_version(),
@@ -33,19 +37,21 @@ def describe_environment(
         cpu=_cpu_name(),
         cpu_count=num_cores(),
         memory_bytes=psutil.virtual_memory().total,
-        gpu=_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
+        gpu=device.gpu.name if device.gpu else None,
+        gpu_details=device.gpu,
+        gpu_support=device.support if device.gpu else {},
         packages={name: version for name in PACKAGES if (version := _version(name))},
         threads=threads,
-        variables=variables,
+        variables=variables | device.variables,
         commit=_commit(),
     )
 
 
-def describe_state() -> MachineState:
-    """Read load, clocks and temperatures now."""
+def describe_state(device: Device) -> MachineState:
+    """Read load, clocks and temperatures now; of the GPU, if the arms use one."""
     clock = psutil.cpu_freq()
-    gpu = _output(
-        "nvidia-smi",
+    gpu = device.gpu and _output(
+        *("nvidia-smi", "-i", device.gpu.uuid),
         "--query-gpu=clocks.sm,temperature.gpu",
         "--format=csv,noheader,nounits",
     )

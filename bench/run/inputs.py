@@ -149,7 +149,7 @@ def _read(
     with tempfile.TemporaryDirectory() as scratch:
         request = ReadPth(
             arm="pytorch",
-            config=config,
+            config=config.model_copy(update={"device": "cpu"}),
             scratch=scratch,
             weights=path.resolve(),
         )

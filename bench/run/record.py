@@ -34,7 +34,7 @@ def write_record(run: Run) -> Results:
             seconds=now() - run.start,
             seed=options.config.seed,
         ),
-        environment=describe_environment(run.threads, _variables(options)),
+        environment=describe_environment(run.threads, _variables(options), run.device),
         data=DataRecord(
             name=data.name,
             source=data.source,

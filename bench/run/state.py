@@ -19,6 +19,7 @@ from bench.records import (
     SpeedupsRecord,
     TimingRunRecord,
 )
+from bench.run.devices import CPU, Device
 from bench.run.display import Display
 from bench.run.experiment import Experiment
 from shared.clock import now
@@ -38,6 +39,7 @@ class Options:
     output: Path
     data: str | None = None
     weights: str | None = None
+    gpu: int | None = None  # which GPU to use, as nvidia-smi counts
     skip_bad_images: bool = False
     time_limit_s: float = 7200
     train: bool = True  # whether to train, evaluate and export the arms
@@ -81,6 +83,7 @@ class Run:
     weights: Weights
     weights_file: Path
     folders: Path | None = None  # the images as files, for the plain division
+    device: Device = CPU  # of all arms
     start: float = field(default_factory=now)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     arms: dict[str, ArmRecord] = field(default_factory=dict)
@@ -150,13 +153,14 @@ def start_worker(run: Run, environment: Environment | None = None) -> WorkerProc
 
     Args:
         environment: its environment variables. The default is those of the division.
+            They may hide the GPU of the run.
     """
     # torch.compile reuses code that earlier processes compiled, and XLA does not. With
     # a cache of its own, the first steps of a run do not depend on earlier runs.
     compiled = {"TORCHINDUCTOR_CACHE_DIR": str(run.scratch.resolve() / "compiled")}
     if environment is None:
         environment = environment_of(run.options.config)
-    return WorkerProcess(environment | compiled)
+    return WorkerProcess(run.device.variables | environment | compiled)
 
 
 def ask(

@@ -50,7 +50,7 @@ def read_control(run: Run) -> ControlRecord | None:
 
 def _machine(run: Run) -> dict:
     """Return the machine, versions and settings for which a control is valid."""
-    machine = describe_environment(run.threads)
+    machine = describe_environment(run.threads, device=run.device)
     return {
         "cpu": machine.cpu,
         "cpu_count": machine.cpu_count,

@@ -14,7 +14,7 @@ from rich.table import Table
 from bench.processes.agreed import MODEL, OPTIMIZER, STEPPED, as_matched, below
 from bench.processes.arms import SUFFIXES, arm_of
 from bench.processes.request import HandOver, Request, TakeOver
-from bench.processes.worker_process import ON_CPU, run_worker
+from bench.processes.worker_process import run_worker
 from bench.run.display import Display
 from bench.run.inputs import prepare_data
 from shared.config import Config
@@ -226,7 +226,7 @@ def convert_file(
 
     def ask(request: Request) -> dict:
         listen = partial(display.on_event, request.arm)
-        return run_worker(request, listen, TIME_LIMIT_S, ON_CPU)
+        return run_worker(request, listen, TIME_LIMIT_S)
 
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         what = source, images.folder, Path(scratch), ask

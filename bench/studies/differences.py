@@ -11,7 +11,12 @@ import numpy as np
 from bench.processes.agreed import SEEDS
 from bench.processes.arms import PAIR
 from bench.processes.request import DoTasks, ProbeDifferences, Task
-from bench.processes.worker_process import ENVIRONMENT, share_cores, together
+from bench.processes.worker_process import (
+    ENVIRONMENT,
+    HIDDEN,
+    share_cores,
+    together,
+)
 from bench.records import DifferenceRecord, LedgerRecord, ProbeRecord, SeedScores
 from bench.run.state import Run, work
 from bench.studies.ablations import ABLATIONS, Ablation, AblationScores, judge
@@ -22,6 +27,7 @@ from shared.model.weights import Arrays
 
 Features = tuple[str, str]  # arm, and "matched", "augmented" or a number such as "D02"
 SIDE_BY_SIDE = ENVIRONMENT | share_cores(len(PAIR))
+ON_GPU = ("D19", "D22")  # where an array lies, and TF32
 CHANGED_SPLITS = {
     "augmentation": ("train",),
     "evaluation": ("validation", "test"),
@@ -135,20 +141,33 @@ def _on_both(call: Callable[[str], Any]) -> dict[str, Any]:
 
 
 def _probe(run: Run, numbers: tuple[str, ...]) -> dict[str, ProbeRecord]:
-    config = run.options.config
-    if config.is_rounded:  # it would hide the small differences
-        config = config.model_copy(update={"precision": "float32"})
+    """Measure the differences, on the CPU but for those that exist only on a GPU.
+
+    A probe of PyTorch computes on the CPU unless it says otherwise, and Keras's would
+    take the GPU by itself.
+    """
+    on_gpu = [number for number in numbers if number in ON_GPU and run.device.gpu]
+    on_cpu = [number for number in numbers if number not in on_gpu]
 
     def probe(arm: str) -> Arrays:
-        request = ProbeDifferences(
-            arm=arm,
-            config=config,
-            scratch=run.scratch / f"{arm}-probes",
-            inputs=run.inputs,
-            differences=numbers,
-        )
-        done = work(run, request, SIDE_BY_SIDE)
-        return dict(np.load(done["path"]))
+        found: Arrays = {}
+        for device, some in {"cpu": on_cpu, "cuda": on_gpu}.items():
+            if not some:
+                continue
+            request = ProbeDifferences(
+                arm=arm,
+                # Fewer digits would hide the small differences.
+                config=run.options.config.model_copy(
+                    update={"device": device, "precision": "float32", "tf32": False}
+                ),
+                scratch=run.scratch / f"{arm}-probes-{device}",
+                inputs=run.inputs,
+                differences=tuple(some),
+            )
+            hidden = HIDDEN if device == "cpu" else {}
+            done = work(run, request, SIDE_BY_SIDE | hidden)
+            found |= dict(np.load(done["path"]))
+        return found
 
     return measure(_on_both(probe), numbers)
 

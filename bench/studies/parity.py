@@ -306,6 +306,7 @@ def ladder_config(config: Config) -> Config:
         "augment": False,
         "cache_features": True,
         "precision": "float32",
+        "tf32": False,
         "fine_tuning": "off",
     }
     return config.model_copy(update=changes)

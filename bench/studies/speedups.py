@@ -62,6 +62,8 @@ DEFAULTS = {
         "cache_features",
         "fold_batch_norm",
         "channels_last",
+        "pin_memory",
+        "cudnn_benchmark",
         "compile",
         "tf32",
         "precision",
@@ -72,9 +74,9 @@ FOLDED = {"cache_features": False}  # passes all decoded images in every epoch
 FROM_CACHE = FOLDED | {"fold_batch_norm": False}
 COMPILED = FOLDED | {"compile": True, "tf32": True}  # TF32 exists only on GPUs
 MIXED = {"precision": "bfloat16"}
-TF32 = Version(
-    name="TF32", what="[D22]", changes=FOLDED | {"tf32": True}, device="cuda"
-)
+# These exist only on GPUs.
+PINNED = {"pin_memory": True}
+TUNED = PINNED | {"cudnn_benchmark": True}
 
 VERSIONS = {
     "pytorch": (
@@ -104,16 +106,33 @@ VERSIONS = {
             what="into the frozen convolutions",
             changes=FOLDED,
         ),
-        TF32,
+        Version(
+            name="pinned memory",
+            what="batches where the GPU reads faster",
+            changes=FOLDED | PINNED,
+            device="cuda",
+        ),
+        Version(
+            name="cuDNN tuned",
+            what="cudnn.benchmark; TensorFlow does this by itself",
+            changes=FOLDED | TUNED,
+            device="cuda",
+        ),
+        Version(
+            name="TF32",
+            what="[D22]",
+            changes=FOLDED | TUNED | {"tf32": True},
+            device="cuda",
+        ),
         Version(
             name="compile",
             what="torch.compile [D16]",
-            changes=COMPILED,
+            changes=COMPILED | TUNED,
         ),
         Version(
             name="bfloat16",
             what="autocast",
-            changes=COMPILED | MIXED,
+            changes=COMPILED | TUNED | MIXED,
         ),
         Version(
             name="features once",
@@ -147,7 +166,12 @@ VERSIONS = {
             what="into the frozen convolutions",
             changes=FOLDED,
         ),
-        TF32,
+        Version(
+            name="TF32",
+            what="[D22]",
+            changes=FOLDED | {"tf32": True},
+            device="cuda",
+        ),
         # XLA's depthwise convolutions for a CPU are many times slower than oneDNN's.
         Version(
             name="jit_compile",
@@ -185,7 +209,7 @@ def measure_speedups(run: Run) -> None:
     run.folders = link_images(run.data, run.scratch / "images")
     config = run.options.config
     record = run.speedups = SpeedupsRecord(epochs=config.epochs, seed=config.seed)
-    record.before = describe_state()
+    record.before = describe_state(run.device)
     record.decoding_s = _time_decoding(run)
     for arm in run.options.arms:
         if arm not in VERSIONS:
@@ -194,11 +218,12 @@ def measure_speedups(run: Run) -> None:
         record.arms[arm] = []  # is filled version by version, in case of Ctrl-C
         _train_versions(run, arm, record.arms[arm])
         _time_versions(run, arm, record)
-        try:
-            record.floor_s |= _floor(run, arm)
-        except ArmFailed as reason:
-            run.miss(f"speed-ups of {arm}: floor: {reason}")
-        record.after = describe_state()
+        if run.device.kind == "cpu":  # onnxruntime does not use a GPU here
+            try:
+                record.floor_s[arm] = _floor(run, arm)
+            except ArmFailed as reason:
+                run.miss(f"speed-ups of {arm}: floor: {reason}")
+        record.after = describe_state(run.device)
 
 
 def _time_decoding(run: Run) -> float:
@@ -215,10 +240,10 @@ def _time_decoding(run: Run) -> float:
 
 
 def _train_versions(run: Run, arm: str, versions: list[VersionRecord]) -> None:
-    labels, device = run.data.splits["test"].labels, None
+    labels = run.data.splits["test"].labels
     correct: list[np.ndarray] = []  # whether each test image is correct, by version
     for version in VERSIONS[arm]:
-        if version.device and device and version.device != _kind(device):
+        if version.device not in (None, run.device.kind):
             what = f"speed-ups of {arm}: {version.name}"
             run.not_run.append(f"{what}, a version for --device {version.device}")
             continue
@@ -230,7 +255,6 @@ def _train_versions(run: Run, arm: str, versions: list[VersionRecord]) -> None:
             run.miss(f"speed-ups: {arm}, {version.name}: {reason}")
             continue
         trained = ArmRecord.model_validate(done["arm"])
-        device = trained.device
         correct.append(np.array(trained.test.predictions) == labels)
         versions.append(
             VersionRecord(
@@ -257,11 +281,6 @@ def _judge_accuracies(versions: list[VersionRecord], correct: list[np.ndarray]) 
         version.difference_interval = found.interval
         version.difference_confidence = found.confidence
         version.mcnemar_p = found.p
-
-
-def _kind(device: str) -> str:
-    """Return "cpu", or "cuda" for a GPU's name."""
-    return "cpu" if device == "cpu" else "cuda"
 
 
 def _time_versions(run: Run, arm: str, record: SpeedupsRecord) -> None:
@@ -322,12 +341,8 @@ def _summarise(
         version.gain = gains.get(version.name)
 
 
-def _floor(run: Run, arm: str) -> dict[str, float]:
-    """Return the seconds to start and to pass all images once through onnxruntime.
-
-    The result has one entry for the arm. It is empty on a GPU, which onnxruntime does
-    not use here.
-    """
+def _floor(run: Run, arm: str) -> float:
+    """Return the seconds to start and to pass all images once through onnxruntime."""
     run.display.say(f"speed-ups: {arm}, floor")
     config = run.options.config.model_copy(update=DEFAULTS)
     cold, done = (
@@ -343,14 +358,12 @@ def _floor(run: Run, arm: str) -> dict[str, float]:
         )
         for job in ("time_cold", "time_steady")
     )
-    if done["device"] != "cpu":
-        return {}
     phases = cold["phases"] | done["phases"]
     count = done["images"]["onnx_batch_32"]
     images = sum(len(run.data.splits[name].labels) for name in ("train", "validation"))
     start = sum(phases[name][0] for name in ("start", "import", "build"))
     one_pass = images / count * np.median(phases["onnx_batch_32"])
-    return {arm: float(start + one_pass) / 1000}
+    return float(start + one_pass) / 1000
 
 
 def _train_request(run: Run, arm: str, version: Version, scratch: Path) -> Train:

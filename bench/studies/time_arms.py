@@ -1,10 +1,11 @@
 """Time arms in rounds of fresh processes that work in turns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from bench.processes.agreed import IN_A_TURN
-from bench.processes.request import Time
+from bench.processes.request import Inputs, Time
 from bench.processes.rounds import Phases, TakeTurn, measure_in_rounds
 from bench.processes.worker_process import ArmFailed
 from bench.records import MemoryRecord, OperationRecord, TimingRunRecord
@@ -33,7 +34,7 @@ def time_arms(
             onnxruntime.
     """
     config = run.options.config
-    rounds, state = config.timing_rounds, describe_state()
+    rounds, state = config.timing_rounds, describe_state(run.device)
     timing = run.timing = TimingRunRecord(
         rounds=rounds,
         order=[],
@@ -60,7 +61,7 @@ def time_arms(
         if operations := done["operations"]:
             records = {n: OperationRecord(**one) for n, one in operations.items()}
             timing.operations[arm] = records
-        timing.after = describe_state()
+        timing.after = describe_state(run.device)
         return done["phases"]
 
     def miss(name: str, number: int, reason: ArmFailed) -> None:
@@ -72,11 +73,32 @@ def time_arms(
     if run.folders:
         few = link_images(shorten(run.data), run.scratch / "timing-images")
         inputs = inputs.model_copy(update={"folders": few})
+    if run.device.gpu:
+        _work_untimed(run, dict.fromkeys(map(arm_of, names)), inputs)
     random = stream(config.seed, TIMING)
     for job in ("time_cold", "time_steady") if thorough else ("time_briefly",):
         measure_in_rounds(
             run.measured, names, rounds, random, partial(measure, job), miss
         )
+
+
+def _work_untimed(run: Run, arms: Iterable[str], inputs: Inputs) -> None:
+    """Let each arm take its steps once, without keeping their times.
+
+    If a framework has no finished code for a GPU, the driver compiles it when a process
+    first needs it, which takes minutes, and keeps it on disk for later processes.
+    """
+    for arm in arms:
+        run.display.say(f"{arm}: a first process, which is not timed")
+        request = Time(
+            job="time_briefly",
+            arm=arm,
+            config=run.options.config,
+            scratch=run.scratch / f"{arm}-untimed",
+            inputs=inputs,
+        )
+        with suppress(ArmFailed):  # the timed processes fail as well, and are reported
+            work(run, request)
 
 
 def _larger(one: MemoryRecord, other: MemoryRecord | None) -> MemoryRecord:

@@ -18,9 +18,17 @@ from bench.worker.cells import train_cells
 from bench.worker.channel import follow_requests, open_channel
 from bench.worker.conversion import hand_over, take_over
 from bench.worker.explore import augment_image, examine_checkpoint, guess_imagenet
-from bench.worker.files import export_checkpoint, export_trained, load, probe, read_pth
+from bench.worker.files import (
+    describe_gpu,
+    export_checkpoint,
+    export_trained,
+    load,
+    probe,
+    read_pth,
+)
 from bench.worker.heads import compute_features, train_heads
 from bench.worker.job import Worker
+from bench.worker.memory import explain
 from bench.worker.parity import climb_ladder
 from bench.worker.probes import probe_alone, probe_differences
 from bench.worker.timing import time_briefly, time_cold, time_epoch, time_steady
@@ -44,6 +52,7 @@ JOBS: dict[str, Callable[..., dict]] = {
         time_steady,
         probe,
         load,
+        describe_gpu,
         climb_ladder,
         probe_differences,
         probe_alone,
@@ -68,7 +77,7 @@ def _do(request: Request) -> None:
             result = {"user_error": str(error)}
         except Exception as error:
             traceback.print_exc()
-            result = {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
+            result = {"failed": explain(error, request.config)}
     write_atomically(request.scratch / "result.json", json.dumps(result))
 
 

@@ -88,6 +88,11 @@ def load(worker: Worker[Request]) -> dict:
     return {"device": worker.device, "threads": worker.side.device.num_threads()}
 
 
+def describe_gpu(worker: Worker[Request]) -> dict:
+    """Try the GPU, and return what the framework says about it."""
+    return {"gpu": worker.side.gpu.describe_gpu().model_dump()}
+
+
 def probe(worker: Worker[Probe]) -> dict:
     """Show that the arm finds its device, the images and its switches."""
     data = open_cached(worker.request.inputs.data)

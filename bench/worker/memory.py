@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.records import PassMemory
+from shared.config import Config
 from shared.progress import OnBatch
 
 INTERVAL_S = 0.05
@@ -96,3 +97,30 @@ def peak_rss_mib() -> float:
         return int(peak[1]) / 2**10
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return largest / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def explain(error: Exception, config: Config) -> str:
+    """Return the reason why a job failed, and a smaller batch if memory ran out.
+
+    What a network takes grows in proportion to the batch, and the rest is the same for
+    any batch. How much is missing is not known: allocations fail one by one.
+    """
+    if not _is_out_of_memory(error):
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    smaller = config.batch_size // 2
+    if not smaller or config.division == "plain":  # its batch size is fixed
+        return "out of memory. --device cpu takes the memory of the computer"
+    return (
+        f"out of memory with batches of {config.batch_size}. A batch of half the size "
+        f"takes half as much and is expected to fit: --batch-size {smaller}"
+    )
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell by names and words, since no framework may be imported for its classes."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    words = ("RESOURCE_EXHAUSTED", "CUDA error: out of memory")  # JAX; a full card
+    return bool(
+        names & {"OutOfMemoryError", "ResourceExhaustedError"}  # PyTorch; TensorFlow
+        or any(word in str(error) for word in words)
+    )

@@ -17,7 +17,7 @@ class Side:
     if TYPE_CHECKING:
         from pytorch_impl import weights
         from pytorch_impl.differences import switches
-        from pytorch_impl.instruments import blocks, cam, steps, walk
+        from pytorch_impl.instruments import blocks, cam, gpu, steps, walk
         from pytorch_impl.matched import (
             checkpoint,
             dataset,
@@ -50,6 +50,7 @@ class Side:
         self.steps = load("instruments.steps")
         self.blocks = load("instruments.blocks")
         self.cam = load("instruments.cam")
+        self.gpu = load("instruments.gpu")
         self.walk = load("instruments.walk")
         self.switches = load("differences.switches")
 

@@ -206,9 +206,11 @@ def tf32(sample: Sample) -> Arrays:
     """[D22] A matrix product on the GPU at the framework's own precision."""
     if not tf.config.list_logical_devices("GPU"):
         return {}
-    tf.config.experimental.enable_tensor_float_32_execution(True)  # the default
-    product = ops.matmul(_features(sample), sample.arrays["head.inner.weight"].T)
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    features, switch = _features(sample), tf.config.experimental
+    chosen = switch.tensor_float_32_execution_enabled()
+    switch.enable_tensor_float_32_execution(True)  # the default
+    product = ops.matmul(features, sample.arrays["head.inner.weight"].T)
+    switch.enable_tensor_float_32_execution(chosen)
     return {"product": np.array(product)}
 
 

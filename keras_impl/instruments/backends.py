@@ -4,18 +4,29 @@ Keras leaves devices to its backend, so here alone each backend has its own line
 """
 
 import os
-
-import keras
+import re
 
 from shared.config import Config
 from shared.machine import num_cores
 
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 REMEDIES = {
-    "tensorflow": "install TensorFlow's CUDA packages: pip install -e '.[gpu]'",
-    "jax": "install JAX's CUDA packages: pip install 'jax[cuda12]'",
-    "torch": "check the driver with nvidia-smi",
+    "tensorflow": "Install TensorFlow's CUDA libraries; docs/run.md says how.",
+    "jax": "Install JAX's CUDA packages; docs/run.md says how.",
+    "torch": "Check the driver with nvidia-smi.",
 }
+
+
+def _hide_gpu_from_tensorflow(config: Config) -> None:
+    """Let the other backends have the GPU: the plain loader is TensorFlow's. [D19]
+
+    image_dataset_from_directory is a tf.data pipeline on every backend, and TensorFlow
+    would take the GPU's whole memory to make it.
+    """
+    if config.division == "plain":
+        import tensorflow as tf
+
+        tf.config.set_visible_devices([], "GPU")
 
 
 class TensorFlow:
@@ -46,6 +57,15 @@ class TensorFlow:
         return tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
 
     @staticmethod
+    def build() -> tuple[str | None, tuple[str, ...]]:
+        """Return the version of CUDA and the compute capabilities of the build."""
+        import tensorflow as tf
+
+        found = tf.sysconfig.get_build_info()  # without these keys in a build for CPUs
+        capabilities = found.get("cuda_compute_capabilities", ())
+        return found.get("cuda_version"), tuple(capabilities)
+
+    @staticmethod
     def peak_bytes() -> int:
         import tensorflow as tf
 
@@ -73,6 +93,7 @@ class Jax:
 
         # [D19] JAX takes most of a GPU's memory at its first operation, unless told.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        _hide_gpu_from_tensorflow(config)
         if config.device == "cpu":
             jax.config.update("jax_platforms", "cpu")
         if config.division == "matched":
@@ -90,6 +111,16 @@ class Jax:
         import jax
 
         return jax.devices()[0].device_kind
+
+    @staticmethod
+    def build() -> tuple[str | None, tuple[str, ...]]:
+        """Return the version of CUDA; JAX does not say its compute capabilities."""
+        import jax
+
+        platform = jax.devices()[0].client.platform_version  # "cuda 13000"
+        found = re.search(r"cuda (\d+)", platform)
+        number = int(found[1]) if found else 0
+        return (f"{number // 1000}.{number % 1000 // 10}" if found else None), ()
 
     @staticmethod
     def peak_bytes() -> int:
@@ -115,11 +146,10 @@ class Torch:
     def set_up(config: Config) -> None:
         import torch
 
+        _hide_gpu_from_tensorflow(config)
         if config.division == "matched":
             torch.backends.cudnn.allow_tf32 = config.tf32  # [D22]
             torch.backends.cuda.matmul.allow_tf32 = config.tf32
-        if config.device == "cpu":
-            keras.device("cpu").__enter__()  # to the end of the process
 
     @staticmethod
     def has_gpu() -> bool:
@@ -132,6 +162,13 @@ class Torch:
         import torch
 
         return torch.cuda.get_device_name()
+
+    @staticmethod
+    def build() -> tuple[str | None, tuple[str, ...]]:
+        """Return the version of CUDA and the compute capabilities of the build."""
+        import torch
+
+        return torch.version.cuda, tuple(torch.cuda.get_arch_list())
 
     @staticmethod
     def peak_bytes() -> int:

@@ -15,7 +15,9 @@ def augment(
 ) -> np.ndarray:
     """Colour, rotate, crop and flip training images by the plan of their epoch.
 
-    Colours come first: the mean that contrast needs must not see black borders.
+    All of it happens on the CPU, as decoding does: a batch goes to a GPU only once, and
+    TF32 cannot round the coordinates. Colours come first: the mean that contrast needs
+    must not see black borders.
 
     Args:
         images: pixel values 0 to 255; (N, H, W, 3) float32.
@@ -23,14 +25,19 @@ def augment(
         indices: which training image each one is, (N,).
     """
     matrices = np.stack([plan_matrix(config, epoch, index) for index in indices])
-    if config.color_jitter:
-        images = _change_colors(images, config, epoch, indices)
     # PyTorch: affine_grid and grid_sample, in units of half an image.
     transforms = _to_pixels(matrices, *images.shape[1:3])
-    moved = keras.ops.image.affine_transform(
-        images, transforms, interpolation="bilinear", fill_mode="constant", fill_value=0
-    )  # [D11] bilinear, zero fill
-    return keras.ops.convert_to_numpy(moved)
+    with keras.device("cpu:0"):  # [D19] Keras would take a GPU by itself
+        if config.color_jitter:
+            images = _change_colors(images, config, epoch, indices)
+        moved = ops.image.affine_transform(
+            images,
+            transforms,
+            interpolation="bilinear",
+            fill_mode="constant",
+            fill_value=0,
+        )  # [D11] bilinear, zero fill
+        return ops.convert_to_numpy(moved)
 
 
 def _to_pixels(matrices: np.ndarray, height: int, width: int) -> np.ndarray:

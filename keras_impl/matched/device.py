@@ -19,13 +19,13 @@ def set_up(config: Config) -> str:
     exact = config.precision == "float64"
     keras.config.set_floatx("float64" if exact else "float32")
     keras.config.set_dtype_policy(
-        "mixed_bfloat16" if config.is_rounded else config.precision
+        "mixed_bfloat16" if config.is_mixed else config.precision
     )
     BACKENDS[BACKEND].set_up(config)
     if config.device == "cuda" and find_device(config) == "cpu":
         raise UserError(
             f"--device cuda: {NAMES[BACKEND]} finds no CUDA GPU. Use --device cpu or "
-            f"auto, or {REMEDIES[BACKEND]}."
+            f"auto. {REMEDIES[BACKEND]}"
         )
     return BACKENDS[BACKEND].gpu_name() if find_device(config) == "cuda" else "cpu"
 

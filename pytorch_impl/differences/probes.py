@@ -188,8 +188,12 @@ def tf32(sample: Sample) -> Arrays:
     """[D22] A matrix product on the GPU at the framework's own precision."""
     if not torch.cuda.is_available():
         return {}
+    features, matmul = _features(sample), torch.backends.cuda.matmul
+    chosen, matmul.allow_tf32 = matmul.allow_tf32, False  # the default
     kernel = torch.from_numpy(sample.arrays["head.inner.weight"]).cuda()
-    return {"product": (_features(sample).cuda() @ kernel.T).cpu().numpy()}
+    product = (features.cuda() @ kernel.T).cpu().numpy()
+    matmul.allow_tf32 = chosen
+    return {"product": product}
 
 
 def running_variance(sample: Sample) -> Arrays:

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from pytorch_impl.matched.device import find_device
 from shared.augmentation import GREY, plan_colors, plan_matrix
 from shared.config import Config
 
@@ -16,7 +15,9 @@ def augment(
 ) -> torch.Tensor:
     """Colour, rotate, crop and flip training images by the plan of their epoch.
 
-    Colours come first: the mean that contrast needs must not see black borders.
+    All of it happens on the CPU, as decoding does: a batch goes to a GPU only once, and
+    TF32 cannot round the coordinates. Colours come first: the mean that contrast needs
+    must not see black borders.
 
     Args:
         images: pixel values 0 to 255; (N, 3, H, W) float32.
@@ -26,15 +27,13 @@ def augment(
     matrices = np.stack([plan_matrix(config, epoch, index) for index in indices])
     # The plan's units are affine_grid's with align_corners=True; [D11] bilinear, zero
     # fill. Keras: keras.ops.image.affine_transform, in pixels.
-    # [D19] On the device; Keras's operations run there by themselves.
-    device = find_device(config)
-    images, thetas = images.to(device), torch.from_numpy(matrices).to(device)
+    thetas = torch.from_numpy(matrices).to(images)
     if config.color_jitter:
         images = _change_colors(images, config, epoch, indices)
-    grid = F.affine_grid(thetas.to(images), list(images.shape), align_corners=True)
+    grid = F.affine_grid(thetas, list(images.shape), align_corners=True)
     return F.grid_sample(
         images, grid, mode="bilinear", padding_mode="zeros", align_corners=True
-    ).cpu()
+    )
 
 
 def _change_colors(

@@ -128,9 +128,9 @@ def _make_loader(
         config.batch_size,
         sampler=_EpochSampler(dataset, config.seed) if training else None,
         drop_last=False,
-        # Copies from pinned memory need not wait for each other; Keras leaves it to
-        # its backend.
-        pin_memory=find_device(config) == "cuda",
+        # Copies from pinned memory need not wait for each other. Keras cannot ask for
+        # it, so a run that compares leaves it out.
+        pin_memory=config.pin_memory and find_device(config) == "cuda",
     )
 
 

@@ -17,9 +17,10 @@ def set_up(config: Config) -> str:
     if config.division == "matched":
         torch.backends.cudnn.allow_tf32 = config.tf32  # [D22]
         torch.backends.cuda.matmul.allow_tf32 = config.tf32
+        torch.backends.cudnn.benchmark = config.cudnn_benchmark
     exact = config.precision == "float64"
     torch.set_default_dtype(torch.float64 if exact else torch.float32)
-    set_precision("bfloat16" if config.is_rounded else "float32")
+    set_precision("bfloat16" if config.is_mixed else "float32")
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "--device cuda: PyTorch finds no CUDA GPU. Use --device cpu or auto, or "

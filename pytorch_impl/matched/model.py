@@ -31,7 +31,7 @@ class _Head(nn.Module):
             self.inner = nn.Linear(NUM_FEATURES, config.inner_size)
         self.dropout = nn.Dropout(config.dropout)
         # Logits in float32, also where the rest computes in 16 bits. Keras: dtype.
-        linear = Float32Linear if config.is_rounded else nn.Linear
+        linear = Float32Linear if config.is_mixed else nn.Linear
         self.output = linear(config.inner_size or NUM_FEATURES, num_classes)
 
     def forward(

@@ -5,6 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
+from bench.records import GpuRecord
+from bench.run.devices import Device
 from bench.run.display import Display
 from bench.run.state import Options, Run
 from shared.config import make_config
@@ -19,3 +21,17 @@ def run(few_photos, tmp_path) -> Run:
     options = Options(config=config, arms=("pytorch",), output=tmp_path / "out")
     display = Display(Console(file=io.StringIO()))
     return Run(options, display, tmp_path / "scratch", data, None, tmp_path / "weights")
+
+
+@pytest.fixture
+def gpu() -> Device:
+    """A device that is not there."""
+    return Device(
+        GpuRecord(
+            index=1,
+            uuid="GPU-bbbb",
+            name="NVIDIA L4",
+            driver="580.159.04",
+            compute_capability="8.9",
+        )
+    )

@@ -52,3 +52,11 @@ def test_augmented_features_are_not_cached():
     assert not make_config(batch_norm="drifting").features_are_cached
     assert not make_config(cache_features=False).features_are_cached
     assert not make_config(division="plain").features_are_cached
+
+
+def test_tf32_on_a_gpu_has_fewer_digits():
+    """So no result of it is judged by the limits of float32."""
+    assert make_config(tf32=True, device="cuda").is_rounded
+    assert not make_config(tf32=True, device="cpu").is_rounded
+    assert not make_config(tf32=True, device="cuda", precision="float64").is_rounded
+    assert not make_config(device="cuda").is_rounded

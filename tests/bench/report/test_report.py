@@ -44,6 +44,7 @@ from bench.report.speedups import _whole
 from bench.report.words import PHASES
 from bench.studies.speedups import _judge_accuracies
 from shared.errors import UserError
+from shared.gpu import GpuSupport
 from shared.metrics import ClassScore, Mistake, ScoreRecord
 
 ROOT = Path(__file__).parents[3]
@@ -794,3 +795,22 @@ def test_photos_are_shown_with_all_answers(results, tmp_path):
     assert re.search("✗</b> dress 62.3%", html)
     assert "| shirt | shirt 90.0% | dress 62.3% | test/shirt/1.jpg |" in markdown
     assert Loads(html).open == []
+
+
+def test_the_gpu_is_described(results, gpu, tmp_path):
+    changed = results.model_copy(deep=True)
+    environment = changed.environment
+    environment.gpu, environment.gpu_details = gpu.gpu.name, gpu.gpu
+    environment.gpu_support = {"pytorch": GpuSupport(cuda="13.0", cudnn="9.19.0")}
+    for page in pages(changed, tmp_path):
+        for words in ("GPU-bbbb", "8.9", "580.159.04", "13.0, 9.19.0"):
+            assert words in page
+    for page in pages(results, tmp_path):
+        assert "none used" in page
+
+
+def test_times_of_onnxruntime_are_labelled():
+    """They stand beside those of a GPU."""
+    for name, meaning in PHASES.items():
+        assert name.startswith("onnx_") == ("onnxruntime" in meaning)
+        assert name.startswith("onnx_") == ("on the CPU" in meaning)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.judging.checks import CONTROL_PHASES
+from bench.processes.worker_process import ArmFailed
 from bench.records import MemoryRecord
 from bench.studies import time_arms
 from bench.studies.control import read_control, run_control
@@ -51,6 +52,23 @@ def test_an_arm_is_measured_twice_in_each_round(control):
     ratios = control.timing.control.arms["pytorch"]
     assert ratios.keys() == CONTROL_PHASES | {"build"}
     assert all(one.ratio == pytest.approx(1, abs=0.01) for one in ratios.values())
+
+
+def test_the_first_process_on_a_gpu_is_not_timed(run, gpu, monkeypatch):
+    """The driver may compile code for minutes in it, and keeps it for the others."""
+    run.device, jobs = gpu, []
+
+    def work(run, request, on_turn=None):  # noqa: ARG001
+        jobs.append(request.job)
+        if len(jobs) == 1:
+            raise ArmFailed("it is not timed, so nothing is lost")
+        return answer({"first_step": [float(len(jobs))]})
+
+    monkeypatch.setattr(time_arms, "work", work)
+    time_arms.time_arms(run, ["pytorch"], thorough=True)
+    assert jobs == ["time_briefly", *["time_cold"] * 5, *["time_steady"] * 5]
+    assert min(min(run.measured.samples["pytorch"]["first_step"].values())) > 1
+    assert run.failures == 0
 
 
 def test_control_is_kept_for_later_runs_alike(control):

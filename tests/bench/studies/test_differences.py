@@ -13,6 +13,7 @@ from bench.processes.agreed import SEEDS
 from bench.processes.arms import PAIR
 from bench.records import AblationRecord, Results, SeedScores, read_results
 from bench.report.document import BLOCK, fill_in
+from bench.studies import differences
 from bench.studies.ablations import (
     ABLATIONS,
     Ablation,
@@ -192,3 +193,33 @@ def test_command_measures_some(bench, few_photos, real_weights, tmp_path):
         assert record.probe.value is not None
         assert [one.seed for one in record.ablation.changed] == list(SEEDS)
     assert "D24" in (tmp_path / "report.md").read_text()
+
+
+def probe(run, monkeypatch, tmp_path) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Which entries are probed where, by arm and device."""
+    asked = {}
+    empty = tmp_path / "empty.npz"
+    np.savez(empty)
+
+    def work(_run, request, environment):
+        device = request.config.device
+        hidden = environment.get("CUDA_VISIBLE_DEVICES") == ""
+        assert hidden == (device == "cpu")
+        asked[request.arm, device] = request.differences
+        return {"path": str(empty)}
+
+    monkeypatch.setattr(differences, "work", work)
+    differences._probe(run, ("D19", "D21", "D22"))
+    return asked
+
+
+def test_both_sides_are_probed_on_the_same_device(run, gpu, monkeypatch, tmp_path):
+    """Page faults of PyTorch on the CPU and of Keras on a GPU would be compared."""
+    everything = ("D19", "D21", "D22")
+    found = probe(run, monkeypatch, tmp_path)
+    assert found == {(arm, "cpu"): everything for arm in PAIR}
+    run.device = gpu
+    found = probe(run, monkeypatch, tmp_path)
+    assert found == {(arm, "cpu"): ("D21",) for arm in PAIR} | {
+        (arm, "cuda"): ("D19", "D22") for arm in PAIR
+    }

@@ -18,7 +18,7 @@ from bench.processes.arms import PAIR
 from bench.processes.worker_process import ENVIRONMENT
 from bench.records import ParityRecord
 from bench.report.parity import rung_cells
-from bench.studies.parity import RUNGS, Sides, compare, write_parity
+from bench.studies.parity import RUNGS, Sides, compare, ladder_config, write_parity
 from shared.config import make_config
 from shared.data.dataset import ImageData, prepare
 from shared.data.subsets import spread
@@ -364,3 +364,8 @@ def test_command_names_the_rung_of_a_switch(bench, few_photos, real_weights, tmp
     assert "FAILS" in (tmp_path / "report.md").read_text()
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["parity"] == stored.model_dump(mode="json")
+
+
+def test_the_ladder_is_climbed_in_float32():
+    config = make_config(tf32=True, precision="bfloat16", device="cuda")
+    assert not ladder_config(config).is_rounded

@@ -23,7 +23,8 @@ class FakeWorkers:
         self.labels = run.data.splits["test"].labels
         self.asked: list[tuple] = []
         self.random = np.random.default_rng(0)
-        versions = [i for i in speedups.VERSIONS["pytorch"] if i.device != "cuda"]
+        here = None, run.device.kind
+        versions = [i for i in speedups.VERSIONS["pytorch"] if i.device in here]
         self.names = {self._key(i): i.name for i in versions}
         self.places = list(self.names)
         self.broken, self.mistaken = broken, mistaken
@@ -119,10 +120,21 @@ def test_a_version_that_fails_does_not_lose_the_others(run, monkeypatch):
 
 def test_a_version_for_a_gpu_is_left_out_on_a_cpu(run, monkeypatch):
     climb(run, monkeypatch)
-    assert "TF32" not in [version.name for version in run.speedups.arms["pytorch"]]
-    reason = "speed-ups of pytorch: TF32, a version for --device cuda"
-    assert run.not_run == [reason]
+    names = "pinned memory", "cuDNN tuned", "TF32"
+    assert not {*names} & {one.name for one in run.speedups.arms["pytorch"]}
+    reasons = [f"speed-ups of pytorch: {n}, a version for --device cuda" for n in names]
+    assert run.not_run == reasons
     assert run.failures == 0
+
+
+def test_no_floor_is_timed_on_a_gpu(run, gpu, monkeypatch):
+    """It is that of onnxruntime, which computes on the CPU."""
+    run.device = gpu
+    monkeypatch.setattr(speedups, "_floor", lambda *_: pytest.fail("it was timed"))
+    climb(run, monkeypatch)
+    assert run.speedups.floor_s == {}
+    assert "TF32" in [version.name for version in run.speedups.arms["pytorch"]]
+    assert run.not_run == []
 
 
 @pytest.mark.parametrize("mistaken", ["", "compile"])

@@ -16,7 +16,7 @@ from bench.processes.arms import PAIR
 from bench.processes.worker_process import ENVIRONMENT
 from bench.records import MemoryRecord, PassMemory, ScalingPoint, ScalingRecord
 from bench.worker import memory
-from bench.worker.memory import PassWatch
+from bench.worker.memory import PassWatch, explain
 from shared.config import make_config
 from shared.data.dataset import ImageData, prepare
 from shared.model.numpy_backbone import random_weights
@@ -124,3 +124,18 @@ def test_a_leak_of_5_mib_for_1000_images_is_found(arm, many_images, tmp_path):
     assert failed(without) == []
     assert len(failed(leaking)) == 1
     assert leaking.growth_mib["private"] == pytest.approx(5, abs=2)
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch's is called; tests/test_gpu.py has the frameworks' own."""
+
+
+def test_no_smaller_batch_is_named_where_there_is_none():
+    error = OutOfMemoryError("CUDA out of memory")
+    for config in (make_config(batch_size=1), make_config(division="plain")):
+        assert explain(error, config).startswith("out of memory. --device cpu takes")
+
+
+def test_other_failures_keep_their_words():
+    error = ValueError("shapes differ\nfurther lines")
+    assert explain(error, make_config()) == "ValueError: shapes differ"
