@@ -44,9 +44,8 @@ def train_plain(arm: str, data: Path, weights: Path, folder: Path) -> dict:
     loader = load(images.validation, scaling)
     model = code.model.build_model(network, len(images.classes))
     for epochs in (EPOCHS - 1, EPOCHS):
-        resume = epochs == EPOCHS
         code.training.train(
-            *(model, train_loader, loader, folder, epochs, 0.003), resume=resume
+            model, train_loader, loader, folder, epochs, 0.003, resume=epochs == EPOCHS
         )
     history = read_history(folder)
     model = code.checkpoint.load_checkpoint(folder, "best")
