@@ -17,9 +17,10 @@ _dtype = DTYPES["float32"]  # set_precision() changes it
 def set_precision(precision: str) -> None:
     """Choose in which precision the models that are built from now on compute.
 
-    bfloat16 has the range of float32, but only three digits. float16 has four digits,
-    but its smallest number is 6e-8, and smaller gradients become 0: it needs a scaler.
-    The parameters stay in float32, and so do the checkpoints and the exported file.
+    Of the 24 bits that float32 has for the digits of a number, bfloat16 keeps 8, and
+    the whole range. float16 keeps 11, but its smallest number is 6e-8. Smaller
+    gradients become 0, so float16 needs a scaler, and bfloat16 does not. Parameters,
+    checkpoints and the exported file stay in float32.
 
     Keras's layers carry the precision with them, from the moment they are made.
     PyTorch's do not: each forward pass runs in a context, `autocast`.
