@@ -1,4 +1,4 @@
-"""Compute in 16 bits where that is safe, in 32 elsewhere, in less time and memory."""
+"""Compute in 16 bits where that is safe, and in 32 bits elsewhere."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
