@@ -13,7 +13,7 @@ POLICIES = {
 
 
 def set_precision(precision: str) -> None:
-    """Choose in which precision the models that are built from now on compute.
+    """Choose in which precision models compute, before the first one is built.
 
     Of the 24 bits that float32 has for the digits of a number, bfloat16 keeps 8, and
     the whole range. float16 keeps 11, but its smallest number is 6e-8. Smaller
