@@ -1,4 +1,4 @@
-"""Compute in 16 bits where that is safe, in 32 elsewhere, in less time and memory."""
+"""Compute in 16 bits where that is safe, and in 32 bits elsewhere."""
 
 import keras
 from keras.applications import MobileNetV2
@@ -13,7 +13,7 @@ POLICIES = {
 
 
 def set_precision(precision: str) -> None:
-    """Choose in which precision the models that are built from now on compute.
+    """Choose in which precision models compute, before the first one is built.
 
     Of the 24 bits that float32 has for the digits of a number, bfloat16 keeps 8, and
     the whole range. float16 keeps 11, but its smallest number is 6e-8. Smaller

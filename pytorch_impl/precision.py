@@ -1,4 +1,4 @@
-"""Compute in 16 bits where that is safe, in 32 elsewhere, in less time and memory."""
+"""Compute in 16 bits where that is safe, and in 32 bits elsewhere."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +15,7 @@ _dtype = DTYPES["float32"]  # set_precision() changes it
 
 
 def set_precision(precision: str) -> None:
-    """Choose in which precision the models that are built from now on compute.
+    """Choose in which precision models compute, before the first one is built.
 
     Of the 24 bits that float32 has for the digits of a number, bfloat16 keeps 8, and
     the whole range. float16 keeps 11, but its smallest number is 6e-8. Smaller
@@ -41,7 +41,7 @@ def autocast(device: str) -> AbstractContextManager:
     """Return the context for a forward pass and its loss; float32 needs none.
 
     In it, linear layers and convolutions compute in 16 bits, and what would lose too
-    many digits, such as softmax and the loss, in 32.
+    many digits, such as the loss, in 32.
 
     Args:
         device: "cpu" or "cuda".
