@@ -248,15 +248,8 @@ def test_a_wheel_that_cannot_be_trusted(
 
 @pytest.mark.parametrize("option", [("--device", "cuda"), ("--gpu", "0")])
 def test_a_gpu_without_a_driver_says_so(bench, tiny_data, tmp_path, option):
-    arguments = (
-        "--data",
-        tiny_data,
-        "--weights",
-        "random",
-        "--output",
-        tmp_path / "out",
-    )
-    done = bench("train", *arguments, *option, PATH=os.defpath)
+    arguments = ("--data", tiny_data, "--output", tmp_path / "out", *option)
+    done = bench("train", *arguments, "--weights", "random", PATH=os.defpath)
     expect_user_error(done, f"{' '.join(option)}: no NVIDIA driver was found")
     assert not (tmp_path / "out").exists()
 
