@@ -246,10 +246,11 @@ def test_a_wheel_that_cannot_be_trusted(
     assert not list(tmp_path.glob("cache/downloads/*.whl"))
 
 
-def test_cuda_without_a_gpu_says_so(bench, tiny_data, tmp_path):
-    arguments = ("--data", tiny_data, "--weights", "random", "--device", "cuda")
-    done = bench("train", *arguments, "--output", tmp_path / "out", PATH=os.defpath)
-    expect_user_error(done, "--device cuda: no NVIDIA driver was found")
+@pytest.mark.parametrize("option", [("--device", "cuda"), ("--gpu", "0")])
+def test_a_gpu_without_a_driver_says_so(bench, tiny_data, tmp_path, option):
+    arguments = ("--data", tiny_data, "--output", tmp_path / "out", *option)
+    done = bench("train", *arguments, "--weights", "random", PATH=os.defpath)
+    expect_user_error(done, f"{' '.join(option)}: no NVIDIA driver was found")
     assert not (tmp_path / "out").exists()
 
 

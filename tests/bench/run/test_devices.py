@@ -13,9 +13,10 @@ from bench.processes.worker_process import (
     WorkerProcess,
     environment_for_experiments,
 )
-from bench.run import devices
-from bench.run.devices import Device, choose_device, serves
+from bench.run import devices, gpus
+from bench.run.devices import Device, choose_device
 from bench.run.environment import describe_environment, describe_state
+from bench.run.gpus import serves
 from bench.run.state import Run, start_worker
 from shared.config import make_config
 from shared.errors import UserError
@@ -115,7 +116,7 @@ def test_without_a_driver_nothing_is_started(monkeypatch, tmp_path):
     assert device == Device(why=said[0].removeprefix("device: "))
     with pytest.raises(UserError, match="--device cuda: no NVIDIA driver was found"):
         choose("cuda")
-    monkeypatch.setattr(devices.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(gpus.platform, "system", lambda: "Darwin")
     assert "(MPS) are not supported, so all arms use the CPU" in choose()[1][0]
 
 
