@@ -12,8 +12,9 @@ from shared.machine import num_cores
 
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 REMEDIES = {
-    "tensorflow": "install TensorFlow's CUDA packages: pip install -e '.[gpu]'",
-    "jax": "install JAX's CUDA packages: pip install 'jax[cuda12]'",
+    "tensorflow": "install TensorFlow's CUDA libraries: make setup, or in an "
+    "environment of your own: python install.py --gpu FOLDER",
+    "jax": "install JAX's CUDA packages: pip install -e '.[jax-cuda]'",
     "torch": "check the driver with nvidia-smi",
 }
 
