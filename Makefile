@@ -1,7 +1,8 @@
 # make bench   set up, then run the benchmark and write a report
 # make test    set up, then lint and test
 # make setup   only set up: .venv with the pinned, hash-checked packages, and pretrained
-#              weights; with uv, or with plain pip: make setup INSTALLER=pip
+#              weights; with uv, or with plain pip: make setup INSTALLER=pip; where there
+#              is an NVIDIA GPU, also what the arms need for it
 # make clean   take the set-up away again
 # make test-oldest   test with the oldest packages that work, in an environment of their own
 
@@ -18,7 +19,7 @@ ARGS ?=
 bench: setup
 	$(VENV)/bin/python -m bench all $(ARGS)
 
-test: setup
+test: $(VENV)/$(STAMP)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
@@ -28,6 +29,7 @@ test-oldest: $(OLDEST)/$(STAMP)
 	$(OLDEST)/bin/python $(PYTEST) $(ARGS)
 
 setup: $(VENV)/$(STAMP)
+	@$(PYTHON) install.py --gpu --installer $(INSTALLER) $(VENV) $(ARGS)
 
 $(VENV)/$(STAMP): requirements.lock
 $(OLDEST)/$(STAMP): requirements-oldest.lock

@@ -22,7 +22,8 @@ def find_device(name: str) -> str:
     if name == "cuda" and not gpus:
         raise UserError(
             "--device cuda: TensorFlow finds no CUDA GPU. Use --device cpu or auto, or "
-            "install its CUDA packages: pip install -e '.[gpu]'"
+            "install its CUDA packages, in an environment without PyTorch: "
+            "pip install 'tensorflow[and-cuda]'"
         )
     if name == "cpu":
         tf.config.set_visible_devices([], "GPU")

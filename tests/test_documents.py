@@ -103,6 +103,8 @@ RUN_ELSEWHERE = {
 }
 NOT_RUN = {
     "make bench": "the set-up, and then `python -m bench all`",
+    'make bench ARGS="--device cpu"': "tests/test_install.py has its parts",
+    'make setup ARGS="--arms pytorch,keras,keras-jax"': "as the one before",
     "make test": "this very run",
     "make setup INSTALLER=pip": "tests/test_install.py has its parts",
     "make test-oldest": "tests/test_install.py has its set-up; then as `make test`",

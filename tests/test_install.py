@@ -3,20 +3,36 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from packaging.requirements import Requirement
 
-from install import make_environment, read_pip_settings, translate_settings
+from install import (
+    ADDITIONS,
+    find_cuda,
+    install_packages,
+    main,
+    make_environment,
+    read_pip_settings,
+    translate_settings,
+)
 
 PROJECT = Path(__file__).parent.parent
 LOCKS = ["requirements.lock", "requirements-oldest.lock"]
+CUDA_LOCKS = [addition.lock for addition in ADDITIONS.values()]
+# PyTorch's packages and TensorFlow's both have this file.
+CUDNN = "nvidia/cudnn/lib/libcudnn.so.9"
+TENSORFLOWS = f".venv/tensorflow-cuda/{CUDNN}"
 # Stands in for uv: writes down how it was called, and installs nothing.
 FAKE_UV = """
 import json, os, pathlib, sys
@@ -37,13 +53,15 @@ def pip_alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def write_wheel(folder: Path, name: str, content: str) -> str:
-    """Write a wheel with one module; returns its line for a lock."""
+def write_wheel(folder: Path, name: str, content: str, cudnn: str = "") -> str:
+    """Write a wheel with one module and one library; returns its line for a lock."""
     path = folder / f"{name}-1.0-py3-none-any.whl"
     about = f"{name}-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr(f"{name}/__init__.py", "")
         wheel.writestr(f"{name}/__main__.py", content)
+        if cudnn:
+            wheel.writestr(CUDNN, cudnn)
         head = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
         wheel.writestr(f"{about}/METADATA", head)
         wheel.writestr(
@@ -57,16 +75,19 @@ def write_wheel(folder: Path, name: str, content: str) -> str:
 
 @pytest.fixture
 def project(tmp_path, pip_alone) -> Path:
-    """A project with one small package, and a folder that is all pip may ask."""
-    (tmp_path / "packages").mkdir()
+    """A project of small packages, and a folder that is all pip may ask."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
     lines = {
-        "setup.lock": write_wheel(tmp_path / "packages", "uv", FAKE_UV),
-        "requirements.lock": write_wheel(tmp_path / "packages", "small", ""),
+        "setup.lock": write_wheel(packages, "uv", FAKE_UV),
+        "requirements.lock": write_wheel(packages, "small", "", cudnn="of PyTorch"),
+        "tensorflow-cuda.lock": write_wheel(packages, "twelve", "", "of TensorFlow"),
+        "jax-cuda.lock": write_wheel(packages, "plugin", ""),
     }
     for name, line in lines.items():
         (tmp_path / name).write_text(line)
     pip_alone.setenv("PIP_NO_INDEX", "1")
-    pip_alone.setenv("PIP_FIND_LINKS", str(tmp_path / "packages"))
+    pip_alone.setenv("PIP_FIND_LINKS", str(packages))
     pip_alone.setenv("SEEN", str(tmp_path / "seen.json"))
     return tmp_path
 
@@ -78,8 +99,8 @@ def install(project: Path, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-def has_package(project: Path) -> bool:
-    command = [project / ".venv/bin/python", "-m", "small"]
+def has_package(project: Path, name: str = "small") -> bool:
+    command = [project / ".venv/bin/python", "-m", name]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
@@ -149,28 +170,48 @@ def test_a_full_disk_is_seen_first(tmp_path, monkeypatch):
     assert not (tmp_path / ".venv").exists()
 
 
+def commands_of_make(folder: Path, *arguments: str) -> str:
+    """What `make` would run in a folder without an environment."""
+    for name in ("setup.lock", "weights.lock", *LOCKS):
+        (folder / name).touch()
+    command = ["make", "-n", "-f", PROJECT / "Makefile", *arguments]
+    alone = {n: v for n, v in os.environ.items() if not n.startswith("MAKE")}
+    done = subprocess.run(
+        command, cwd=folder, env=alone, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
 @pytest.mark.parametrize(
     ("target", "folder", "lock"),
     [("setup", ".venv", LOCKS[0]), ("test-oldest", ".venv-oldest", LOCKS[1])],
 )
 def test_each_environment_has_its_lock(tmp_path, target, folder, lock):
-    for name in ("setup.lock", "weights.lock", *LOCKS):
-        (tmp_path / name).touch()
-    command = ["make", "-n", "-f", PROJECT / "Makefile", target]
-    alone = {n: v for n, v in os.environ.items() if not n.startswith("MAKE")}
-    done = subprocess.run(
-        command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=True
-    )
-    assert f"install.py --installer uv --lock {lock} {folder}\n" in done.stdout
+    commands = commands_of_make(tmp_path, target)
+    assert f"install.py --installer uv --lock {lock} {folder}\n" in commands
 
 
-@pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_is_within_the_ranges(lock):
-    found = dict(
+@pytest.mark.parametrize(
+    ("target", "prepares"), [("bench", True), ("setup", True), ("test", False)]
+)
+def test_what_a_gpu_needs_is_not_installed_for_tests(tmp_path, target, prepares):
+    commands = commands_of_make(tmp_path, target, "ARGS=--device cpu")
+    step = "install.py --gpu --installer uv .venv --device cpu\n"
+    assert (step in commands) == prepares
+
+
+def read_lock(lock: str) -> dict[str, str]:
+    """The version of each package of a lock."""
+    return dict(
         line.split(" ")[0].split("==")
         for line in (PROJECT / lock).read_text().splitlines()
         if "==" in line and line[0].isalpha()
     )
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_is_within_the_ranges(lock):
+    found = read_lock(lock)
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     needed = project["dependencies"] + project["optional-dependencies"]["dev"]
     for need in map(Requirement, needed):
@@ -222,3 +263,198 @@ def test_a_package_index_that_is_down(project, pip_alone):
     assert done.returncode == 1
     assert "could not be installed, see above" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+class FakeDriver:
+    """Stands in for libcuda.so.1."""
+
+    def __init__(self, version: int, num_gpus: int = 1, failure: int = 0) -> None:
+        self.version, self.num_gpus, self.failure = version, num_gpus, failure
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802
+        return flags or self.failure
+
+    def cuDeviceGetCount(self, count) -> int:  # noqa: N802
+        count._obj.value = self.num_gpus
+        return 0
+
+    def cuDriverGetVersion(self, version) -> int:  # noqa: N802
+        version._obj.value = self.version
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("driver", "version"),
+    [
+        (FakeDriver(13_000), 13_000),
+        (FakeDriver(12_040), 12_040),
+        (FakeDriver(13_000, num_gpus=0), 0),
+        (FakeDriver(13_000, failure=100), 0),  # e.g. CUDA_VISIBLE_DEVICES is empty
+    ],
+)
+def test_the_driver_says_whether_there_is_a_gpu(monkeypatch, driver, version):
+    asked = []
+    monkeypatch.setattr("ctypes.CDLL", lambda name: asked.append(name) or driver)
+    assert find_cuda() == version
+    assert asked == ["libcuda.so.1"]
+
+
+def test_a_machine_without_a_driver_has_no_gpu(monkeypatch):
+    monkeypatch.setattr("ctypes.CDLL", Mock(side_effect=OSError("no such file")))
+    assert find_cuda() == 0
+
+
+@pytest.fixture(scope="module")
+def bare_environment(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("bare") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def installed(project, pip_alone, bare_environment) -> Path:
+    """A project whose environment has been made, without anything for a GPU."""
+    pip_alone.chdir(project)
+    shutil.copytree(bare_environment, ".venv", symlinks=True)
+    install_packages(Path(".venv"), "pip", "requirements.lock")
+    return project
+
+
+@pytest.fixture
+def prepare(project, pip_alone, capfd) -> Callable[..., str]:
+    """`install.py --gpu` on a machine with a GPU; returns what it printed."""
+    pip_alone.chdir(project)
+    pip_alone.setattr("platform.machine", lambda: "x86_64")
+
+    def prepare(*options: str, cuda: int = 13_000, installer: str = "pip") -> str:
+        pip_alone.setattr("install.find_cuda", lambda: cuda)
+        arguments = "--gpu", "--installer", installer, ".venv", *options
+        pip_alone.setattr("sys.argv", ["install.py", *arguments])
+        capfd.readouterr()
+        main()
+        return capfd.readouterr().out
+
+    return prepare
+
+
+def test_both_frameworks_keep_their_files(installed, prepare):
+    said = prepare("--epochs", "1", "--data", "my images")
+    assert said.startswith(
+        "NVIDIA GPU found. For the arm keras: TensorFlow's CUDA 12 libraries, 2.9 GB "
+        "to download and 4.5 GB of disk."
+    )
+    (pytorchs,) = installed.glob(f".venv/lib/*/site-packages/{CUDNN}")
+    assert pytorchs.read_text() == "of PyTorch"
+    assert (installed / TENSORFLOWS).read_text() == "of TensorFlow"
+    assert not has_package(installed, "twelve")  # no other process sees it
+    assert not has_package(installed, "plugin")
+    assert prepare() == ""  # it is there
+
+
+def test_jax_gets_its_plugin_where_it_is_asked_for(installed, prepare):
+    assert "For the arm keras-jax: JAX" in prepare("--arms=pytorch,keras-jax")
+    assert has_package(installed, "plugin")
+    assert not (installed / TENSORFLOWS).exists()
+    assert prepare("--arms", "pytorch,keras-jax") == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "cuda", "said"),
+    [
+        ((), 0, ""),
+        (("--device", "cpu"), 13_000, ""),
+        (("--limit", "9", "--device=cpu"), 13_000, ""),
+        (("--arms", "pytorch,keras-torch"), 13_000, ""),
+        ((), 12_040, "serves CUDA 12.4, and PyTorch's packages need 13.0"),
+    ],
+)
+def test_nothing_is_installed_without_need(project, prepare, options, cuda, said):
+    printed = prepare(*options, cuda=cuda)
+    assert said in printed
+    assert bool(said) == bool(printed)
+    assert not (project / ".venv").exists()
+
+
+def test_a_machine_that_tensorflow_has_no_cuda_code_for(prepare, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert prepare() == ""
+
+
+@pytest.mark.parametrize("spoil", ["interrupt", "change the lock"])
+def test_what_is_half_or_old_is_installed_again(installed, prepare, spoil):
+    prepare()
+    (installed / TENSORFLOWS).write_text("half")
+    (installed / ".venv/tensorflow-cuda/left-over").touch()
+    if spoil == "interrupt":
+        (installed / ".venv/tensorflow-cuda.lock").unlink()
+    else:
+        with (installed / "tensorflow-cuda.lock").open("a") as lock:
+            lock.write("# newer\n")
+    assert "TensorFlow" in prepare()
+    assert (installed / TENSORFLOWS).read_text() == "of TensorFlow"
+    assert not (installed / ".venv/tensorflow-cuda/left-over").exists()
+    assert prepare() == ""
+
+
+def test_a_failed_installation_is_not_taken_for_done(installed, prepare):
+    write_wheel(installed / "packages", "twelve", "print('forged')")
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="could not be installed"):
+            prepare()
+        assert not (installed / ".venv/tensorflow-cuda.lock").exists()
+
+
+def test_uv_installs_into_the_folder(installed, prepare):
+    prepare(installer="uv")
+    seen = json.loads((installed / "seen.json").read_text())
+    assert seen["arguments"] == [
+        *("pip", "install", "--require-hashes", "-r", "tensorflow-cuda.lock"),
+        *("--no-deps", "--target", ".venv/tensorflow-cuda"),
+        *("--python", ".venv/bin/python", "--no-index"),
+    ]
+
+
+def test_tensorflows_lock_is_its_extra():
+    found, theirs = read_lock("tensorflow-cuda.lock"), read_lock("requirements.lock")
+    needs = map(Requirement, metadata.requires("tensorflow"))
+    needed = {need.name: need.specifier for need in needs if "-cu12" in need.name}
+    assert needed.keys() == found.keys()
+    for name, specifier in needed.items():
+        assert found[name] in specifier, name
+    # Both arms compute with the same release of cuDNN.
+    assert found["nvidia-cudnn-cu12"] == theirs["nvidia-cudnn-cu13"]
+    # No package of this lock may be among the others.
+    assert not found.keys() & (theirs.keys() | read_lock("jax-cuda.lock").keys())
+
+
+def read_pins(lock: str, package: str) -> set[str]:
+    """The versions of a package of a lock, with the Pythons that they are for."""
+    lines = (PROJECT / lock).read_text().splitlines()
+    return {line.removeprefix(package) for line in lines if f"{package}==" in line}
+
+
+def test_jaxs_lock_fits_the_other_packages():
+    found, theirs = read_lock("jax-cuda.lock"), read_lock("requirements.lock")
+    assert not found.keys() & theirs.keys()
+    for part in ("jax-cuda13-plugin", "jax-cuda13-pjrt"):
+        assert read_pins("jax-cuda.lock", part) == read_pins(LOCKS[0], "jaxlib")
+    assert theirs["jaxlib"]
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, *CUDA_LOCKS, "setup.lock"])
+def test_every_package_of_a_lock_has_hashes_and_no_address(lock):
+    text = (PROJECT / lock).read_text()
+    assert "://" not in text
+    for entry in re.split(r"\n(?=\w)", text.strip()):
+        assert "--hash=sha256:" in entry, entry
+
+
+def test_no_file_of_this_environment_belongs_to_two_packages():
+    """Of two packages with a file of the same name, the last one installed wins."""
+    owners: dict[str, list[str]] = {}
+    for package in metadata.distributions():
+        name = package.metadata["Name"]
+        for line in (package.read_text("RECORD") or "").splitlines():
+            owners.setdefault(line.split(",")[0], []).append(name)
+    assert len(owners) > 10_000
+    assert not {file: names for file, names in owners.items() if len(names) > 1}

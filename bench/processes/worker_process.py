@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import psutil
 
+from bench.processes.cuda import find_cuda_variables
 from bench.processes.request import Request
 from shared.config import Config
 from shared.errors import UserError
@@ -202,7 +203,7 @@ class WorkerProcess:
         """Request the job, follow its events, and return whether its time ran out."""
         late = threading.Event()
         started_at = time.time()
-        process = self._process = self._process or self._start()
+        process = self._process = self._process or self._start(request.arm)
 
         def stop() -> None:
             late.set()
@@ -235,8 +236,9 @@ class WorkerProcess:
             timer.cancel()
         return late.is_set()
 
-    def _start(self) -> subprocess.Popen:
-        variables = os.environ | HIDDEN | self._environment
+    def _start(self, arm: str) -> subprocess.Popen:
+        own = find_cuda_variables(arm)
+        variables = os.environ | HIDDEN | self._environment | own
         return subprocess.Popen(
             [sys.executable, "-m", "bench.worker"],
             stdin=subprocess.PIPE,  # closes if the runner dies; the worker then exits

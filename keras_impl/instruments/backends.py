@@ -11,8 +11,9 @@ from shared.machine import num_cores
 
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 REMEDIES = {
-    "tensorflow": "Install TensorFlow's CUDA libraries; docs/run.md says how.",
-    "jax": "Install JAX's CUDA packages; docs/run.md says how.",
+    "tensorflow": "Install TensorFlow's CUDA libraries: make setup, or in an "
+    "environment of your own: python install.py --gpu FOLDER",
+    "jax": "Install JAX's CUDA packages: pip install -e '.[jax-cuda]'",
     "torch": "Check the driver with nvidia-smi.",
 }
 
