@@ -11,6 +11,12 @@ import keras
 from keras_impl.checkpoint import load_checkpoint
 from keras_impl.dataset import ENDINGS, make_loader, make_own_loader
 from keras_impl.device import find_device
+from keras_impl.distributed import (
+    copy_to_devices,
+    finish,
+    prepare_devices,
+    require_shares,
+)
 from keras_impl.export import export_onnx
 from keras_impl.inference import classify, guess_imagenet
 from keras_impl.model import build_model, load_pretrained, unfreeze
@@ -22,8 +28,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Do everything, from the first image to the exported file."""
     options = read_options("keras_impl", Path("output/keras"), arguments)
     keras.utils.set_random_seed(options.seed)
-    find_device(options.device)  # Keras itself takes the device it finds
+    device = find_device(options.device)  # Keras itself takes the device it finds
+    prepare_devices(device, options.devices)
     images = find_images(options.data, ENDINGS, options.limit, options.seed)
+    require_shares(images, options.devices)
     photo = options.predict or images.example
 
     network, scaling, knows_imagenet = load_pretrained(options.weights)
@@ -37,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     validation_loader = load(images.validation, scaling)
 
     model = build_model(network, len(images.classes))
+    model = copy_to_devices(model, options.devices)
     folder = options.output
     train(
         model,
@@ -60,6 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
             cosine=options.cosine,
         )
 
+    finish()
     model = load_checkpoint(folder, "best")
     loss, accuracy = evaluate(model, load(images.test, scaling))
     print(f"Test loss {loss:.4f}, accuracy {accuracy:.4f}")

@@ -11,6 +11,7 @@ import torch
 from pytorch_impl.checkpoint import load_checkpoint
 from pytorch_impl.dataset import ENDINGS, make_loader, make_own_loader
 from pytorch_impl.device import find_device
+from pytorch_impl.distributed import finish, join_processes, report_once, share_loader
 from pytorch_impl.export import export_onnx
 from pytorch_impl.inference import classify, guess_imagenet
 from pytorch_impl.model import build_model, load_pretrained, unfreeze
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Do everything, from the first image to the exported file."""
     options = read_options("pytorch_impl", Path("output/pytorch"), arguments)
     torch.manual_seed(options.seed)
-    device = find_device(options.device)
+    device = join_processes(find_device(options.device))
     images = find_images(options.data, ENDINGS, options.limit, options.seed)
     photo = options.predict or images.example
 
@@ -34,7 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     load = make_own_loader if options.own_dataset else make_loader
     train_loader = load(images.train, scaling, training=True, augment=options.augment)
-    validation_loader = load(images.validation, scaling)
+    train_loader = share_loader(train_loader, training=True)
+    validation_loader = share_loader(load(images.validation, scaling))
 
     model = build_model(network, len(images.classes)).to(device)
     folder = options.output
@@ -60,6 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
             cosine=options.cosine,
         )
 
+    finish()
     model = load_checkpoint(folder, "best").to(device)
     loss, accuracy = evaluate(model, load(images.test, scaling))
     print(f"Test loss {loss:.4f}, accuracy {accuracy:.4f}")
@@ -69,4 +72,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(report_once(main))

@@ -12,6 +12,12 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader
 
 from pytorch_impl.checkpoint import keep_checkpoints
+from pytorch_impl.distributed import (
+    is_first,
+    sum_over_processes,
+    wait_for_first,
+    wrap_model,
+)
 from shared.program import Epoch, report_epoch, start_history
 
 
@@ -51,16 +57,19 @@ def train(
     if resume:
         _resume(folder, model, optimizer, scheduler)
     keep = keep_checkpoints(folder, history)
+    shared_model = wrap_model(model)  # the model itself, unless torchrun has started us
     for number in range(len(history) + 1, epochs + 1):
         start = time.perf_counter()
         train_loss, train_accuracy = _train_epoch(
-            model, train_loader, optimizer, scheduler
+            shared_model, train_loader, optimizer, scheduler
         )
         loss, accuracy = evaluate(model, validation_loader)
         seconds = time.perf_counter() - start
         epoch = Epoch(number, train_loss, train_accuracy, loss, accuracy, seconds)
-        keep(accuracy, model, optimizer, scheduler)
-        report_epoch(epoch, epochs, folder)
+        if is_first():
+            keep(accuracy, model, optimizer, scheduler)
+            report_epoch(epoch, epochs, folder)
+    wait_for_first()
 
 
 def _resume(
@@ -101,8 +110,7 @@ def _train_epoch(
             scheduler.step()  # [D29]
         loss_sum += loss.item() * len(labels)  # [D10] so that each image counts alike
         num_correct += (logits.argmax(dim=1) == labels).sum().item()
-    num_images = len(loader.dataset)
-    return loss_sum / num_images, num_correct / num_images
+    return _mean_over_images(loss_sum, num_correct, loader)
 
 
 @torch.inference_mode()  # no gradients
@@ -116,7 +124,14 @@ def evaluate(model: nn.Module, loader: DataLoader) -> tuple[float, float]:
         logits = model(images)
         loss_sum += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
         num_correct += (logits.argmax(dim=1) == labels).sum().item()
-    return loss_sum / len(loader.dataset), num_correct / len(loader.dataset)
+    return _mean_over_images(loss_sum, num_correct, loader)
+
+
+def _mean_over_images(
+    loss_sum: float, num_correct: int, loader: DataLoader
+) -> tuple[float, float]:
+    sums = sum_over_processes(loss_sum, num_correct, len(loader.sampler))
+    return sums[0] / sums[2], sums[1] / sums[2]
 
 
 def _show_progress(loader: DataLoader):

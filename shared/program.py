@@ -38,7 +38,10 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True)
 class Options:
-    """What a user can choose on the command line; both programs have the same."""
+    """What a user can choose on the command line.
+
+    Both programs have the same but for `devices`, which is Keras's.
+    """
 
     data: Path
     weights: Path | None
@@ -53,6 +56,7 @@ class Options:
     fine_tune: int
     resume: bool
     predict: str | None
+    devices: int = 1
 
 
 class Epoch(NamedTuple):
@@ -113,7 +117,11 @@ def read_options(name: str, output: Path, arguments: list[str] | None) -> Option
         help="go on after the last epoch of the head in --output",
     )
     add("--predict", metavar="IMAGE", help="a file or a URL to classify")
+    if name == "keras_impl":  # for PyTorch, torchrun is told the number
+        add("--devices", type=int, default=1, help="train on so many devices")
     options = Options(**vars(parser.parse_args(arguments)))
+    if options.devices < 1:
+        raise UserError(f"--devices {options.devices}: it must be 1 or more.")
     if options.epochs < 1:
         raise UserError(f"--epochs {options.epochs}: it must be 1 or more.")
     if options.fine_tune < 0:
