@@ -292,6 +292,19 @@ print("After one step:", parameters.numpy())
 from keras_impl.checkpoint import keep_checkpoints, load_checkpoint
 
 # %% [markdown]
+# ## More than one device
+#
+# One process trains on all devices, if the model was copied to them before it is
+# compiled. With one device, this function changes nothing.
+
+# %%
+from keras_impl.distributed import copy_to_devices
+
+# %%
+print("The model itself:", copy_to_devices(model, count=1) is model)
+print("Devices:", keras.distribution.list_devices())
+
+# %% [markdown]
 # ## Training loop
 #
 # `fit` has the loop over the batches. A callback of our own reports every epoch.

@@ -294,6 +294,24 @@ print("After one step:", parameters.data)
 from pytorch_impl.checkpoint import keep_checkpoints, load_checkpoint
 
 # %% [markdown]
+# ## More than one device
+#
+# `torchrun` starts a process for each device. A notebook is one process, and there
+# these functions change nothing: the model is not wrapped, and sums stay as they are.
+
+# %%
+from pytorch_impl.distributed import (
+    is_first,
+    sum_over_processes,
+    wait_for_first,
+    wrap_model,
+)
+
+# %%
+print("The model itself:", wrap_model(model) is model)
+print("Sums:", sum_over_processes(1.5, 2))
+
+# %% [markdown]
 # ## Training loop
 #
 # PyTorch has no `fit`. The loop over the batches is your own code.

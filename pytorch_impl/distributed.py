@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from io import StringIO
 
 import torch
 import torch.distributed as dist
@@ -50,7 +51,7 @@ def join_processes(device: str) -> str:
     dist.init_process_group()  # gloo carries tensors on CPUs, nccl those on GPUs
     signal.signal(signal.SIGTERM, _stop)
     if not is_first():
-        sys.stdout = open(os.devnull, "w")  # else every line would be printed twice
+        sys.stdout = StringIO()  # else every line would be printed twice
     # With one seed, all processes would drop the same units in their different images.
     torch.manual_seed(torch.initial_seed() + dist.get_rank())
     return device

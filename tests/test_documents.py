@@ -29,6 +29,12 @@ UNTIMED = (*QUICK, "--timing-rounds", "0")
 RUN = {
     "python -m pytorch_impl --data my-images": (*QUICK, "--limit", "9"),
     "python -m keras_impl --data my-images": (*QUICK, "--limit", "9"),
+    "torchrun --nproc-per-node 2 -m pytorch_impl --data my-images": (
+        *QUICK,
+        "--limit",
+        "9",
+    ),
+    "python -m keras_impl --data my-images --devices 2": (*QUICK, "--limit", "9"),
     "python -m bench all --help": (),
     "python -m bench all --data my-images --output reports/mine": UNTIMED,
     "python -m bench predict photo.jpg --model reports/mine/models/pytorch.onnx": (),
@@ -111,7 +117,7 @@ def command_lines(document: Path) -> set[str]:
     return {
         piece
         for piece in code
-        if re.match(r"(python -m (bench|\w+_impl)|make) ?", piece)
+        if re.match(r"(python -m (bench|\w+_impl)|torchrun -|make) ?", piece)
     }
 
 
@@ -147,7 +153,9 @@ def user(few_photos, real_weights, cache, tmp_path_factory) -> Callable:
     }
 
     def call(command: str, *options: str) -> subprocess.CompletedProcess:
-        arguments = [sys.executable, *shlex.split(command)[1:], *options]
+        program, *arguments = shlex.split(command)
+        module = ["-m", "torch.distributed.run"] if program == "torchrun" else []
+        arguments = [sys.executable, *module, *arguments, *options]
         return subprocess.run(
             arguments,
             cwd=folder,

@@ -41,6 +41,16 @@ WITHOUT_TWIN = {
     "add_dropout_plan": "in PyTorch an argument of forward()",
     "compile_network": "PyTorch's loop does what compile() asks for",
     "make_loss": "in PyTorch a function, cross_entropy",
+    "join_processes": "Keras has one process for all devices",
+    "is_first": "Keras has one process for all devices",
+    "wait_for_first": "Keras has one process for all devices",
+    "report_once": "Keras has one process for all devices",
+    "share_loader": "fit() divides the batches in Keras",
+    "wrap_model": "fit() gives the mean of the gradients in Keras",
+    "sum_over_processes": "Keras's metrics are those of all devices",
+    "prepare_devices": "torchrun starts a process for each device of PyTorch",
+    "require_shares": "PyTorch's sampler repeats images where a share is too small",
+    "copy_to_devices": "each of PyTorch's processes builds the model",
 }
 BACKENDS = "instruments/backends.py"  # PyTorch has none to choose from
 

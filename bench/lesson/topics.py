@@ -303,6 +303,38 @@ TOPICS = (
         "GradScaler, jit_compile, torch.compile, XLA, TF32",
     ),
     Topic(
+        "More than one device",
+        "Each device has a copy of the model, and trains on its share of every batch.",
+        (
+            "distributed.join_processes",
+            "distributed.share_loader",
+            "distributed._Shuffled",
+            "distributed.wrap_model",
+            "distributed.sum_over_processes",
+            "distributed.finish",
+            "distributed.is_first",
+            "distributed.wait_for_first",
+            "distributed.report_once",
+        ),
+        (
+            "distributed.prepare_devices",
+            "distributed.require_shares",
+            "",
+            "distributed.copy_to_devices",
+            "",
+            "distributed.finish",
+        ),
+        (),
+        counterparts={
+            "MirroredStrategy": "DistributedDataParallel",
+            "DataParallel": "DistributedDataParallel",
+            "list_devices": "get_world_size",
+        },
+        also="distributed, DDP, keras.distribution, torchrun, accelerate, "
+        "multi_gpu_model, nn.DataParallel, tf.distribute, scope, gloo, nccl, "
+        "all_reduce, rank, world_size, SyncBatchNorm, multi-gpu, FSDP",
+    ),
+    Topic(
         "Seeds",
         "One number fixes the random numbers of a program, but not across frameworks.",
         ("__main__.main: seed",),

@@ -62,6 +62,10 @@ def test_every_difference_belongs_to_a_topic():
         ("nn.CrossEntropyLoss", "loss"),
         ("tf.GradientTape", "training-loop"),
         ("EarlyStopping", "checkpoint"),
+        ("distributed", "more-than-one-device"),
+        ("torchrun", "more-than-one-device"),
+        ("DistributedSampler", "more-than-one-device"),
+        ("tf.distribute.MirroredStrategy", "more-than-one-device"),
     ],
 )
 def test_a_name_leads_to_its_topic(text, name):
