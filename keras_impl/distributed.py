@@ -56,21 +56,22 @@ def _split_cpu(count: int) -> None:
 def require_shares(images: Images, count: int) -> None:
     """Require that the devices can share every batch, also the smaller last one.
 
-    TensorFlow gives each device at most one image more than the others. An empty share
-    breaks the convolutions of a CPU. JAX wants shares of the same size.
+    JAX wants equal shares. TensorFlow gives some devices an image more than others, but
+    Keras wants equal shares of its first batch, and an empty share breaks the
+    convolutions of a CPU.
 
     Raises:
-        UserError: the last batch of a split has too few images, or an odd number.
+        UserError: a split has a last batch that cannot be shared.
     """
-    equal = keras.backend.backend() == "jax"
     for folder in (images.train, images.validation):
         num_images = len(list(folder.glob("*/*")))
         rest = num_images % BATCH_SIZE
+        equal = keras.backend.backend() == "jax" or num_images < BATCH_SIZE
         if rest % count if equal else 0 < rest < count:
             raise UserError(
-                f"--devices {count}: {folder.name}/ has {num_images} images, so its "
-                f"last batch has {rest}, which the devices cannot share. Use --limit "
-                f"with a multiple of {BATCH_SIZE}, or --devices 1."
+                f"--devices {count}: {folder.name}/ has {num_images} images. Its last "
+                f"batch has {rest}, which the devices cannot share. Use --limit "
+                f"{num_images - rest % count}, or --devices 1."
             )
 
 

@@ -34,7 +34,7 @@ RUN = {
         "--limit",
         "9",
     ),
-    "python -m keras_impl --data my-images --devices 2": (*QUICK, "--limit", "9"),
+    "python -m keras_impl --data my-images --devices 2": (*QUICK, "--limit", "8"),
     "python -m bench all --help": (),
     "python -m bench all --data my-images --output reports/mine": UNTIMED,
     "python -m bench predict photo.jpg --model reports/mine/models/pytorch.onnx": (),
