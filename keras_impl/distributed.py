@@ -56,8 +56,9 @@ def _split_cpu(count: int) -> None:
 def require_shares(images: Images, count: int) -> None:
     """Require that the devices can share every batch, also the smaller last one.
 
-    JAX wants equal shares. TensorFlow gives some devices an image more than others, but
-    Keras wants equal shares of its first batch, and an empty share breaks the
+    JAX wants equal shares. TensorFlow may give a device one image more than another,
+    and then each of these images counts a little less in the mean of the gradients. But
+    the first batch needs equal shares there too, and an empty share breaks the
     convolutions of a CPU.
 
     Raises:

@@ -48,7 +48,8 @@ def join_processes(device: str) -> str:
             )
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)  # else all processes would use the first GPU
-    dist.init_process_group()  # gloo carries tensors on CPUs, nccl those on GPUs
+    # nccl carries the gradients from GPU to GPU, gloo what lies in the CPU's memory.
+    dist.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl")
     signal.signal(signal.SIGTERM, _stop)
     if not is_first():
         sys.stdout = StringIO()  # else every line would be printed twice
