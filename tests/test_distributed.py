@@ -161,7 +161,6 @@ def test_processes_that_cannot_share_a_batch(few_photos, real_weights, tmp_path)
 @pytest.mark.parametrize(
     ("options", "backend", "message"),
     [
-        (("--devices", 0), "tensorflow", "--devices 0: it must be 1 or more"),
         (("--devices", 3), "tensorflow", "cannot share a batch of 32"),
         (("--devices", 16), "tensorflow", "train/ has 42 images"),
         (("--devices", 2, "--limit", 35), "tensorflow", "validation/ has 15 images"),

@@ -249,6 +249,15 @@ def test_options_out_of_range(tmp_path, arguments, message):
         read_options("program", tmp_path, ["--data", "images", *arguments])
 
 
+def test_devices_are_an_option_of_keras(tmp_path):
+    given = ["--data", "images", "--devices"]
+    assert read_options("keras_impl", tmp_path, [*given, "2"]).devices == 2
+    with pytest.raises(UserError, match="--devices 0: it must be 1 or more"):
+        read_options("keras_impl", tmp_path, [*given, "0"])
+    with pytest.raises(SystemExit):
+        read_options("pytorch_impl", tmp_path, [*given, "2"])  # torchrun knows it
+
+
 def test_resuming_another_training(tmp_path):
     read_options("program", tmp_path, ["--data", "images", "--limit", "20"])
     start_history(tmp_path, resume=False)
