@@ -92,6 +92,7 @@ def train_mixed_epoch(
             logits = model(images)  # (N, classes) float32
             loss = nn.functional.cross_entropy(logits, labels)
         # Outside of the context: gradients have the precision of the forward pass.
+        # [D47] In Keras, compile() scales the loss by itself.
         scaler.scale(loss).backward()
         # To clip gradients, call scaler.unscale_(optimizer) first: here they are still
         # multiplied by the factor. step() divides them by it.

@@ -71,6 +71,7 @@ DEFECTS = {
     ("pytorch", "D29"): "AdamW, cosine schedule",
     ("pytorch", "D37"): "SGD, class weights",
     ("pytorch", "D40"): "one optimizer step",  # adds to the rung before
+    ("pytorch", "D47"): "backbone features",
     ("pytorch", "double gradient"): "head gradients",
     ("keras", "nearest"): "pixels",
     ("keras", "D02"): "backbone features",
@@ -86,6 +87,7 @@ DEFECTS = {
     ("keras", "D26"): "augmented batch",
     ("keras", "D27"): "whole-network gradients",
     ("keras", "D36"): "SGD, class weights",
+    ("keras", "D47"): "backbone features",
     ("keras", "repeated epoch"): "half the epochs",
 }
 

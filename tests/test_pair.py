@@ -47,6 +47,7 @@ WITHOUT_TWIN = {
     "make_scaler": "compile() does it in Keras",
     "train_mixed_epoch": "fit() does it in Keras",
     "in_float32": "in PyTorch what is outside of autocast",
+    "policy": "in PyTorch autocast",
 }
 BACKENDS = "instruments/backends.py"  # PyTorch has none to choose from
 

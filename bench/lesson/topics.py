@@ -309,8 +309,9 @@ TOPICS = (
             "precision.set_precision",
             "model.build_model: float32",
             "precision.in_float32",
+            "precision.policy",
         ),
-        ("D16", "D19", "D21", "D22", "D30", "D35"),
+        ("D16", "D19", "D21", "D22", "D30", "D35", "D47"),
         ("device.set_up",),
         {
             "list_physical_devices": "is_available",

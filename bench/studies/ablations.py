@@ -103,6 +103,9 @@ ABLATIONS = {
         base={"class_weights": True},
     ),
     "D40": Ablation("pytorch", "head", "zero_grad() forgotten"),
+    "D47": Ablation(
+        "pytorch", "features", "bfloat16 instead of float32 in the backbone"
+    ),
 }
 
 

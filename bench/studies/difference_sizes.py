@@ -292,4 +292,10 @@ PROBES: dict[str, Probe] = {
             np.linalg.norm(pytorch["change"]) / np.linalg.norm(keras["change"])
         ),
     ),
+    "D47": Probe(
+        "weights with gradients of about 1e-9 that a step in float16 moves in Keras "
+        "and not in PyTorch without a GradScaler",
+        "points",
+        _gap(lambda side: 100 * side["moved"].mean()),
+    ),
 }

@@ -20,6 +20,7 @@ from keras_impl.matched.dataset import normalise
 from keras_impl.matched.device import synchronise
 from keras_impl.matched.model import build_model
 from keras_impl.matched.optimizer import _Adam
+from keras_impl.precision import policy
 from keras_impl.weights import load_arrays
 from shared.class_weights import balance_classes
 from shared.model.architecture import to_keras_layout, to_torch_layout
@@ -408,6 +409,17 @@ def bias_of_lstm(sample: Sample) -> Arrays:
     return {"change": np.array(lstm.cell.bias)}
 
 
+def small_gradients(sample: Sample) -> Arrays:
+    """[D47] Which weights a step in float16 moves whose gradients are about 1e-9."""
+    with policy("float16"):
+        layer = layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+        model = keras.Sequential([layer, layers.Rescaling(1e-7, dtype="float32")])
+        # compile() wraps the optimizer into a LossScaleOptimizer.
+        model.compile(keras.optimizers.SGD(1e7), loss=lambda _, outputs: outputs)
+    model.train_on_batch(_features(sample)[:BATCH_SIZE], np.zeros((BATCH_SIZE, 1)))
+    return {"moved": np.array(layer.kernel) != 0}
+
+
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D01": frozen_batch_norm,
     "D02": batch_norm_epsilon,
@@ -453,6 +465,7 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D44": dropped_maps,
     "D45": rmsprop,
     "D46": bias_of_lstm,
+    "D47": small_gradients,
 }
 
 

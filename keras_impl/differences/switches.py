@@ -10,6 +10,7 @@ from PIL import Image
 
 from keras_impl import weights
 from keras_impl.matched import augmentation, dataset, model, optimizer, training
+from keras_impl.precision import policy
 from shared.config import Config
 from shared.errors import UserError
 from shared.model.architecture import DEPTHWISE
@@ -166,6 +167,11 @@ def _sum_steps() -> AbstractContextManager:
     return replaced(optimizer._Sgd, "update_step", own)
 
 
+def _compute_in_bfloat16() -> AbstractContextManager:
+    """[D47] Models that are built under a mixed policy."""
+    return policy("bfloat16")
+
+
 SWITCHES = {
     "D02": _take_own_epsilon,
     "D03": _pad_bottom_and_right,
@@ -180,6 +186,7 @@ SWITCHES = {
     "D26": _flip_both_ways,
     "D27": _trust_training_false,
     "D36": _sum_steps,
+    "D47": _compute_in_bfloat16,
 }
 
 

@@ -19,4 +19,5 @@ def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
         names.append(add if add in ends else f"block_{block}_project_BN")
     outputs = [ends[name] for name in [*names, "out_relu"]]
     network = keras.Model(model.backbone.input, outputs)
-    return network.predict_on_batch(images)
+    found = network.predict_on_batch(images)
+    return [output.astype(keras.config.floatx()) for output in found]

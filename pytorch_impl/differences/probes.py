@@ -374,6 +374,18 @@ def bias_of_lstm(sample: Sample) -> Arrays:
     return {"change": (lstm.bias_ih_l0 + lstm.bias_hh_l0).detach().numpy()}
 
 
+def small_gradients(sample: Sample) -> Arrays:
+    """[D47] Which weights a step in float16 moves whose gradients are about 1e-9."""
+    layer = nn.Linear(1280, 1, bias=False)
+    nn.init.zeros_(layer.weight)
+    with torch.autocast("cpu", torch.float16):
+        outputs = layer(_features(sample)[:BATCH_SIZE])
+    loss = outputs.float().mean() * 1e-7
+    loss.backward()  # without a GradScaler
+    torch.optim.SGD(layer.parameters(), lr=1e7).step()
+    return {"moved": (layer.weight != 0).numpy()}
+
+
 PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D01": frozen_batch_norm,
     "D02": batch_norm_epsilon,
@@ -419,6 +431,7 @@ PROBES: dict[str, Callable[[Sample], Arrays]] = {
     "D44": dropped_maps,
     "D45": rmsprop,
     "D46": bias_of_lstm,
+    "D47": small_gradients,
 }
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import nn
 from torchvision.transforms import v2
 
+from pytorch_impl import precision
 from pytorch_impl.matched import augmentation, dataset, model, training
 from pytorch_impl.weights import read_arrays
 from shared import metrics
@@ -139,6 +140,11 @@ def _forget_zero_grad() -> AbstractContextManager:
     return replaced(torch.optim.Optimizer, "zero_grad", lambda _optimizer: None)
 
 
+def _compute_in_bfloat16() -> AbstractContextManager:
+    """[D47] Every forward pass under autocast."""
+    return replaced(precision, "_dtype", torch.bfloat16)
+
+
 SWITCHES = {
     "D01": _let_batch_norm_drift,
     "D04": _swap_axes,
@@ -152,6 +158,7 @@ SWITCHES = {
     "D29": _forget_scheduler_step,
     "D37": _divide_by_the_weights,
     "D40": _forget_zero_grad,
+    "D47": _compute_in_bfloat16,
 }
 
 

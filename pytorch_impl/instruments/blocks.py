@@ -19,5 +19,6 @@ def compute_blocks(model: Classifier, images: np.ndarray) -> list[np.ndarray]:
     with torch.inference_mode(), autocast(device.type):
         for block in model.backbone.features:
             values = block(values)
-            outputs.append(values.permute(0, 2, 3, 1).cpu().numpy())  # [D04]
+            output = values.permute(0, 2, 3, 1)  # [D04]
+            outputs.append(output.to("cpu", torch.get_default_dtype()).numpy())
     return outputs

@@ -66,6 +66,7 @@ RANGES = {
     "D44": (40, 60),
     "D45": (1, 200),
     "D46": (1.999, 2.001),
+    "D47": (50, 100),
 }
 TIMED = "D35"  # any ratio of times is possible somewhere
 NOT_PROBED = {"D30", "D31"}  # they change time alone
