@@ -1,4 +1,4 @@
-"""Compute in 16 bits where that is safe, in 32 elsewhere, in less time and memory."""
+"""Compute in 16 bits where that is safe, and in 32 bits elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +16,14 @@ POLICIES = {
 
 
 def set_precision(precision: str) -> None:
-    """Choose in which precision the models that are built from now on compute.
+    """Choose in which precision models compute, before the first one is built.
 
-    bfloat16 has the range of float32, but only three digits. float16 has four digits,
-    but its smallest number is 6e-8, and smaller gradients become 0. So compile() wraps
-    the optimizer of such a model into a LossScaleOptimizer, which multiplies the loss
-    by 32,768 at first and divides the gradients; PyTorch's programs have a GradScaler.
-    The parameters stay in float32, and so do the checkpoints and the exported file.
+    Of the 24 bits that float32 has for the digits of a number, bfloat16 keeps 8, and
+    the whole range. float16 keeps 11, but its smallest number is 6e-8. Smaller
+    gradients become 0, so compile() wraps the optimizer into a LossScaleOptimizer,
+    which multiplies the loss by 32,768 at first and divides the gradients. In PyTorch
+    we add a GradScaler ourselves. Parameters, checkpoints and the exported file stay
+    in float32.
 
     Each layer takes this policy when it is made, and a .keras file stores it. A layer
     that needs more digits has a policy of its own: `dtype="float32"`. PyTorch's layers

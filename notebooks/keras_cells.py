@@ -102,8 +102,8 @@ show([Image.open(path).convert("RGB") for path in paths], images.classes)
 #
 # Keras computes on the GPU, if there is one. Nothing has to be moved there.
 #
-# In 16 bits, a GPU needs less time and memory, and so do some CPUs with bfloat16.
-# `set_precision` chooses it before the model is built.
+# In 16 bits, large batches take less time and memory on a GPU. Some CPUs have fast
+# instructions for bfloat16. `set_precision` chooses before the model is built.
 
 # %%
 from keras_impl.device import find_device

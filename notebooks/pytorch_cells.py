@@ -102,8 +102,8 @@ show([Image.open(path).convert("RGB") for path in paths], images.classes)
 # PyTorch computes where the tensors are. So the model and every batch have to be moved
 # to the GPU, if there is one.
 #
-# In 16 bits, a GPU needs less time and memory, and so do some CPUs with bfloat16.
-# `set_precision` chooses it before the model is built.
+# In 16 bits, large batches take less time and memory on a GPU. Some CPUs have fast
+# instructions for bfloat16. `set_precision` chooses before the model is built.
 
 # %%
 from pytorch_impl.device import find_device

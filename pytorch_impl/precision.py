@@ -1,4 +1,4 @@
-"""Compute in 16 bits where that is safe, in 32 elsewhere, in less time and memory."""
+"""Compute in 16 bits where that is safe, and in 32 bits elsewhere."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,11 +15,12 @@ _dtype = DTYPES["float32"]  # set_precision() changes it
 
 
 def set_precision(precision: str) -> None:
-    """Choose in which precision the models that are built from now on compute.
+    """Choose in which precision models compute, before the first one is built.
 
-    bfloat16 has the range of float32, but only three digits. float16 has four digits,
-    but its smallest number is 6e-8, and smaller gradients become 0: it needs a scaler.
-    The parameters stay in float32, and so do the checkpoints and the exported file.
+    Of the 24 bits that float32 has for the digits of a number, bfloat16 keeps 8, and
+    the whole range. float16 keeps 11, but its smallest number is 6e-8. Smaller
+    gradients become 0, so float16 needs a scaler, and bfloat16 does not. Parameters,
+    checkpoints and the exported file stay in float32.
 
     Keras's layers carry the precision with them, from the moment they are made.
     PyTorch's do not: each forward pass runs in a context, `autocast`.
@@ -40,7 +41,7 @@ def autocast(device: str) -> AbstractContextManager:
     """Return the context for a forward pass and its loss; float32 needs none.
 
     In it, linear layers and convolutions compute in 16 bits, and what would lose too
-    many digits, such as softmax and the loss, in 32.
+    many digits, such as the loss, in 32.
 
     Args:
         device: "cpu" or "cuda".

@@ -43,7 +43,10 @@ def train_plain(arm: str, data: Path, weights: Path, folder: Path) -> dict:
     train_loader = load(images.train, scaling, training=True)
     loader = load(images.validation, scaling)
     model = code.model.build_model(network, len(images.classes))
-    code.training.train(model, train_loader, loader, folder, EPOCHS, 0.003)
+    for epochs in (EPOCHS - 1, EPOCHS):
+        code.training.train(
+            model, train_loader, loader, folder, epochs, 0.003, resume=epochs == EPOCHS
+        )
     history = read_history(folder)
     model = code.checkpoint.load_checkpoint(folder, "best")
     batch, _ = next(iter(loader))
