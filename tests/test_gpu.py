@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from bench.processes.arms import KERAS_OF_FURTHER_ARMS
 from bench.processes.worker_process import HIDDEN
 
 ROOT = Path(__file__).parents[1]
@@ -106,6 +108,10 @@ print(json.dumps(BACKENDS["jax"].build()))"""
     assert in_child(code, KERAS_BACKEND="jax") == ["13.0", []]
 
 
+@pytest.mark.skipif(
+    tuple(map(int, version("keras").split(".")[:2])) < KERAS_OF_FURTHER_ARMS,
+    reason="this version of Keras has no arm keras-torch",
+)
 def test_keras_on_torch_keeps_off_a_gpu_that_is_hidden():
     """Whatever the framework lists: on a Mac it would take the GPU by itself."""
     code = """
