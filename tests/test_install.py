@@ -449,12 +449,14 @@ def test_every_package_of_a_lock_has_hashes_and_no_address(lock):
         assert "--hash=sha256:" in entry, entry
 
 
-def test_no_file_of_this_environment_belongs_to_two_packages():
+def test_no_library_of_this_environment_belongs_to_two_packages():
     """Of two packages with a file of the same name, the last one installed wins."""
     owners: dict[str, list[str]] = {}
     for package in metadata.distributions():
         name = package.metadata["Name"]
         for line in (package.read_text("RECORD") or "").splitlines():
-            owners.setdefault(line.split(",")[0], []).append(name)
-    assert len(owners) > 10_000
+            file = line.split(",")[0]
+            if ".so" in Path(file).name:
+                owners.setdefault(file, []).append(name)
+    assert len(owners) > 100
     assert not {file: names for file, names in owners.items() if len(names) > 1}
