@@ -1,13 +1,13 @@
 """Carry out what people have decided about images, on a copy of the data set."""
 
-import shutil
 from collections import Counter
 from pathlib import Path
 
 from bench.explore.decisions import DELETE, MOVE, Decision, read_decisions
 from shared.data.cache import Progress
 from shared.data.dataset import find_folder, scan_folder
-from shared.files import new_folder, require_free_space, require_new
+from shared.data.folders import copy_images
+from shared.files import new_folder, require_new
 
 
 def relabel(
@@ -53,13 +53,7 @@ def apply_decisions(
     paths = [*_beside(source), *(p for split in files.values() for p in split.values())]
     taken = {path.relative_to(source) for path in paths}
     with new_folder(destination) as copy:
-        require_free_space(copy, sum(path.stat().st_size for path in paths))
-        for number, path in enumerate(paths):
-            if number % 100 == 0:
-                progress("copying the data set", number, len(paths))
-            target = copy / path.relative_to(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+        copy_images({path: path.relative_to(source) for path in paths}, copy, progress)
         for decision in decisions:
             place = files[decision.split][decision.file].relative_to(source)
             if decision.action == DELETE:

@@ -32,9 +32,6 @@ def find_cuda_variables(arm: str) -> dict[str, str]:
         "PATH": _prepend("PATH", compiler / "bin"),
         "XLA_FLAGS": f'--xla_gpu_cuda_data_dir="{compiler}" '
         + os.environ.get("XLA_FLAGS", ""),
-        # TensorFlow has no machine code for some GPUs. The driver compiles it, which
-        # takes minutes, and keeps it for the next process if this cache has room.
-        "CUDA_CACHE_MAXSIZE": os.environ.get("CUDA_CACHE_MAXSIZE", str(2**32)),
     }
 
 

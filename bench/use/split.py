@@ -1,13 +1,12 @@
 """Make a data set with splits from a folder with one sub-folder for each class."""
 
-import shutil
 from pathlib import Path
 
-from shared.data.cache import Progress
-from shared.data.copies import SPLITS
+from shared.data.cache import SPLITS, Progress
+from shared.data.folders import copy_images
 from shared.data.walk import visible
 from shared.errors import UserError
-from shared.files import new_folder, require_free_space, require_new, sha256_of
+from shared.files import new_folder, require_new, sha256_of
 from shared.sampling import SPLIT, stream
 
 Chosen = dict[Path, str]  # where an image lies -> 'train/class/name.jpg'
@@ -45,7 +44,8 @@ def split_data(
     for number, folder in enumerate(classes):
         progress("choosing images", number, len(classes))
         chosen |= _choose(folder, numbers, stream(seed, SPLIT, number))
-    _copy(chosen, destination, progress)
+    with new_folder(destination) as copy:
+        copy_images(chosen, copy, progress)
     split_of = [place.split("/")[0] for place in chosen.values()]
     counts = ", ".join(f"{split_of.count(split):,} {split}" for split in SPLITS)
     return f"{destination}: {counts} images. {source} is unchanged."
@@ -67,7 +67,9 @@ def _choose(folder: Path, numbers: list[int], random) -> Chosen:
     by_content: dict[str, list[Path]] = {}
     for path in visible(folder):
         if not path.is_file():
-            raise UserError(f"{path}: no file. Images lie directly in their class.")
+            raise UserError(
+                f"{path}: not a file. Images lie directly in the folder of their class."
+            )
         by_content.setdefault(sha256_of(path), []).append(path)
     groups = list(by_content.values())
     if len(groups) < len(SPLITS):
@@ -86,14 +88,3 @@ def _choose(folder: Path, numbers: list[int], random) -> Chosen:
         for path in groups[index]:
             chosen[path] = f"{split}/{folder.name}/{path.name}"
     return chosen
-
-
-def _copy(chosen: Chosen, destination: Path, progress: Progress) -> None:
-    with new_folder(destination) as copy:
-        require_free_space(copy, sum(path.stat().st_size for path in chosen))
-        for number, (path, place) in enumerate(chosen.items()):
-            if number % 100 == 0:
-                progress("copying images", number, len(chosen))
-            target = copy / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)

@@ -12,6 +12,7 @@ import numpy as np
 from bench.processes.agreed import SEEDS
 from bench.processes.request import DoTasks, Task
 from bench.worker.job import Worker
+from shared.data.cache import SPLITS
 from shared.data.dataset import ImageData, Split, open_cached
 from shared.data.images import is_upright_photo
 from shared.data.subsets import shorten
@@ -19,8 +20,6 @@ from shared.metrics import EpochRecord, accuracy
 from shared.model.checkpoints import Description
 from shared.model.weights import Arrays, initial_head, read_weights
 from shared.sampling import epoch_order
-
-SPLITS = ("train", "validation", "test")
 
 
 class Study:

@@ -20,6 +20,7 @@ from shared.machine import num_cores
 
 FORMAT_VERSION = 2  # goes up whenever decode_image or the layout of an entry changes
 
+SPLITS = ("train", "validation", "test")
 Files = dict[str, dict[str, Path]]  # split -> 'class/name.jpg' -> where it lies
 Progress = Callable[[str, int, int], None]  # description, done, total (0: unknown)
 Decode = Callable[[Path], np.ndarray | str]  # the image, or why there is none

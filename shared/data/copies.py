@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from itertools import combinations
 
-SPLITS = ("train", "validation", "test")
+from shared.data.cache import SPLITS
 
 
 def describe_copies(digests: Mapping[str, str]) -> str | None:

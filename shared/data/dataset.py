@@ -51,6 +51,7 @@ class ImageData:
     name: str = ""
     source: Literal["path", "download", "synthetic"] = "path"
     notice: str | None = None  # why this is not the data set one would expect
+    source_folder: Path | None = None  # where the image files lie
     copies: str | None = None  # which images are there twice where they may not be
 
     @property
@@ -68,8 +69,6 @@ class ImageData:
                 f"{', '.join(named)}{f' and {more} more' if more else ''}."
             )
         return found
-
-    source_folder: Path | None = None  # where the image files lie
 
 
 def prepare(

@@ -1,11 +1,14 @@
 """Folders of image files, for loaders that read files and not the decode cache."""
 
+import shutil
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
-from shared.data.cache import listed
+from shared.data.cache import Progress, listed
 from shared.data.dataset import ImageData, scan_folder
 from shared.errors import UserError
+from shared.files import require_free_space
 
 
 def link_images(data: ImageData, folder: Path, copies: int = 1) -> Path:
@@ -27,6 +30,26 @@ def link_images(data: ImageData, folder: Path, copies: int = 1) -> Path:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(sources[split][name].resolve())
     return folder
+
+
+def copy_images(
+    places: Mapping[Path, Path | str], folder: Path, progress: Progress
+) -> None:
+    """Copy images into a folder.
+
+    Args:
+        places: where each one goes, relative to the folder, by where it lies.
+
+    Raises:
+        UserError: there is no room for the copies.
+    """
+    require_free_space(folder, sum(path.stat().st_size for path in places))
+    for number, (path, place) in enumerate(places.items()):
+        if number % 100 == 0:
+            progress("copying images", number, len(places))
+        target = folder / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def require_readable(folder: Path, endings: tuple[str, ...]) -> None:

@@ -135,8 +135,8 @@ def require_shapes(what: object, found: Shapes, expected: Shapes, hint: str) -> 
         if name not in found:
             example = f", for example '{min(found)}'" if found else ""
             raise UserError(
-                f"{what}: array '{name}' is missing. {len(found)} arrays were found"
-                f"{example}. {hint}"
+                f"{what}: array '{name}' is missing. Number of arrays found: "
+                f"{len(found)}{example}. {hint}"
             )
         if found[name] != shape:
             raise UserError(

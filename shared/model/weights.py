@@ -31,10 +31,8 @@ from shared.model.checkpoints import (
     require_classifier,
     require_shapes,
 )
-from shared.model.keras_files import open_keras_file, read_backbone
+from shared.model.keras_files import Arrays, open_keras_file, read_backbone
 from shared.sampling import HEAD, stream
-
-Arrays = dict[str, np.ndarray]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # torchvision's published weights
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -86,7 +86,7 @@ def test_folders_that_cannot_be_used_are_refused(photos, tmp_path, capsys):
     (photos / "few").mkdir()
     assert "few: 0 different images" in complaint(photos, tmp_path / "new")
     (photos / "few/inner").mkdir()
-    assert "few/inner: no file" in complaint(photos, tmp_path / "new")
+    assert "few/inner: not a file" in complaint(photos, tmp_path / "new")
     assert not (tmp_path / "new").exists()
     assert execute("prepare", ["--split", "80/10/10", f"{photos}"]) == 2
     assert "two folders" in capsys.readouterr().err
